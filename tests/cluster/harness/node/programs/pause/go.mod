@@ -1,0 +1,3 @@
+module flowkiln.dev/testcluster/pause
+
+go 1.24.0
