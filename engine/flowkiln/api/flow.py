@@ -1,0 +1,252 @@
+"""`Flow.spec`: what a flow is made of, and what its runs need."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, JsonValue
+
+from flowkiln.api.cluster import ClusterSpec
+from flowkiln.api.model import (
+    LIST_ATOMIC,
+    LIST_MAP_BY_NAME,
+    LIST_SET,
+    CallablePath,
+    CountOrPercent,
+    DnsLabel,
+    Duration,
+    Flag,
+    Identifier,
+    Label,
+    Model,
+    ObjectName,
+    ShortText,
+    WholeSeconds,
+)
+
+FLOW_KIND = "Flow"
+MAX_SOURCE_BYTES = 128 * 1024
+"""The most that all source files of a flow may hold together, in bytes of UTF-8."""
+
+SECRETS_DIRECTORY = "/var/run/flowkiln/secrets"
+"""Where secret inputs are mounted in worker pods: `<secret>/<key>` below it."""
+
+ContextKey = Annotated[str, Field(min_length=1, max_length=63)]
+SecretKey = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
+
+
+class ParameterSpec(Model):
+    """A parameter of a flow. It is required unless it has a default or is optional."""
+
+    name: Identifier = Field(description="Name of the parameter, a Python identifier.")
+    json_schema: dict[str, JsonValue] = Field(
+        default={},
+        alias="schema",
+        max_length=64,
+        description="JSON Schema (draft 2020-12) that values must satisfy. Default: any value.",
+    )
+    default: JsonValue = Field(default=None, description="Value for runs that give none. It must satisfy the schema.")
+    optional: Flag = Field(
+        default=False, description="Whether runs may leave it out although it has no default; tasks then get None."
+    )
+    description: ShortText | None = Field(default=None, description="What the parameter is for.")
+
+    @property
+    def is_required(self) -> bool:
+        """Whether each run must give a value."""
+        return self.default is None and not self.optional
+
+
+class SourceFile(Model):
+    """A file of source code."""
+
+    path: Annotated[str, Field(min_length=1, max_length=256)] = Field(
+        description="Relative path of the file, such as weather.py or lib/units.py. Modules are imported from it."
+    )
+    content: Annotated[str, Field(max_length=MAX_SOURCE_BYTES)] = Field(description="The text of the file.")
+
+
+class Source(Model):
+    """Source code that travels with the flow."""
+
+    files: tuple[SourceFile, ...] = Field(
+        min_length=1,
+        max_length=64,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["path"]},
+        description="The files; 128 KiB in all. Larger code belongs in the image.",
+    )
+
+
+class SecretKeyRef(Model):
+    """One key of a Secret."""
+
+    name: ObjectName = Field(description="Name of the Secret, in the namespace of the run.")
+    key: SecretKey = Field(description="Key in the Secret.")
+
+
+class ValueFrom(Model):
+    """A value that is kept outside of the flow."""
+
+    secret_key_ref: SecretKeyRef = Field(
+        description="A key of a Secret. Workers read it just before the task's body, as text; "
+        "it enters no state, log or plan."
+    )
+
+
+class TaskInput(Model):
+    """An argument of a task: exactly one of value, parameter, task and valueFrom."""
+
+    name: Identifier = Field(description="Name of the function's argument.")
+    value: JsonValue = Field(default=None, description="The value itself.")
+    parameter: Identifier | None = Field(default=None, description="Name of the parameter that gives the value.")
+    task: DnsLabel | None = Field(default=None, description="Name of the task whose result is the value.")
+    map: Flag = Field(
+        default=False,
+        description="With task: whether this task runs once for each element of the other task's result.",
+    )
+    value_from: ValueFrom | None = Field(default=None, description="A value that is kept outside of the flow.")
+
+
+class Retries(Model):
+    """What happens after a task run has Failed."""
+
+    max: int = Field(strict=True, ge=0, le=1000, description="How often the task is run again at most.")
+    delay: Duration = Field(default="0s", description="Time to wait before the first retry.")
+    backoff_factor: int = Field(
+        default=1, strict=True, ge=1, le=10, description="Each further wait is this many times the one before."
+    )
+    max_delay: Duration | None = Field(default=None, description="The longest wait. Default: no limit.")
+    jitter_percent: int = Field(
+        default=0, strict=True, ge=0, le=100, description="How far each wait varies at random, up or down, in percent."
+    )
+
+
+class TriggerRule(StrEnum):
+    """When a task runs, by the states of its upstream tasks."""
+
+    ALL_SUCCESSFUL = "AllSuccessful"
+    ALL_FAILED = "AllFailed"
+    ANY_SUCCESSFUL = "AnySuccessful"
+    ANY_FAILED = "AnyFailed"
+    ALL_FINISHED = "AllFinished"
+    MANUAL_ONLY = "ManualOnly"
+    SOME_SUCCESSFUL = "SomeSuccessful"
+    SOME_FAILED = "SomeFailed"
+    NOT_ALL_SKIPPED = "NotAllSkipped"
+
+    @property
+    def takes_bounds(self) -> bool:
+        """Whether atLeast and atMost mean something for this rule."""
+        return self in (TriggerRule.SOME_SUCCESSFUL, TriggerRule.SOME_FAILED)
+
+
+class Trigger(Model):
+    """What decides whether a task runs once all its upstream tasks are finished: a rule, or a function."""
+
+    rule: TriggerRule | None = Field(
+        default=None, description="The rule. Default: AllSuccessful, unless there is a function."
+    )
+    at_least: CountOrPercent | None = Field(
+        default=None,
+        description="For SomeSuccessful and SomeFailed: the fewest upstream tasks, as a number or a share like 50%.",
+    )
+    at_most: CountOrPercent | None = Field(
+        default=None,
+        description="For SomeSuccessful and SomeFailed: the most upstream tasks, as a number or a share like 50%.",
+    )
+    function: CallablePath | None = Field(
+        default=None, description="module:callable, called with the set of upstream states, instead of a rule."
+    )
+
+
+class TaskSpec(Model):
+    """A task: a function or a program that runs on the workers."""
+
+    name: DnsLabel = Field(description="Name of the task, unique among tasks and parameters.")
+    function: CallablePath | None = Field(
+        default=None, description="module:callable that is called with the inputs, from source or from the image."
+    )
+    command: tuple[Annotated[str, Field(max_length=32_768)], ...] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=128,
+        json_schema_extra=LIST_ATOMIC,
+        description="Instead of function: a program and its arguments. "
+        "Inputs are JSON in environment variables FLOWKILN_INPUT_<NAME>; "
+        "the result is the last line of standard output.",
+    )
+    inputs: tuple[TaskInput, ...] = Field(
+        default=(), max_length=64, json_schema_extra=LIST_MAP_BY_NAME, description="The arguments of the task."
+    )
+    after: tuple[DnsLabel, ...] = Field(
+        default=(),
+        max_length=256,
+        json_schema_extra=LIST_SET,
+        description="Tasks that must be finished before this one, without giving it data.",
+    )
+    retries: Retries | None = Field(default=None, description="Whether and when the task is retried. Default: never.")
+    timeout: WholeSeconds | None = Field(
+        default=None, description="How long one attempt may take, in whole seconds. Default: no limit."
+    )
+    trigger: Trigger = Field(
+        default=Trigger(), description="What decides whether the task runs once its upstream tasks are finished."
+    )
+    tags: tuple[Label, ...] = Field(default=(), max_length=32, json_schema_extra=LIST_SET, description="Free tags.")
+    state_handlers: tuple[CallablePath, ...] = Field(
+        default=(),
+        max_length=16,
+        json_schema_extra=LIST_ATOMIC,
+        description="module:callable of functions that are called on each change of the task's state.",
+    )
+    skip_on_upstream_skip: Flag = Field(
+        default=True, description="Whether the task is skipped when one of its upstream tasks was."
+    )
+
+
+class FlowSpec(Model):
+    """A flow: tasks that depend on each other, or code that makes them, and the cluster that they run on."""
+
+    description: ShortText | None = Field(default=None, description="What the flow is for.")
+    parameters: tuple[ParameterSpec, ...] = Field(
+        default=(),
+        max_length=64,
+        json_schema_extra=LIST_MAP_BY_NAME,
+        description="What runs of the flow may or must be given.",
+    )
+    source: Source | None = Field(default=None, description="Source code that travels with the flow.")
+    tasks: tuple[TaskSpec, ...] = Field(
+        default=(),
+        max_length=1000,
+        json_schema_extra=LIST_MAP_BY_NAME,
+        description="The tasks. Exactly one of tasks and entrypoint is given.",
+    )
+    entrypoint: CallablePath | None = Field(
+        default=None,
+        description="module:attribute of a flowkiln.Flow, from source or from the image, instead of tasks.",
+    )
+    reference_tasks: tuple[DnsLabel, ...] = Field(
+        default=(),
+        max_length=256,
+        json_schema_extra=LIST_SET,
+        description="The tasks that alone decide the run's state. Default: those that nothing depends on.",
+    )
+    state_handlers: tuple[CallablePath, ...] = Field(
+        default=(),
+        max_length=16,
+        json_schema_extra=LIST_ATOMIC,
+        description="module:callable of functions that are called on each change of the flow run's state.",
+    )
+    context: dict[ContextKey, JsonValue] = Field(
+        default={}, max_length=64, description="Values that tasks find in flowkiln.context."
+    )
+    timeout: WholeSeconds | None = Field(
+        default=None, description="How long a run may take, in whole seconds. Default: no limit."
+    )
+    cluster: ClusterSpec = Field(
+        default=ClusterSpec(), description="The Dask cluster that each run of the flow gets for itself."
+    )
+
+    def parameter(self, name: str) -> ParameterSpec | None:
+        """Find a parameter by its name."""
+        return next((parameter for parameter in self.parameters if parameter.name == name), None)

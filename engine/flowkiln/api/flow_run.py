@@ -1,0 +1,65 @@
+"""`FlowRun.spec`: one run of a flow, and what people may still change about it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field, JsonValue
+
+from flowkiln.api.flow import ContextKey, FlowSpec
+from flowkiln.api.model import Duration, Identifier, Model, ObjectName, WholeSeconds
+
+FLOW_RUN_KIND = "FlowRun"
+
+Timestamp = Annotated[AwareDatetime, Field(json_schema_extra={"maxLength": 40})]
+
+
+class FlowRef(Model):
+    """The Flow that is run."""
+
+    name: ObjectName = Field(description="Name of the Flow, in the namespace of the run.")
+
+
+class Terminate(StrEnum):
+    """How a run is ended."""
+
+    IMMEDIATE = "Immediate"
+
+
+class FlowRunSpec(Model):
+    """One run: exactly one of flowRef and flowSpec, and what this run is given."""
+
+    flow_ref: FlowRef | None = Field(default=None, description="The Flow to run.")
+    flow_spec: FlowSpec | None = Field(
+        default=None, description="The spec of a flow for this run alone, instead of flowRef."
+    )
+    parameters: dict[Identifier, JsonValue] = Field(
+        default={}, max_length=64, description="Values for the flow's parameters."
+    )
+    context: dict[ContextKey, JsonValue] = Field(
+        default={}, max_length=64, description="Values that tasks find in flowkiln.context; they win over the flow's."
+    )
+    start_time: Timestamp | None = Field(
+        default=None, description="When the run starts; it is Scheduled until then. Default: at once."
+    )
+    start_deadline: Duration = Field(
+        default="10m",
+        description="How long the Flow may be missing, counted from creation, or from startTime. "
+        "After that the run has Failed.",
+    )
+    timeout: WholeSeconds | None = Field(
+        default=None, description="How long the run may take, in whole seconds. Default: the flow's timeout."
+    )
+    terminate: Terminate | None = Field(
+        default=None,
+        description="Set it to Immediate to end the run at once, as Cancelled. It cannot be changed or taken back. "
+        "Leave it out of manifests that are kept in Git.",
+    )
+    ttl_after_finished: Duration | None = Field(
+        default=None, description="How long after its end the FlowRun is deleted. It may be changed. Default: never."
+    )
+
+
+MUTABLE_FIELDS = ("terminate", "ttlAfterFinished")
+"""The fields of a FlowRun's spec that may change after its creation."""

@@ -1,0 +1,105 @@
+"""What all API models have in common: one base class, and the bounded types that their fields are made of.
+
+Bounds are part of the types, so that Python and the API server refuse the same things.
+Fields are optional by being None or empty; a null in a document counts as a field that was not written.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic.alias_generators import to_camel
+
+from flowkiln.api.durations import DURATION_PATTERN, WHOLE_SECONDS_PATTERN
+
+DNS_LABEL_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+DNS_SUBDOMAIN_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+IDENTIFIER_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
+CALLABLE_PATTERN = (
+    r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"
+)
+QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi|E|Ei)?$"
+PERCENT_PATTERN = r"^(100|[1-9]?[0-9])%$"
+
+LIST_MAP_BY_NAME: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
+LIST_SET: dict[str, Any] = {"x-kubernetes-list-type": "set"}
+LIST_ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
+
+
+class Model(BaseModel):
+    """A frozen value with snake_case attributes, written in camelCase, that refuses fields it does not know."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        validate_by_alias=True,
+        validate_by_name=True,
+        regex_engine="rust-regex",
+    )
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the document as Kubernetes takes it: camelCase, only what was set, no nulls."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
+
+
+DnsLabel: TypeAlias = Annotated[str, Field(max_length=63, pattern=DNS_LABEL_PATTERN)]
+"""A name of at most 63 characters of `[a-z0-9-]`."""
+
+ObjectName: TypeAlias = Annotated[str, Field(min_length=1, max_length=253, pattern=DNS_SUBDOMAIN_PATTERN)]
+"""The name of a Kubernetes object."""
+
+Identifier: TypeAlias = Annotated[str, Field(max_length=63, pattern=IDENTIFIER_PATTERN)]
+"""A Python identifier."""
+
+CallablePath: TypeAlias = Annotated[str, Field(max_length=256, pattern=CALLABLE_PATTERN)]
+"""`module:callable`, with dots allowed on both sides."""
+
+Duration: TypeAlias = Annotated[str, Field(max_length=32, pattern=DURATION_PATTERN)]
+"""A GEP-2257 duration, such as `500ms`, `90s` or `1h30m`."""
+
+WholeSeconds: TypeAlias = Annotated[str, Field(max_length=32, pattern=WHOLE_SECONDS_PATTERN)]
+"""A GEP-2257 duration without milliseconds."""
+
+Quantity: TypeAlias = (
+    Annotated[int, Field(strict=True, ge=0)] | Annotated[str, Field(max_length=32, pattern=QUANTITY_PATTERN)]
+)
+"""An amount of a resource as Kubernetes writes it: `500m`, `2Gi`, 1."""
+
+Percent: TypeAlias = Annotated[str, Field(max_length=4, pattern=PERCENT_PATTERN)]
+Count: TypeAlias = Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
+CountOrPercent: TypeAlias = Count | Percent
+"""Either a number of things, or a share of them such as `50%`."""
+
+Flag: TypeAlias = Annotated[bool, Field(strict=True)]
+
+Label: TypeAlias = Annotated[str, Field(max_length=63)]
+ShortText: TypeAlias = Annotated[str, Field(max_length=1024)]
+FreeFormObject: TypeAlias = dict[str, JsonValue]
+FilePath: TypeAlias = Annotated[str, Field(min_length=1, max_length=1024)]
+"""A path inside a container."""
+
+__all__ = [
+    "CALLABLE_PATTERN",
+    "LIST_ATOMIC",
+    "LIST_MAP_BY_NAME",
+    "LIST_SET",
+    "CallablePath",
+    "Count",
+    "CountOrPercent",
+    "DnsLabel",
+    "Duration",
+    "FilePath",
+    "Flag",
+    "FreeFormObject",
+    "Identifier",
+    "JsonValue",
+    "Label",
+    "Model",
+    "ObjectName",
+    "Percent",
+    "Quantity",
+    "ShortText",
+    "WholeSeconds",
+]
