@@ -1,0 +1,70 @@
+"""A cluster that somebody brings: FLOWKILN_TEST_KUBECONFIG, and FLOWKILN_TEST_IMAGE, which its nodes can pull."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from . import commands
+from .interface import HarnessError, Images, NotOfferedError
+
+INSTEAD = "run this test with kind or with the built node (unset FLOWKILN_TEST_KUBECONFIG)"
+
+
+class BroughtCluster:
+    """Somebody's cluster: it is used as it is, and stays."""
+
+    way = "bring"
+    name = "brought"
+    logs: Path | None = None
+    enforces_network_policy = False  # not known, so nothing may rest on it
+
+    def __init__(self) -> None:
+        self._image = os.environ.get("FLOWKILN_TEST_IMAGE")
+        self.kubeconfig = Path(os.environ["FLOWKILN_TEST_KUBECONFIG"]).expanduser().resolve()
+
+    def start(self) -> None:
+        """Check that it answers and that the image is named."""
+        if not self.kubeconfig.is_file():
+            raise HarnessError(f"FLOWKILN_TEST_KUBECONFIG names no file: {self.kubeconfig}")
+        if not self._image:
+            raise HarnessError(
+                "FLOWKILN_TEST_KUBECONFIG is set: set FLOWKILN_TEST_IMAGE too, to an image built from the Dockerfile's "
+                "target `operator` that the cluster's nodes can pull"
+            )
+        self.kubectl("get", "--raw=/readyz")
+
+    def stop(self) -> None:
+        """Leave it as it is."""
+
+    def kubectl(self, *arguments: str, input: str | None = None, check: bool = True) -> str:
+        """Run kubectl with the kubeconfig that was brought."""
+        return commands.kubectl(self.kubeconfig, *arguments, input=input, check=check)
+
+    def images(self) -> Images:
+        """Return the image that was named, for both: the operator's contains all that the runtime's does."""
+        if not self._image:
+            raise HarnessError("set FLOWKILN_TEST_IMAGE")
+        return Images(runtime=self._image, operator=self._image)
+
+    def load_image(self, image: str | Path) -> None:
+        """Not offered."""
+        raise NotOfferedError(f"cannot load an image into a cluster that somebody brings; {INSTEAD}")
+
+    def audit_events(self) -> Iterator[Mapping[str, Any]]:
+        """Not offered."""
+        raise NotOfferedError(f"a cluster that somebody brings has no audit log for tests; {INSTEAD}")
+
+    def exec_in_network(
+        self, command: Sequence[str], *, timeout: float = 60, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Not offered."""
+        raise NotOfferedError(f"the pods of a cluster that somebody brings cannot be reached from here; {INSTEAD}")
+
+    def api_server_down(self) -> AbstractContextManager[None]:
+        """Not offered."""
+        raise NotOfferedError(f"the API server of a cluster that somebody brings is not ours to stop; {INSTEAD}")

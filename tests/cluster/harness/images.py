@@ -1,0 +1,1 @@
+"""placeholder while images are being written"""

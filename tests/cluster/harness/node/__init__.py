@@ -1,0 +1,1 @@
+"""A single Kubernetes node built from Go modules and Debian packages, in namespaces of its own on this host."""

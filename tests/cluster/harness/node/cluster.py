@@ -1,0 +1,275 @@
+"""The built node as a test cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.cluster.harness import commands, images
+from tests.cluster.harness.commands import announced, run, wait_until
+from tests.cluster.harness.interface import HarnessError, Images
+from tests.cluster.harness.places import CHECKOUT, cache_folder, exclusive
+from tests.cluster.harness.process import Process, children
+
+from . import cgroups, components, packages, record
+from .binaries import Binaries, built_binaries
+from .configuration import API_PORT, Configuration, write_configuration
+from .pause_image import write_pause_image
+from .record import Record
+from .sandbox import Sandbox
+
+COREDNS_RIGHTS = {
+    "rules": [
+        {"apiGroups": [""], "resources": ["endpoints", "services", "pods", "namespaces"], "verbs": ["list", "watch"]},
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
+    ]
+}
+
+
+class NodeCluster:
+    """A node of this host, new or running.
+
+    `owned`: it ends with this process, whatever that dies of. Otherwise it stays until somebody stops it by its name.
+    """
+
+    way = "node"
+    enforces_network_policy = False
+
+    def __init__(self, name: str, *, owned: bool = True) -> None:
+        self.name = name
+        self._owned = owned
+        self._record = record.find(name) or Record(name, owner=Process.of(os.getpid()))
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig, through the forwarder on this host's loopback."""
+        return self._record.folder / "kubeconfig"
+
+    @property
+    def logs(self) -> Path:
+        """The folder with one log for each of the node's processes."""
+        return self._record.folder / "logs"
+
+    @property
+    def running(self) -> bool:
+        """Whether it is up."""
+        return self._record.running
+
+    def start(self) -> None:
+        """Bring it up, until the node is Ready and DNS answers. Builds and installs what is missing first."""
+        if sys.platform != "linux" or os.geteuid() != 0:
+            raise HarnessError("the built node needs Linux and root")
+        packages.ensure(packages.NODE_TOOLS)
+        binaries = built_binaries()
+        clean_up()
+        with exclusive(cache_folder() / "locks" / f"cluster-{self.name}", doing=f"starting {self.name}"):
+            if (record.find(self.name) or self._record).running:
+                raise HarnessError(f"a cluster named {self.name} is running already")
+            try:
+                with announced(f"starting the node {self.name}"):
+                    self._start(binaries)
+            except BaseException:
+                self._keep_logs()
+                self.stop()
+                raise
+        if not self._owned:
+            self._record.owner = None
+            self._record.save()
+
+    def stop(self) -> None:
+        """Take it down, with everything that it left on this host."""
+        self._record.erase()
+
+    def kubectl(self, *arguments: str, input: str | None = None, check: bool = True) -> str:
+        """Run kubectl as the administrator."""
+        return commands.kubectl(self.kubeconfig, *arguments, input=input, check=check)
+
+    def images(self) -> Images:
+        """Build the product's images if need be and import those that the node does not have."""
+        built = images.build()
+        present = self._ctr("images", "list", "--quiet").split()
+        for reference, archive in built.archives.items():
+            if reference not in present:
+                with announced(f"importing {reference}"):
+                    self.load_image(archive)
+        return built.images
+
+    def load_image(self, image: str | Path) -> None:
+        """Import a docker-archive, or an image that the image builder has under this reference."""
+        archive = image if isinstance(image, Path) else images.exported(image)
+        self._ctr("images", "import", str(archive.resolve()))
+
+    def audit_events(self) -> Iterator[Mapping[str, Any]]:
+        """Yield what the audit log holds so far."""
+        with (self._record.folder / "audit.log").open() as log:
+            for line in log:
+                if line.endswith("\n"):
+                    yield json.loads(line)
+
+    def exec_in_network(
+        self, command: Sequence[str], *, timeout: float = 60, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command of this host in the node's network; its KUBECONFIG is one that works there."""
+        return run(
+            self._sandbox.in_network(command),
+            env={"KUBECONFIG": str(self._record.folder / "kubeconfig-in-network")},
+            timeout=timeout,
+            check=check,
+        )
+
+    @contextmanager
+    def api_server_down(self) -> Iterator[None]:
+        """Kill the API server; bring it back at the end, until it answers."""
+        self.kill_component(components.API_SERVER)
+        try:
+            yield
+        finally:
+            self.start_component(components.API_SERVER)
+            self._wait_for_api()
+
+    def kill_component(self, name: str) -> None:
+        """End one of the node's processes with SIGKILL."""
+        self._component(name).kill()
+
+    def signal_component(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to one of the node's processes; SIGSTOP and SIGCONT make it hang and go on."""
+        os.kill(self._component(name).pid, number)
+
+    def start_component(self, name: str) -> None:
+        """Start one of the node's processes, with the command line that it had before."""
+        lines = json.loads((self._record.folder / "command-lines.json").read_text())
+        self._record.components[name] = self._spawn(name, lines[name])
+        self._record.save()
+
+    def _start(self, binaries: Binaries) -> None:
+        self._record = Record(self.name, owner=Process.of(os.getpid()))
+        self._record.save()
+        folder = self._record.folder
+        self.logs.mkdir()
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            self._record.port = listening.getsockname()[1]
+            configuration = write_configuration(folder, self.name, self._record.cgroup, self._record.port)
+            cgroups.create(self._record.cgroup)
+            self._record.first = Sandbox.create(binaries.pause, folder, dies_with_me=self._owned).first
+            self._record.save()
+            self._record.forwarder = self._spawn_forwarder(listening)
+        lines = components.command_lines(binaries, configuration, self.name)
+        (folder / "command-lines.json").write_text(json.dumps(lines))
+        for name in components.FIRST:
+            self.start_component(name)
+        self._wait_for_api()
+        self._grant_coredns()
+        self._import_pause_image(binaries)
+        for name in components.THEN:
+            self.start_component(name)
+        self._wait_for_node(configuration)
+
+    @property
+    def _sandbox(self) -> Sandbox:
+        if self._record.first is None or not self._record.running:
+            raise HarnessError(f"the cluster {self.name} is not running")
+        return Sandbox(self._record.first)
+
+    def _spawn(self, name: str, line: Sequence[str]) -> Process:
+        with (self.logs / f"{name}.log").open("a") as log:
+            entering = subprocess.Popen(
+                self._sandbox.entered(line), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        wait_until(
+            f"{name} starts",
+            lambda: bool(children(entering.pid)) or entering.poll() is not None,
+            seconds=10,
+            every=0.01,
+        )
+        if entering.poll() is not None:
+            raise HarnessError(f"{name} did not start; its log is {self.logs / name}.log")
+        return Process.of(children(entering.pid)[0])
+
+    def _spawn_forwarder(self, listening: socket.socket) -> Process:
+        descriptor = listening.fileno()
+        with (self.logs / "forwarder.log").open("a") as log:
+            forwarder = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "tests.cluster.harness.node.forwarder",
+                    str(descriptor),
+                    str(self._sandbox.first.pid),
+                    "127.0.0.1",
+                    str(API_PORT),
+                ],
+                cwd=CHECKOUT,
+                pass_fds=[descriptor],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        return Process.of(forwarder.pid)
+
+    def _component(self, name: str) -> Process:
+        if name not in self._record.components:
+            raise HarnessError(f"no process {name!r}; there are {', '.join(self._record.components)}")
+        return self._record.components[name]
+
+    def _ctr(self, *arguments: str) -> str:
+        return run(self._sandbox.entered(["ctr", "--namespace=k8s.io", *arguments]), timeout=300).stdout
+
+    def _wait_for_api(self) -> None:
+        def answers() -> bool:
+            if not self._component(components.API_SERVER).alive:
+                raise HarnessError("the API server ended")
+            return self.kubectl("get", "--raw=/readyz", check=False) == "ok"
+
+        wait_until("the API server is ready", answers, seconds=60)
+
+    def _wait_for_node(self, configuration: Configuration) -> None:
+        ready = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
+        wait_until(
+            "the node is Ready",
+            lambda: self.kubectl("get", "node", self.name, "--output", ready, check=False) == "True",
+            seconds=60,
+        )
+        for name, process in self._record.components.items():
+            if not process.alive:
+                raise HarnessError(f"{name} ended")
+
+    def _grant_coredns(self) -> None:
+        meta = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": "system:coredns"}}
+        reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "system:coredns"}
+        subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "system:coredns"}
+        role = {**meta, "kind": "ClusterRole", **COREDNS_RIGHTS}
+        binding = {**meta, "kind": "ClusterRoleBinding", "roleRef": reference, "subjects": [subject]}
+        items = {"apiVersion": "v1", "kind": "List", "items": [role, binding]}
+        self.kubectl("create", "--filename=-", input=json.dumps(items))
+
+    def _import_pause_image(self, binaries: Binaries) -> None:
+        archive = self._record.folder / "pause.tar"
+        write_pause_image(binaries.pause, platform.machine(), archive)
+        self._ctr("images", "import", str(archive))
+
+    def _keep_logs(self) -> None:
+        """Save the logs of a start that failed from the removal that follows."""
+        kept = cache_folder() / "failed" / self.name
+        if self.logs.exists():
+            run(["rm", "-rf", kept])
+            kept.parent.mkdir(exist_ok=True)
+            self.logs.rename(kept)
+            commands.say(f"the node's logs are kept in {kept}")
+
+
+def clean_up() -> None:
+    """Remove what interrupted sessions left."""
+    for left in record.all_records():
+        if left.abandoned:
+            commands.say(f"cleaning up after the interrupted session of {left.name}")
+            left.erase()
