@@ -1,0 +1,326 @@
+"""The DaskCluster of a run: scheduler and agent in one pod, workers in others, all under mutual TLS.
+
+The shape is that of `dask_kubernetes.operator.make_cluster_spec`. It is written out here because importing that
+function imports distributed and an API client of its own, and because nearly every field of it is another one here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flowkiln.api.cluster import Resources, WorkersSpec
+from flowkiln.api.durations import parse_seconds
+from flowkiln.api.flow import SECRETS_DIRECTORY, FlowSpec, SecretKeyRef
+from flowkiln.api.plan import PLAN_KEY
+
+from . import pods, tls
+from .plan import PlanWithSources, source_key
+from .run import RUN_NAME_ANNOTATION, Manifest, RunIdentity
+
+API_VERSION = "kubernetes.dask.org/v1"
+KIND = "DaskCluster"
+
+SCHEDULER_PORT = 8786
+HTTP_PORT = 8787
+AGENT_PORT = 8790
+SOURCE_PATH = "/etc/flowkiln/source"
+PLAN_PATH = "/etc/flowkiln/plan"
+TOKEN_PATH = "/var/run/secrets/flowkiln"  # noqa: S105  a folder, no password
+TOKEN_SECONDS = 3600
+SECRET_VOLUME = "flowkiln-secret-{index}"  # noqa: S105  a volume's name
+AGENT_RESOURCES = Resources(requests={"cpu": "100m", "memory": "128Mi"})
+
+# distributed blames every task that was only queued on a dead worker; the engine's driver counts losses itself.
+ALLOWED_FAILURES = 1_000_000
+# Everything but the health check stays off the schedulers' and workers' HTTP servers.
+HTTP_ROUTES = '["distributed.http.health"]'
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a cluster's pods need to know that is not in the plan.
+
+    `runtime_image` is for flows that name none; `cluster_domain` is the DNS suffix of Services.
+    """
+
+    runtime_image: str
+    cluster_domain: str = "cluster.local"
+
+
+def dask_cluster(
+    run: RunIdentity, number: int, fixed: PlanWithSources, *, tls_secret: str, surroundings: Surroundings
+) -> Manifest:
+    """Return the run's DaskCluster of this number. `tls_secret` is the name of the Secret with its certificates."""
+    name = run.cluster_name(number)
+    cluster = fixed.plan.spec.cluster
+    builder = _Builder(run, number, fixed, tls_secret, surroundings)
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": run.metadata(name, annotations={RUN_NAME_ANNOTATION: run.name}),
+        "spec": {
+            "idleTimeout": 0,
+            "scheduler": {
+                "metadata": pods.pod_metadata(cluster.pod_template),
+                "spec": builder.scheduler_pod(),
+                "service": _service(name),
+            },
+            "worker": {
+                "metadata": pods.pod_metadata(cluster.pod_template),
+                "replicas": cluster.workers.replicas,
+                "spec": builder.worker_pod(),
+            },
+        },
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Builder:
+    run: RunIdentity
+    number: int
+    fixed: PlanWithSources
+    tls_secret: str
+    surroundings: Surroundings
+
+    @property
+    def name(self) -> str:
+        return self.run.cluster_name(self.number)
+
+    @property
+    def spec(self) -> FlowSpec:
+        return self.fixed.plan.spec
+
+    @property
+    def image(self) -> str:
+        return self.spec.cluster.image or self.surroundings.runtime_image
+
+    @property
+    def scheduler_address(self) -> str:
+        host = f"{self.name}-scheduler.{self.run.namespace}.svc.{self.surroundings.cluster_domain}"
+        return f"tls://{host}:{SCHEDULER_PORT}"
+
+    def scheduler_pod(self) -> Manifest:
+        return pods.pod_spec(
+            self.spec.cluster,
+            service_account=self.run.service_account,
+            containers=[self._scheduler(), self._agent()],
+            volumes=[*self._common_volumes(), self._plan_volume(), _token_volume()],
+        )
+
+    def worker_pod(self) -> Manifest:
+        return pods.pod_spec(
+            self.spec.cluster,
+            service_account=self.spec.cluster.service_account_name or self.run.service_account,
+            containers=[self._worker()],
+            volumes=[*self._common_volumes(), *_secret_volumes(secret_references(self.spec))],
+        )
+
+    def _scheduler(self) -> Manifest:
+        return pods.container(
+            "scheduler",
+            self.spec.cluster,
+            image=self.image,
+            args=["dask", "scheduler", "--protocol", "tls", "--host", "0.0.0.0", "--port", str(SCHEDULER_PORT)],  # noqa: S104
+            variables=[
+                *self._common_variables(),
+                *pods.env(
+                    {
+                        "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(ALLOWED_FAILURES),
+                        "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": f"{parse_seconds(self.spec.cluster.workers.ttl):g}s",
+                        "DASK_DISTRIBUTED__SCHEDULER__HTTP__ROUTES": HTTP_ROUTES,
+                    }
+                ),
+            ],
+            mounts=self._common_mounts(),
+            resources=self.spec.cluster.scheduler.resources,
+            ports=[_port("tcp-comm", SCHEDULER_PORT), _port("http-dashboard", HTTP_PORT)],
+            startupProbe=pods.probe("/health", HTTP_PORT, period=1, failures=300),
+            readinessProbe=pods.probe("/health", HTTP_PORT, period=5, failures=3),
+            livenessProbe=pods.probe("/health", HTTP_PORT, period=5, failures=4),
+        )
+
+    def _agent(self) -> Manifest:
+        return pods.container(
+            "agent",
+            self.spec.cluster,
+            image=self.image,
+            args=["python", "-m", "flowkiln_operator.agent"],
+            variables=[
+                *self._common_variables(),
+                *pods.env(
+                    {
+                        "FLOWKILN_PLAN": f"{PLAN_PATH}/{PLAN_KEY}",
+                        "FLOWKILN_CLUSTER_NUMBER": str(self.number),
+                        "FLOWKILN_SCHEDULER": f"tls://127.0.0.1:{SCHEDULER_PORT}",
+                    }
+                ),
+                pods.env_from_field("FLOWKILN_POD_UID", "metadata.uid"),
+            ],
+            mounts=[
+                *self._common_mounts(),
+                _mount("flowkiln-plan", PLAN_PATH),
+                _mount("flowkiln-token", TOKEN_PATH),
+            ],
+            resources=AGENT_RESOURCES,
+            ports=[_port("http-agent", AGENT_PORT)],
+            # Loading the flow imports the user's modules, however long that takes.
+            startupProbe=pods.probe("/healthz", AGENT_PORT, period=1, failures=600),
+            readinessProbe=pods.probe("/healthz", AGENT_PORT, period=5, failures=3),
+            livenessProbe=pods.probe("/healthz", AGENT_PORT, period=5, failures=4),
+        )
+
+    def _worker(self) -> Manifest:
+        workers = self.spec.cluster.workers
+        return pods.container(
+            "worker",
+            self.spec.cluster,
+            image=self.image,
+            args=[
+                *("dask", "worker", self.scheduler_address),
+                *("--name", "$(DASK_WORKER_NAME)"),
+                *("--nworkers", str(workers.processes)),
+                *("--nthreads", str(workers.threads)),
+                *("--memory-limit", _memory_limit(workers)),
+                "--no-dashboard",
+            ],
+            variables=[
+                *self._common_variables(),
+                *pods.env(
+                    {
+                        # dask-kubernetes would set a tcp:// address of its own.
+                        "DASK_SCHEDULER_ADDRESS": self.scheduler_address,
+                        "DASK_DISTRIBUTED__WORKER__HTTP__ROUTES": HTTP_ROUTES,
+                    }
+                ),
+            ],
+            mounts=[*self._common_mounts(), *_secret_mounts(secret_references(self.spec))],
+            resources=workers.resources,
+        )
+
+    def _common_variables(self) -> list[Manifest]:
+        values = {
+            "HOME": pods.TEMPORARY,
+            "DASK_TEMPORARY_DIRECTORY": pods.TEMPORARY,
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUNBUFFERED": "1",
+            "DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": "true",
+            "DASK_DISTRIBUTED__COMM__TLS__CA_FILE": f"{tls.MOUNT_PATH}/ca.crt",
+        }
+        for role in ("SCHEDULER", "WORKER", "CLIENT"):
+            values[f"DASK_DISTRIBUTED__COMM__TLS__{role}__CERT"] = f"{tls.MOUNT_PATH}/tls.crt"
+            values[f"DASK_DISTRIBUTED__COMM__TLS__{role}__KEY"] = f"{tls.MOUNT_PATH}/tls.key"
+        if self.fixed.source_paths:
+            values["PYTHONPATH"] = SOURCE_PATH
+        return [*pods.env(values), pods.env_from_field("FLOWKILN_POD_NAME", "metadata.name")]
+
+    def _common_mounts(self) -> list[Manifest]:
+        mounts = [_mount("flowkiln-tls", tls.MOUNT_PATH), {"name": "flowkiln-tmp", "mountPath": pods.TEMPORARY}]
+        return [*mounts, _mount("flowkiln-source", SOURCE_PATH)] if self.fixed.source_paths else mounts
+
+    def _common_volumes(self) -> list[Manifest]:
+        volumes: list[Manifest] = [
+            {"name": "flowkiln-tls", "secret": {"secretName": self.tls_secret, "defaultMode": 0o440}},
+            {"name": "flowkiln-tmp", "emptyDir": {}},
+        ]
+        if self.fixed.source_paths:
+            items = [{"key": source_key(index), "path": path} for index, path in enumerate(self.fixed.source_paths)]
+            volumes.append({"name": "flowkiln-source", "configMap": {"name": self.run.plan_name, "items": items}})
+        return volumes
+
+    def _plan_volume(self) -> Manifest:
+        items = [{"key": PLAN_KEY, "path": PLAN_KEY}]
+        return {"name": "flowkiln-plan", "configMap": {"name": self.run.plan_name, "items": items}}
+
+
+def secret_references(spec: FlowSpec) -> tuple[SecretKeyRef, ...]:
+    """Return the keys of Secrets that tasks take as inputs, each once, in the order of their first use."""
+    found: dict[tuple[str, str], SecretKeyRef] = {}
+    for task in spec.tasks:
+        for argument in task.inputs:
+            if argument.value_from is not None:
+                reference = argument.value_from.secret_key_ref
+                found.setdefault((reference.name, reference.key), reference)
+    return tuple(found.values())
+
+
+def _keys_by_secret(references: Sequence[SecretKeyRef]) -> dict[str, list[str]]:
+    keys: dict[str, list[str]] = {}
+    for reference in references:
+        keys.setdefault(reference.name, []).append(reference.key)
+    return keys
+
+
+def _secret_volumes(references: Sequence[SecretKeyRef]) -> list[Manifest]:
+    return [
+        {
+            "name": SECRET_VOLUME.format(index=index),
+            "secret": {
+                "secretName": secret,
+                "defaultMode": 0o440,
+                "items": [{"key": key, "path": key} for key in keys],
+            },
+        }
+        for index, (secret, keys) in enumerate(_keys_by_secret(references).items())
+    ]
+
+
+def _secret_mounts(references: Sequence[SecretKeyRef]) -> list[Manifest]:
+    return [
+        _mount(SECRET_VOLUME.format(index=index), f"{SECRETS_DIRECTORY}/{secret}")
+        for index, secret in enumerate(_keys_by_secret(references))
+    ]
+
+
+def _token_volume() -> Manifest:
+    return {
+        "name": "flowkiln-token",
+        "projected": {
+            "defaultMode": 0o440,
+            "sources": [
+                {"serviceAccountToken": {"path": "token", "expirationSeconds": TOKEN_SECONDS}},
+                {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+                {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}]}},
+            ],
+        },
+    }
+
+
+def _service(cluster_name: str) -> Manifest:
+    return {
+        "type": "ClusterIP",
+        # A restart of the agent must not cut the workers off from a scheduler that is well.
+        "publishNotReadyAddresses": True,
+        "selector": {"dask.org/cluster-name": cluster_name, "dask.org/component": "scheduler"},
+        "ports": [
+            {"name": "tcp-comm", "protocol": "TCP", "port": SCHEDULER_PORT, "targetPort": "tcp-comm"},
+            {"name": "http-dashboard", "protocol": "TCP", "port": HTTP_PORT, "targetPort": "http-dashboard"},
+        ],
+    }
+
+
+def _port(name: str, number: int) -> Manifest:
+    return {"name": name, "containerPort": number, "protocol": "TCP"}
+
+
+def _mount(name: str, path: str) -> Manifest:
+    return {"name": name, "mountPath": path, "readOnly": True}
+
+
+_QUANTITY = re.compile(r"^(\d+)(Ki|Mi|Gi|Ti|k|M|G|T)?$")
+_FACTORS = {"": 1} | {
+    unit + suffix: base**power
+    for power, unit in enumerate("KMGT", start=1)
+    for suffix, base in (("i", 1024), ("", 1000))
+}
+_FACTORS["k"] = _FACTORS.pop("K")
+
+
+def _memory_limit(workers: WorkersSpec) -> str:
+    """Return each process's share of the container's memory limit, in bytes, or `auto` when there is none to divide."""
+    match = _QUANTITY.match(str(workers.resources.limits.get("memory", "")))
+    if match is None:
+        return "auto"
+    amount, unit = match.groups()
+    return str(int(amount) * _FACTORS[unit or ""] // workers.processes)

@@ -1,0 +1,23 @@
+"""Who may talk to a run's pods: each other, and nobody else (where the cluster's network enforces policies)."""
+
+from __future__ import annotations
+
+from .run import RUN_LABEL, Manifest, RunIdentity
+
+
+def network_policy(run: RunIdentity) -> Manifest:
+    """Return the policy that lets only the run's own pods reach the run's pods. Probes by the kubelet are exempt.
+
+    What the pods may reach is left open: flows read and write data wherever their authors say.
+    """
+    own_pods = {"matchLabels": {RUN_LABEL: run.base}}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": run.metadata(run.base),
+        "spec": {
+            "podSelector": own_pods,
+            "policyTypes": ["Ingress"],
+            "ingress": [{"from": [{"podSelector": own_pods}]}],
+        },
+    }

@@ -1,0 +1,167 @@
+"""What all pods of a run have in common: the restricted profile, and the user's podTemplate below what is ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from flowkiln.api.cluster import ClusterSpec, Resources
+from flowkiln.api.pod_template import PodTemplate
+
+from .run import Manifest
+
+USER_ID = 1000
+GRACE_PERIOD_SECONDS = 5
+NODE_LOSS_SECONDS = 30
+TEMPORARY = "/tmp"  # noqa: S108  a pod's own emptyDir
+RESERVED_PREFIXES = ("flowkiln.dev/", "dask.org/", "kubernetes.dask.org/", "app.kubernetes.io/managed-by")
+RESERVED_PATHS = ("/etc/flowkiln", "/var/run/flowkiln", "/var/run/secrets", TEMPORARY)
+
+
+def security_context() -> Manifest:
+    """Return a container's half of the restricted pod profile."""
+    return {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "runAsNonRoot": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def pod_security_context() -> Manifest:
+    """Return a pod's half of the restricted profile. The user is ours, so that images that start as root work too."""
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": USER_ID,
+        "runAsGroup": USER_ID,
+        "fsGroup": USER_ID,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def env(values: Mapping[str, str]) -> list[Manifest]:
+    """Return environment variables as a container lists them."""
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def env_from_field(name: str, path: str) -> Manifest:
+    """Return a variable that holds a field of the pod itself."""
+    return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+
+
+def probe(path: str, port: int | str, *, period: int, failures: int, timeout: int = 5) -> Manifest:
+    """Return an HTTP probe; times in seconds."""
+    return {
+        "httpGet": {"path": path, "port": port},
+        "periodSeconds": period,
+        "failureThreshold": failures,
+        "timeoutSeconds": timeout,
+    }
+
+
+def container(
+    name: str,
+    cluster: ClusterSpec,
+    *,
+    image: str,
+    args: Sequence[str],
+    variables: Sequence[Manifest],
+    mounts: Sequence[Manifest],
+    resources: Resources | None = None,
+    **more: Any,
+) -> Manifest:
+    """Return a container: ours, with the template's environment and mounts wherever they do not clash."""
+    template = cluster.pod_template
+    made: Manifest = {
+        "name": name,
+        "image": image,
+        "args": list(args),
+        "env": _merge_named([item.to_json() for item in template.env if not _is_ours(item.name)], variables),
+        "volumeMounts": _merge_mounts([mount.to_json() for mount in template.volume_mounts], mounts),
+        "securityContext": security_context(),
+        **more,
+    }
+    if cluster.image_pull_policy is not None:
+        made["imagePullPolicy"] = cluster.image_pull_policy.value
+    if env_from := [item.to_json() for item in template.env_from]:
+        made["envFrom"] = env_from
+    if resources is not None and (document := resources.to_json()):
+        made["resources"] = document
+    return made
+
+
+def pod_spec(
+    cluster: ClusterSpec, *, service_account: str, containers: Sequence[Manifest], volumes: Sequence[Manifest]
+) -> Manifest:
+    """Return a pod's spec in the restricted profile, with the template's placement and volumes."""
+    template = cluster.pod_template
+    made: Manifest = {
+        "serviceAccountName": service_account,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": GRACE_PERIOD_SECONDS,
+        "securityContext": pod_security_context(),
+        "tolerations": _tolerations(template),
+        "containers": list(containers),
+        "volumes": _merge_named([volume.to_json() for volume in template.volumes], volumes),
+    }
+    if cluster.image_pull_secrets:
+        made["imagePullSecrets"] = [{"name": secret.name} for secret in cluster.image_pull_secrets]
+    if template.node_selector:
+        made["nodeSelector"] = dict(template.node_selector)
+    if template.affinity:
+        made["affinity"] = dict(template.affinity)
+    if template.topology_spread_constraints:
+        made["topologySpreadConstraints"] = [dict(one) for one in template.topology_spread_constraints]
+    if template.priority_class_name:
+        made["priorityClassName"] = template.priority_class_name
+    return made
+
+
+def pod_metadata(template: PodTemplate) -> Manifest:
+    """Return the template's labels and annotations, without those that would take over ours."""
+    made: Manifest = {}
+    if labels := _without_reserved(template.labels):
+        made["labels"] = labels
+    if annotations := _without_reserved(template.annotations):
+        made["annotations"] = annotations
+    return made
+
+
+def _without_reserved(pairs: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in pairs.items() if not key.startswith(RESERVED_PREFIXES)}
+
+
+def _is_ours(variable: str) -> bool:
+    return variable.startswith(("FLOWKILN_", "DASK_DISTRIBUTED__COMM__"))
+
+
+def _merge_named(theirs: Iterable[Manifest], ours: Sequence[Manifest]) -> list[Manifest]:
+    taken = {item["name"] for item in ours}
+    return [item for item in theirs if item["name"] not in taken] + list(ours)
+
+
+def _merge_mounts(theirs: Iterable[Manifest], ours: Sequence[Manifest]) -> list[Manifest]:
+    free = [mount for mount in theirs if not _is_reserved(mount["mountPath"])]
+    return free + list(ours)
+
+
+def _is_reserved(path: str) -> bool:
+    plain = "/" + path.strip("/")
+    return any(plain == taken or plain.startswith(f"{taken}/") for taken in RESERVED_PATHS)
+
+
+def _tolerations(template: PodTemplate) -> list[Manifest]:
+    # Kubernetes would let pods stay on a lost node for five minutes.
+    ours = [
+        {
+            "key": f"node.kubernetes.io/{taint}",
+            "operator": "Exists",
+            "effect": "NoExecute",
+            "tolerationSeconds": NODE_LOSS_SECONDS,
+        }
+        for taint in ("not-ready", "unreachable")
+    ]
+    keys = {toleration["key"] for toleration in ours}
+    theirs = [item.to_json() for item in template.tolerations if item.key not in keys]
+    return theirs + ours

@@ -1,0 +1,58 @@
+"""The identity of a run's pods, and the little that it may do: look at its own FlowRun and report on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from .run import Manifest, RunIdentity
+
+RBAC_GROUP = "rbac.authorization.k8s.io"
+
+
+def service_account(
+    run: RunIdentity, *, annotations: Mapping[str, str] | None = None, pull_secrets: Sequence[str] = ()
+) -> Manifest:
+    """Return the run's ServiceAccount. `annotations` are the user's, for cloud identity. Its token is never mounted."""
+    made: Manifest = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": run.metadata(run.service_account, annotations=annotations),
+        "automountServiceAccountToken": False,
+    }
+    if pull_secrets:
+        made["imagePullSecrets"] = [{"name": name} for name in pull_secrets]
+    return made
+
+
+def role(run: RunIdentity) -> Manifest:
+    """Return the Role of the run's agent. What it may write in the status, the admission policy narrows further."""
+    return {
+        "apiVersion": f"{RBAC_GROUP}/v1",
+        "kind": "Role",
+        "metadata": run.metadata(run.service_account),
+        "rules": [
+            {
+                "apiGroups": ["flowkiln.dev"],
+                "resources": ["flowruns"],
+                "resourceNames": [run.name],
+                "verbs": ["get", "watch"],
+            },
+            {
+                "apiGroups": ["flowkiln.dev"],
+                "resources": ["flowruns/status"],
+                "resourceNames": [run.name],
+                "verbs": ["patch"],
+            },
+        ],
+    }
+
+
+def role_binding(run: RunIdentity) -> Manifest:
+    """Return the binding of the run's Role to its ServiceAccount."""
+    return {
+        "apiVersion": f"{RBAC_GROUP}/v1",
+        "kind": "RoleBinding",
+        "metadata": run.metadata(run.service_account),
+        "roleRef": {"apiGroup": RBAC_GROUP, "kind": "Role", "name": run.service_account},
+        "subjects": [{"kind": "ServiceAccount", "name": run.service_account, "namespace": run.namespace}],
+    }
