@@ -23,6 +23,8 @@ from flowkiln.api.model import (
     ObjectName,
     ShortText,
     WholeSeconds,
+    exactly_one,
+    rules,
 )
 
 FLOW_KIND = "Flow"
@@ -97,6 +99,15 @@ class ValueFrom(Model):
 class TaskInput(Model):
     """An argument of a task: exactly one of value, parameter, task and valueFrom."""
 
+    model_config = rules(
+        (
+            "[has(self.parameter), has(self.task), has(self.valueFrom)].filter(given, given).size() <= 1",
+            "parameter, task and valueFrom exclude each other",
+        ),
+        ("!has(self.map) || !self.map || has(self.task)", "map goes with task only"),
+        one_of=("value", "parameter", "task", "valueFrom"),  # CEL cannot see value, which has no type
+    )
+
     name: Identifier = Field(description="Name of the function's argument.")
     value: JsonValue = Field(default=None, description="The value itself.")
     parameter: Identifier | None = Field(default=None, description="Name of the parameter that gives the value.")
@@ -144,6 +155,15 @@ class TriggerRule(StrEnum):
 class Trigger(Model):
     """What decides whether a task runs once all its upstream tasks are finished: a rule, or a function."""
 
+    model_config = rules(
+        ("!has(self.rule) || !has(self.function)", "rule and function exclude each other"),
+        (
+            "!has(self.atLeast) && !has(self.atMost) || "
+            "has(self.rule) && self.rule in ['SomeSuccessful', 'SomeFailed']",
+            "atLeast and atMost go with the rules SomeSuccessful and SomeFailed only",
+        ),
+    )
+
     rule: TriggerRule | None = Field(
         default=None, description="The rule. Default: AllSuccessful, unless there is a function."
     )
@@ -162,6 +182,10 @@ class Trigger(Model):
 
 class TaskSpec(Model):
     """A task: a function or a program that runs on the workers."""
+
+    model_config = rules(
+        (exactly_one("function", "command"), "exactly one of function and command must be given"),
+    )
 
     name: DnsLabel = Field(description="Name of the task, unique among tasks and parameters.")
     function: CallablePath | None = Field(
@@ -207,6 +231,14 @@ class TaskSpec(Model):
 class FlowSpec(Model):
     """A flow: tasks that depend on each other, or code that makes them, and the cluster that they run on."""
 
+    model_config = rules(
+        (exactly_one("tasks", "entrypoint"), "exactly one of tasks and entrypoint must be given"),
+        (
+            "has(self.tasks) || !has(self.referenceTasks) && !has(self.stateHandlers)",
+            "referenceTasks and stateHandlers go with tasks only; with an entrypoint the code sets them",
+        ),
+    )
+
     description: ShortText | None = Field(default=None, description="What the flow is for.")
     parameters: tuple[ParameterSpec, ...] = Field(
         default=(),
@@ -217,6 +249,7 @@ class FlowSpec(Model):
     source: Source | None = Field(default=None, description="Source code that travels with the flow.")
     tasks: tuple[TaskSpec, ...] = Field(
         default=(),
+        min_length=1,
         max_length=1000,
         json_schema_extra=LIST_MAP_BY_NAME,
         description="The tasks. Exactly one of tasks and entrypoint is given.",

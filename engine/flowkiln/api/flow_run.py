@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field, JsonValue
 
 from flowkiln.api.flow import ContextKey, FlowSpec
-from flowkiln.api.model import Duration, Identifier, Model, ObjectName, WholeSeconds
+from flowkiln.api.model import Duration, Identifier, Model, ObjectName, WholeSeconds, exactly_one, rules
 
 FLOW_RUN_KIND = "FlowRun"
 
@@ -27,8 +27,29 @@ class Terminate(StrEnum):
     IMMEDIATE = "Immediate"
 
 
+MUTABLE_FIELDS = ("terminate", "ttlAfterFinished")
+"""The fields of a FlowRun's spec that may change after its creation."""
+
+IMMUTABLE_FIELDS = ("flowRef", "flowSpec", "parameters", "context", "startTime", "startDeadline", "timeout")
+
+
+def _unchanged(field: str) -> tuple[str, str]:
+    """Give the rule that a field stays as it was created, present or absent."""
+    rule = f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})"
+    return rule, f"{field} cannot be changed; only {' and '.join(MUTABLE_FIELDS)} can"
+
+
 class FlowRunSpec(Model):
     """One run: exactly one of flowRef and flowSpec, and what this run is given."""
+
+    model_config = rules(
+        (exactly_one("flowRef", "flowSpec"), "exactly one of flowRef and flowSpec must be given"),
+        *(_unchanged(field) for field in IMMUTABLE_FIELDS),
+        (
+            "!has(oldSelf.terminate) || has(self.terminate) && self.terminate == oldSelf.terminate",
+            "terminate cannot be changed or taken back once it is set",
+        ),
+    )
 
     flow_ref: FlowRef | None = Field(default=None, description="The Flow to run.")
     flow_spec: FlowSpec | None = Field(
@@ -59,7 +80,3 @@ class FlowRunSpec(Model):
     ttl_after_finished: Duration | None = Field(
         default=None, description="How long after its end the FlowRun is deleted. It may be changed. Default: never."
     )
-
-
-MUTABLE_FIELDS = ("terminate", "ttlAfterFinished")
-"""The fields of a FlowRun's spec that may change after its creation."""

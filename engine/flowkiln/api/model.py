@@ -44,6 +44,23 @@ class Model(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
 
 
+def rules(*rules: tuple[str, str], one_of: tuple[str, ...] = ()) -> ConfigDict:
+    """Put rules into a model's schema that the API server checks: pairs of a CEL expression and what a breach means.
+
+    `one_of` names fields of which exactly one must be present, where CEL cannot say so.
+    """
+    validations: list[JsonValue] = [{"rule": rule, "message": message} for rule, message in rules]
+    extra: dict[str, JsonValue] = {"x-kubernetes-validations": validations}
+    if one_of:
+        extra["oneOf"] = [{"required": [field]} for field in one_of]
+    return ConfigDict(json_schema_extra=extra)
+
+
+def exactly_one(*fields: str) -> str:
+    """Give the CEL expression that exactly one of some optional fields is present."""
+    return f"[{', '.join(f'has(self.{field})' for field in fields)}].exists_one(given, given)"
+
+
 DnsLabel: TypeAlias = Annotated[str, Field(max_length=63, pattern=DNS_LABEL_PATTERN)]
 """A name of at most 63 characters of `[a-z0-9-]`."""
 
@@ -102,4 +119,6 @@ __all__ = [
     "Quantity",
     "ShortText",
     "WholeSeconds",
+    "exactly_one",
+    "rules",
 ]

@@ -20,6 +20,8 @@ from flowkiln.api.model import (
     Model,
     ObjectName,
     Quantity,
+    exactly_one,
+    rules,
 )
 
 QualifiedName = Annotated[str, Field(min_length=1, max_length=317)]
@@ -123,6 +125,13 @@ class CSIVolume(Model):
 class Volume(Model):
     """A volume: exactly one of the five kinds."""
 
+    model_config = rules(
+        (
+            exactly_one("persistentVolumeClaim", "configMap", "secret", "emptyDir", "csi"),
+            "exactly one of persistentVolumeClaim, configMap, secret, emptyDir and csi must be given",
+        ),
+    )
+
     name: DnsLabel = Field(description="Name, for volumeMounts. Names that start with flowkiln- are taken.")
     persistent_volume_claim: PersistentVolumeClaimVolume | None = Field(
         default=None, description="A PersistentVolumeClaim."
@@ -159,6 +168,13 @@ class FieldSelector(Model):
 class EnvSource(Model):
     """Where the value of an environment variable comes from: exactly one of the three."""
 
+    model_config = rules(
+        (
+            exactly_one("secretKeyRef", "configMapKeyRef", "fieldRef"),
+            "exactly one of secretKeyRef, configMapKeyRef and fieldRef must be given",
+        ),
+    )
+
     secret_key_ref: KeySelector | None = Field(default=None, description="A key of a Secret.")
     config_map_key_ref: KeySelector | None = Field(default=None, description="A key of a ConfigMap.")
     field_ref: FieldSelector | None = Field(default=None, description="A field of the pod itself.")
@@ -166,6 +182,8 @@ class EnvSource(Model):
 
 class EnvVar(Model):
     """An environment variable of all containers of the run."""
+
+    model_config = rules((exactly_one("value", "valueFrom"), "exactly one of value and valueFrom must be given"))
 
     name: EnvName = Field(description="Name of the variable. Names that start with FLOWKILN_ are taken.")
     value: Annotated[str, Field(max_length=32_768)] | None = Field(default=None, description="The value itself.")
@@ -181,6 +199,10 @@ class EnvFromReference(Model):
 
 class EnvFrom(Model):
     """All keys of a ConfigMap or Secret as environment variables: exactly one of the two."""
+
+    model_config = rules(
+        (exactly_one("configMapRef", "secretRef"), "exactly one of configMapRef and secretRef must be given"),
+    )
 
     prefix: Annotated[str, Field(max_length=256)] | None = Field(
         default=None, description="What each variable's name starts with."
