@@ -34,7 +34,11 @@ IMMUTABLE_FIELDS = ("flowRef", "flowSpec", "parameters", "context", "startTime",
 
 
 def _unchanged(field: str) -> tuple[str, str]:
-    """Give the rule that a field stays as it was created, present or absent."""
+    """Give the rule that a field stays as it was created, present or absent.
+
+    CEL in a schema compares free-form objects of the same size without noticing that a key was replaced by another;
+    in an admission policy it does notice, so one of those has to say the same again for parameters and context.
+    """
     rule = f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})"
     return rule, f"{field} cannot be changed; only {' and '.join(MUTABLE_FIELDS)} can"
 

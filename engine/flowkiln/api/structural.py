@@ -102,6 +102,7 @@ class _Converter:
         named: list[Schema] = list(source.get("patternProperties", {}).values())
         values: Schema | bool = named[0] if named else source.get("additionalProperties", True)
         if isinstance(values, bool) or not _meaning(self._resolved(values)):
+            # Not additionalProperties without a type: CEL cannot see a map of those, so no rule could name the field.
             return dict(_FREE_FORM)
         return {"additionalProperties": self.convert(values, f"{path}[*]")}
 
