@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field, JsonValue
 
 from flowkiln.api.flow import ContextKey, FlowSpec
-from flowkiln.api.model import Duration, Identifier, Model, ObjectName, WholeSeconds, exactly_one, rules
+from flowkiln.api.model import Duration, Model, ObjectName, WholeSeconds, exactly_one, rules
 
 FLOW_RUN_KIND = "FlowRun"
 
@@ -59,8 +59,8 @@ class FlowRunSpec(Model):
     flow_spec: FlowSpec | None = Field(
         default=None, description="The spec of a flow for this run alone, instead of flowRef."
     )
-    parameters: dict[Identifier, JsonValue] = Field(
-        default={}, max_length=64, description="Values for the flow's parameters."
+    parameters: dict[ContextKey, JsonValue] = Field(
+        default={}, max_length=64, description="Values for the flow's parameters. A null counts as not given."
     )
     context: dict[ContextKey, JsonValue] = Field(
         default={}, max_length=64, description="Values that tasks find in flowkiln.context; they win over the flow's."

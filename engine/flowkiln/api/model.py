@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from pydantic.alias_generators import to_camel
 
 from flowkiln.api.durations import DURATION_PATTERN, WHOLE_SECONDS_PATTERN
@@ -38,6 +38,14 @@ class Model(BaseModel):
         validate_by_name=True,
         regex_engine="rust-regex",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, document: Any) -> Any:
+        """Take a null for a field that was not written, as kubectl does; free-form values are left alone."""
+        if isinstance(document, dict) and None in document.values():
+            return {key: value for key, value in document.items() if value is not None}
+        return document
 
     def to_json(self) -> dict[str, Any]:
         """Give the document as Kubernetes takes it: camelCase, only what was set, no nulls."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
+import zlib
 from functools import cached_property
 from typing import Any, Final, Literal
 
@@ -16,6 +18,10 @@ from flowkiln.api.model import Model
 PLAN_VERSION: Final = 1
 PLAN_KEY = "plan.json.gz"
 """Key in the ConfigMap's binaryData, and name of the mounted file."""
+
+
+MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
+"""The longest JSON that is read, far more than fits into the object that the API server takes."""
 
 
 class PlanError(ValueError):
@@ -96,8 +102,8 @@ class Plan(Model):
     def decode(cls, data: bytes) -> Plan:
         """Read what `encode` wrote; raise PlanError if it is damaged or of an unknown version."""
         try:
-            document = json.loads(gzip.decompress(data))
-        except (OSError, EOFError, ValueError) as error:
+            document = json.loads(_decompressed(data))
+        except (OSError, EOFError, ValueError, zlib.error, RecursionError) as error:
             raise PlanError(f"the plan is damaged: {error}") from error
         version = document.get("version") if isinstance(document, dict) else None
         if version != PLAN_VERSION:
@@ -106,3 +112,12 @@ class Plan(Model):
             return cls.model_validate(document)
         except ValidationError as error:
             raise PlanError(f"the plan is damaged: {error}") from error
+
+
+def _decompressed(data: bytes) -> bytes:
+    """Decompress, but no more than a plan can have: what is read may be a stranger's."""
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
+        document = stream.read(MAX_DOCUMENT_BYTES + 1)
+    if len(document) > MAX_DOCUMENT_BYTES:
+        raise ValueError(f"it is longer than {MAX_DOCUMENT_BYTES} bytes")
+    return document
