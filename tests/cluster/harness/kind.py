@@ -17,8 +17,9 @@ from typing import Any
 
 import yaml
 
-from . import commands, images
+from . import commands
 from .commands import announced, run, wait_until
+from .images import docker
 from .interface import Images
 from .kind_config import AUDIT_LOG, with_audit_log
 from .places import cache_folder
@@ -87,7 +88,7 @@ class KindCluster:
         if given := os.environ.get("FLOWKILN_TEST_IMAGE"):
             self._load_once(given, given)
             return Images(runtime=given, operator=given)
-        built = images.build_for_docker()
+        built = docker.build()
         for reference, source in built.sources.items():
             self._load_once(reference, source)
         return built.images

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tests.cluster.harness.commands import wait_until
@@ -47,7 +48,7 @@ def remove(name: str) -> None:
     """Remove the cgroup `/name` and what is below it; its processes have been ended before."""
     for hierarchy in _mounted():
         own = hierarchy.root / name
-        wait_until(f"the cgroup {own} can be removed", lambda own=own: _removed(own), seconds=10)
+        wait_until(f"the cgroup {own} can be removed", partial(_removed, own), seconds=10)
 
 
 def _delegate_controllers(root: Path) -> None:

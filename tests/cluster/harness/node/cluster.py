@@ -9,13 +9,15 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.harness import commands, images
+from tests.cluster.harness import commands
 from tests.cluster.harness.commands import announced, run, wait_until
+from tests.cluster.harness.images import buildah
 from tests.cluster.harness.interface import HarnessError, Images
 from tests.cluster.harness.places import CHECKOUT, cache_folder, exclusive
 from tests.cluster.harness.process import Process, children
@@ -95,18 +97,20 @@ class NodeCluster:
 
     def images(self) -> Images:
         """Build the product's images if need be and import those that the node does not have."""
-        built = images.build()
+        built = buildah.build()
         present = self._ctr("images", "list", "--quiet").split()
-        for reference, archive in built.archives.items():
+        for reference in (built.runtime, built.operator):
             if reference not in present:
-                with announced(f"importing {reference}"):
-                    self.load_image(archive)
-        return built.images
+                self.load_image(reference)
+        return built
 
     def load_image(self, image: str | Path) -> None:
-        """Import a docker-archive, or an image that the image builder has under this reference."""
-        archive = image if isinstance(image, Path) else images.exported(image)
-        self._ctr("images", "import", str(archive.resolve()))
+        """Import a docker-archive, or what the node lacks of an image in the harness's own store."""
+        with announced(f"importing {image}"):
+            if isinstance(image, Path):
+                self._ctr("images", "import", str(image.resolve()))
+            else:
+                self._import_missing(image)
 
     def audit_events(self) -> Iterator[Mapping[str, Any]]:
         """Yield what the audit log holds so far."""
@@ -223,6 +227,14 @@ class NodeCluster:
 
     def _ctr(self, *arguments: str) -> str:
         return run(self._sandbox.entered(["ctr", "--namespace=k8s.io", *arguments]), timeout=300).stdout
+
+    def _import_missing(self, reference: str) -> None:
+        layout = buildah.exported(reference)
+        present = set(self._ctr("content", "list", "--quiet").split())
+        with tempfile.NamedTemporaryFile(dir=self._record.folder, suffix=".tar") as archive:
+            layout.write_archive(reference, present, archive)
+            archive.flush()
+            self._ctr("images", "import", archive.name)
 
     def _wait_for_api(self) -> None:
         def answers() -> bool:

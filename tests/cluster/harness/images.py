@@ -1,1 +1,0 @@
-"""placeholder while images are being written"""
