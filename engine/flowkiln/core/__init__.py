@@ -1,0 +1,12 @@
+"""The graph that a person writes: tasks, parameters, edges, and the flow that holds them."""
+
+from flowkiln.core.edge import Edge
+from flowkiln.core.flow import Flow
+from flowkiln.core.task import Parameter, Task
+from flowkiln.utilities.lazy_modules import lazy_submodules
+
+__all__ = ["Edge", "Flow", "Parameter", "Task"]
+
+__getattr__, __dir__ = lazy_submodules(
+    __name__, ["cases", "edge", "flow", "graph", "local_ids", "operators", "signature", "task", "visualization"]
+)

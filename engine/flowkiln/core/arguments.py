@@ -1,0 +1,117 @@
+"""Checks of the arguments that tasks and flows are made with."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from operator import methodcaller
+from typing import TYPE_CHECKING, Any
+
+from flowkiln.utilities.notifications import callback_factory
+
+if TYPE_CHECKING:
+    from flowkiln.core.task import RetryDelay, Task
+
+
+def tags(given: Iterable[str] | None) -> set[str]:
+    """Give tags as a set of their own.
+
+    Raises:
+        TypeError: a plain str, which would become its letters.
+    """
+    if isinstance(given, str):
+        raise TypeError(f"tags must be a set of words, not a str; write [{given!r}].")
+    return set(given or ())
+
+
+def uuid_text(value: Any) -> str:
+    """Give back a UUID in text form.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        if isinstance(value, str):
+            uuid.UUID(value)
+            return value
+    except ValueError:
+        pass
+    raise ValueError(f"An id must be a UUID as a str, not {value!r}.")
+
+
+def state_handlers(
+    handlers: Sequence[Callable[..., Any]] | None, on_failure: Callable[..., Any] | None
+) -> list[Callable[..., Any]]:
+    """Give a list of its own with the handlers, and one that calls `on_failure(obj, state)` when the state is a failure.
+
+    Raises:
+        TypeError: `handlers` is no sequence.
+    """
+    if handlers and not isinstance(handlers, Sequence):
+        raise TypeError(f"state_handlers must be a list of callables, not {type(handlers).__name__}.")
+    own = list(handlers or ())
+    if on_failure is not None:
+        own.append(callback_factory(on_failure, check=methodcaller("is_failed")))
+    return own
+
+
+def timeout(seconds: int | None) -> int | None:
+    """Give back a timeout.
+
+    Raises:
+        TypeError: it is no whole number of seconds.
+    """
+    if seconds is not None and (not isinstance(seconds, int) or isinstance(seconds, bool)):
+        raise TypeError(f"timeout must be a whole number of seconds, not {seconds!r}.")
+    return seconds
+
+
+def configured_delay(value: Any) -> Any:
+    """Give the default of `retry_delay` that the configuration names: a timedelta, or a number of seconds there."""
+    return timedelta(seconds=value) if isinstance(value, int | float) else value
+
+
+def check_retries(task: Task) -> None:
+    """Check the retry attributes of a task against each other.
+
+    Raises:
+        TypeError, ValueError: one does not fit; the message names it.
+    """
+    _check_delay(task.retry_delay)
+    if task.max_retries > 0 and task.retry_delay is None:
+        raise ValueError(
+            f"max_retries is {task.max_retries}, so retry_delay must be given (timedelta(0) to retry at once)."
+        )
+    if task.retry_backoff is not None and not task.retry_backoff >= 1:
+        raise ValueError(f"retry_backoff is a factor of 1 or more, not {task.retry_backoff!r}.")
+    if task.retry_jitter is not None and not 0 <= task.retry_jitter <= 1:
+        raise ValueError(f"retry_jitter is a fraction from 0 to 1, not {task.retry_jitter!r}.")
+    longest = task.retry_max_delay
+    if longest is not None and not isinstance(longest, timedelta):
+        raise TypeError(f"retry_max_delay must be a timedelta, not {longest!r}.")
+    if longest is not None and longest < timedelta(0):
+        raise ValueError(f"retry_max_delay cannot be negative: {longest}.")
+    _check_retry_on(task.retry_on)
+
+
+def _check_delay(delay: RetryDelay | None) -> None:
+    if delay is None or (callable(delay) and not isinstance(delay, type)):
+        return
+    delays = [delay] if isinstance(delay, timedelta) else delay
+    if not isinstance(delays, list | tuple) or not all(isinstance(each, timedelta) for each in delays):
+        raise TypeError(f"retry_delay must be a timedelta, a list of them, or a callable, not {delay!r}.")
+    if not delays:
+        raise ValueError("retry_delay is an empty list; give at least one delay.")
+    if any(each < timedelta(0) for each in delays):
+        raise ValueError(f"retry_delay cannot be negative: {delay!r}.")
+
+
+def _check_retry_on(retry_on: Any) -> None:
+    if retry_on is None or (callable(retry_on) and not isinstance(retry_on, type)):
+        return
+    classes = retry_on if isinstance(retry_on, list | tuple) else [retry_on]
+    if not classes or not all(isinstance(each, type) and issubclass(each, BaseException) for each in classes):
+        raise TypeError(
+            f"retry_on must be exception classes, or a callable that takes the exception, not {retry_on!r}."
+        )

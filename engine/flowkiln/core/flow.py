@@ -1,0 +1,472 @@
+"""Flows: tasks and the edges between them."""
+
+from __future__ import annotations
+
+import copy
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSet, Sequence
+from contextlib import ExitStack
+from contextvars import ContextVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from flowkiln.configuration import config
+from flowkiln.core import arguments
+from flowkiln.core.edge import Edge
+from flowkiln.core.graph import Graph, reachable
+from flowkiln.core.ordered_set import OrderedSet
+from flowkiln.core.signature import run_signature
+from flowkiln.core.task import Parameter, Task
+from flowkiln.utilities.context import context
+from flowkiln.utilities.logging import get_logger
+
+if TYPE_CHECKING:
+    from flowkiln.engine.state import State
+    from flowkiln.schedules import Schedule
+
+# The `with` blocks that are open here, innermost last. A flow may be in it more than once.
+_open_blocks: ContextVar[tuple[ExitStack, ...]] = ContextVar("flowkiln_open_flow_blocks", default=())
+
+
+class Flow:
+    """Tasks, edges between them, and what decides about success.
+
+    Args:
+        name: what people call it; need not be unique.
+        schedule: when `run` runs it again and again.
+        environment: kept for whoever reads it; nothing in flowkiln does.
+        tasks: tasks to add.
+        edges: edges to add, with their tasks.
+        reference_tasks: the tasks, out of `tasks`, whose states decide about the flow's; by default the terminal tasks.
+        state_handlers: callables `fn(flow, old_state, new_state) -> State | None`.
+        on_failure: a callable `fn(flow, state)` for when the flow fails.
+        validate: whether each of `edges` is checked at once; None means `config.flows.eager_edge_validation`.
+        result_handler: kept for whoever reads it; the engine's result store needs none.
+
+    `tasks` and `edges` are mutable sets in insertion order. Direct changes of them are checked by `validate` only.
+
+    Raises:
+        ValueError: there is no name, or something that `add_task`, `add_edge` or `set_reference_tasks` refuses.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        schedule: Schedule | None = None,
+        environment: Any = None,
+        tasks: Iterable[Task] | None = None,
+        edges: Iterable[Edge] | None = None,
+        reference_tasks: Iterable[Task] | None = None,
+        state_handlers: Sequence[Callable[..., Any]] | None = None,
+        on_failure: Callable[[Any, State], Any] | None = None,
+        validate: bool | None = None,
+        result_handler: Any = None,
+    ) -> None:
+        if not name:
+            raise ValueError("A flow needs a name.")
+        self._id = str(uuid.uuid4())
+        self.name = name
+        self.schedule = schedule
+        self.environment = environment
+        self.result_handler = result_handler
+        self.logger = get_logger("Flow")
+        self.state_handlers = arguments.state_handlers(state_handlers, on_failure)
+        self._tasks: OrderedSet[Task] = OrderedSet()
+        self._edges: OrderedSet[Edge] = OrderedSet()
+        self._reference_tasks: set[Task] = set()
+        self._memo: tuple[Graph, int, int] | None = None
+        for task in tasks or ():
+            self.add_task(task)
+        self.set_reference_tasks(reference_tasks or ())
+        for edge in edges or ():
+            self._add_edge(edge, validate)
+
+    # ---- identity
+
+    @property
+    def id(self) -> str:
+        """A random UUID4 as text."""
+        return self._id
+
+    @id.setter
+    def id(self, value: str) -> None:
+        self._id = arguments.uuid_text(value)
+
+    def __repr__(self) -> str:
+        return f'<Flow: name="{self.name}">'
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other) or not isinstance(other, Flow):
+            return NotImplemented
+        return (
+            self.name == other.name
+            and self.tasks == other.tasks
+            and self.edges == other.edges
+            and self.reference_tasks() == other.reference_tasks()
+        )
+
+    def __iter__(self) -> Iterator[Task]:
+        return iter(self.sorted_tasks())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_memo": None}
+
+    def copy(self) -> Self:
+        """Give a flow with a new id and sets of its own over the same tasks and edges; it equals this one."""
+        new = copy.copy(self)
+        new._id = str(uuid.uuid4())
+        new.tasks = self.tasks
+        new.edges = self.edges
+        new._reference_tasks = set(self._reference_tasks)
+        new.state_handlers = list(self.state_handlers)
+        return new
+
+    # ---- the sets
+
+    @property
+    def tasks(self) -> MutableSet[Task]:
+        """The tasks, in insertion order."""
+        return self._tasks
+
+    @tasks.setter
+    def tasks(self, tasks: Iterable[Task]) -> None:
+        self._tasks = OrderedSet(tasks)
+        self._memo = None
+
+    @property
+    def edges(self) -> MutableSet[Edge]:
+        """The edges, in insertion order."""
+        return self._edges
+
+    @edges.setter
+    def edges(self, edges: Iterable[Edge]) -> None:
+        self._edges = OrderedSet(edges)
+        self._memo = None
+
+    @property
+    def _graph(self) -> Graph:
+        """The index of tasks and edges as they are now."""
+        if self._memo is None or self._memo[1:] != (self._tasks.version, self._edges.version):
+            self._remember(Graph(self._tasks, self._edges))
+        assert self._memo is not None  # noqa: S101 (for the type checker: it was just set)
+        return self._memo[0]
+
+    def _remember(self, graph: Graph) -> None:
+        self._memo = (graph, self._tasks.version, self._edges.version)
+
+    # ---- building
+
+    def __enter__(self) -> Self:
+        block = ExitStack()
+        block.enter_context(context(flow=self))
+        _open_blocks.set((*_open_blocks.get(), block))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        *outer, block = _open_blocks.get()
+        _open_blocks.set(tuple(outer))
+        block.close()
+
+    def add_task(self, task: Task) -> Task:
+        """Add a task, and give it back. The same object twice is fine.
+
+        Raises:
+            TypeError: it is no Task.
+            ValueError: another task of this flow has the same slug.
+        """
+        if not isinstance(task, Task):
+            raise TypeError(f"Only tasks can be added to a flow, not {task!r}.")
+        if task in self._tasks:
+            return task
+        graph = self._graph
+        self._check_slug(graph, task)
+        case = context.get("case")
+        if case is not None:
+            case.add_task(task, self)
+        self._tasks.add(task)
+        if not graph.dangling:
+            graph.add_task(task)
+            self._remember(graph)
+        return task
+
+    def add_edge(
+        self,
+        upstream_task: Task,
+        downstream_task: Task,
+        key: str | None = None,
+        mapped: bool = False,
+        validate: bool | None = None,
+        *,
+        flattened: bool = False,
+    ) -> Edge:
+        """Add an edge and both its tasks, and give the edge. An edge that is there already changes nothing.
+
+        Raises:
+            ValueError: the downstream task is a Parameter; or, with `validate`: its argument `key` has an edge already,
+                or there would be a cycle.
+            TypeError: with `validate`: its `run` has no argument `key`.
+        """
+        return self._add_edge(Edge(upstream_task, downstream_task, key, mapped, flattened), validate)
+
+    def _add_edge(self, edge: Edge, validate: bool | None) -> Edge:
+        if isinstance(edge.downstream_task, Parameter):
+            raise ValueError(f"{edge.downstream_task} cannot have an upstream task: parameters come first.")
+        validate = config.flows.eager_edge_validation if validate is None else validate
+        if validate:
+            self._check_key(edge)
+        elif edge in self._edges:
+            return edge
+        self.add_task(edge.upstream_task)
+        self.add_task(edge.downstream_task)
+        graph = self._graph
+        if validate:
+            graph.check_new_edge(edge.upstream_task, edge.downstream_task)
+        if edge not in self._edges:
+            self._edges.add(edge)
+            graph.add_edge(edge, placed=bool(validate))
+            self._remember(graph)
+        return edge
+
+    def _check_slug(self, graph: Graph, task: Task) -> None:
+        other = graph.slugs.get(task.slug) if task.slug else None
+        if other is not None and other is not task and other.slug == task.slug:
+            raise ValueError(f"A task with the slug {task.slug!r} is already in {self}; slugs are unique in a flow.")
+
+    def _check_key(self, edge: Edge) -> None:
+        key, task = edge.key, edge.downstream_task
+        if key is None or not isinstance(task, Task):
+            return
+        if not run_signature(task.run).accepts(key):
+            raise TypeError(f"The run of {task} has no argument {key!r}.")
+        if task in self._tasks and any(other.key == key for other in self._graph.above[task]):
+            raise ValueError(f"Argument {key!r} of {task} has an upstream task already.")
+
+    def chain(self, *tasks: Task, validate: bool | None = None) -> list[Edge]:
+        """Let each of the tasks wait for the one before it; gives the edges."""
+        return [self.add_edge(above, below, validate=validate) for above, below in zip(tasks, tasks[1:], strict=False)]
+
+    def set_dependencies(
+        self,
+        task: Any,
+        upstream_tasks: Iterable[Any] | None = None,
+        downstream_tasks: Iterable[Any] | None = None,
+        keyword_tasks: Mapping[str, Any] | None = None,
+        mapped: bool = False,
+        validate: bool | None = None,
+    ) -> None:
+        """Add edges from and to a task; everything that is no task becomes one.
+
+        Args:
+            task: the task (or constant, collection, function) whose edges these are.
+            upstream_tasks: what it waits for.
+            downstream_tasks: what waits for it.
+            keyword_tasks: arguments of its `run`, by name.
+            mapped: whether it runs once per element of what is upstream, but for what is `unmapped`.
+            validate: whether each edge is checked at once; None means `config.flows.eager_edge_validation`.
+
+        Raises:
+            TypeError, ValueError: see `add_edge`.
+        """
+        from flowkiln.utilities.tasks import as_task, edge_options
+
+        task = self.add_task(as_task(task, self))
+        for below in downstream_tasks or ():
+            self.add_edge(task, as_task(below, self), validate=validate)
+        upstream = [(None, each) for each in upstream_tasks or ()]
+        for key, above in [*upstream, *(keyword_tasks or {}).items()]:
+            options = edge_options(above, mapped)
+            self._add_edge(Edge(as_task(above, self), task, key, options.mapped, options.flattened), validate)
+
+    def update(self, flow: Flow, validate: bool | None = None) -> None:
+        """Add the tasks and edges of another flow."""
+        for task in flow.tasks:
+            self.add_task(task)
+        for edge in flow.edges:
+            if edge not in self._edges:
+                self._add_edge(edge, validate)
+
+    def replace(self, old: Task, new: Any, validate: bool = True) -> None:
+        """Put `new` in the place of `old`: its edges, and its place among the reference tasks if those are set.
+
+        Nothing is changed if this fails.
+
+        Raises:
+            ValueError: `old` is not in the flow, or `new` does not fit an edge of it.
+            TypeError: `new` does not take an argument that an edge of `old` brings.
+        """
+        from flowkiln.utilities.tasks import as_task
+
+        if old not in self._tasks:
+            raise ValueError(f"{old} cannot be replaced: it was not found in Flow {self.name!r}.")
+        trial = self.copy()
+        new = as_task(new, trial)
+        trial.tasks = [new if task is old else task for task in trial.tasks if task is not new]
+        trial.edges = [edge for edge in trial.edges if old not in (edge.upstream_task, edge.downstream_task)]
+        trial._check_slug(Graph([task for task in trial.tasks if task is not new], ()), new)
+        for edge in self._edges:
+            above, below = (new if end is old else end for end in (edge.upstream_task, edge.downstream_task))
+            if old in (edge.upstream_task, edge.downstream_task):
+                trial._add_edge(Edge(above, below, edge.key, edge.mapped, edge.flattened), validate)
+        self.tasks = trial.tasks
+        self.edges = trial.edges
+        if old in self._reference_tasks:
+            self._reference_tasks = {new if task is old else task for task in self._reference_tasks}
+
+    def set_reference_tasks(self, tasks: Iterable[Task]) -> None:
+        """Say whose states decide about the flow's state; no tasks means the terminal ones.
+
+        Raises:
+            ValueError: a task is not in the flow.
+        """
+        chosen = set(tasks)
+        strangers = [task for task in chosen if task not in self._tasks]
+        if strangers:
+            raise ValueError(f"Reference tasks must be part of the flow; {strangers[0]} is not in {self}.")
+        self._reference_tasks = chosen
+
+    # ---- queries
+
+    def root_tasks(self) -> set[Task]:
+        """Give the tasks without upstream edges."""
+        return {task for task, edges in self._graph.above.items() if not edges}
+
+    def terminal_tasks(self) -> set[Task]:
+        """Give the tasks without downstream edges."""
+        return {task for task, edges in self._graph.below.items() if not edges}
+
+    def reference_tasks(self) -> set[Task]:
+        """Give the tasks whose states decide about the flow's."""
+        return set(self._reference_tasks) or self.terminal_tasks()
+
+    def parameters(self) -> set[Parameter]:
+        """Give the tasks that are parameters."""
+        return {task for task in self._tasks if isinstance(task, Parameter)}
+
+    def edges_to(self, task: Task) -> set[Edge]:
+        """Give the edges to a task. Raises ValueError if the task is not in the flow."""
+        return set(self._known(task).above[task])
+
+    def edges_from(self, task: Task) -> set[Edge]:
+        """Give the edges from a task. Raises ValueError if the task is not in the flow."""
+        return set(self._known(task).below[task])
+
+    def upstream_tasks(self, task: Task) -> set[Task]:
+        """Give the tasks right before a task. Raises ValueError if the task is not in the flow."""
+        return set(self._known(task).tasks_above(task))
+
+    def downstream_tasks(self, task: Task) -> set[Task]:
+        """Give the tasks right after a task. Raises ValueError if the task is not in the flow."""
+        return set(self._known(task).tasks_below(task))
+
+    def has_edges(self, task: Task) -> bool:
+        """Say whether a task is in the flow and has edges there."""
+        return task in self._tasks and bool(self._graph.above[task] or self._graph.below[task])
+
+    def all_upstream_edges(self) -> dict[Task, set[Edge]]:
+        """Give the edges to each task."""
+        return {task: set(edges) for task, edges in self._graph.above.items()}
+
+    def all_downstream_edges(self) -> dict[Task, set[Edge]]:
+        """Give the edges from each task."""
+        return {task: set(edges) for task, edges in self._graph.below.items()}
+
+    def sorted_tasks(self, root_tasks: Iterable[Task] | None = None) -> tuple[Task, ...]:
+        """Give the tasks in topological order, ties in insertion order.
+
+        Args:
+            root_tasks: give only these and everything downstream of them; none means all.
+
+        Raises:
+            ValueError: there is a cycle, an edge refers to a task that is not there, or a root is unknown.
+        """
+        graph = self._graph
+        self._check_edges(graph)
+        ordered = graph.sort()
+        roots = list(root_tasks or ())
+        if not roots:
+            return ordered
+        for root in roots:
+            if root not in self._tasks:
+                raise ValueError(f"Root task {root} was not found in Flow {self.name!r}.")
+        wanted = reachable(roots, graph.tasks_below)
+        return tuple(task for task in ordered if task in wanted)
+
+    def get_tasks(
+        self,
+        name: str | None = None,
+        slug: str | None = None,
+        tags: Iterable[str] | None = None,
+        task_type: type[Task] | None = None,
+    ) -> list[Task]:
+        """Give the tasks that fit all that is asked for, in insertion order; of `tags` each must be there."""
+        asked = arguments.tags(tags)
+        return [
+            task
+            for task in self._tasks
+            if (name is None or task.name == name)
+            and (slug is None or task.slug == slug)
+            and asked <= task.tags
+            and (task_type is None or isinstance(task, task_type))
+        ]
+
+    @property
+    def task_ids(self) -> dict[str, Task]:
+        """The tasks by their ids."""
+        return {task.id: task for task in self._tasks}
+
+    def validate(self) -> None:
+        """Check the flow as a whole.
+
+        Raises:
+            ValueError: edges refer to tasks that are not there, so do the reference tasks, or there is a cycle.
+        """
+        graph = self._graph
+        self._check_edges(graph)
+        strangers = [task for task in self._reference_tasks if task not in self._tasks]
+        if strangers:
+            raise ValueError(f"Some reference tasks are not contained in {self}: {strangers[0]}.")
+        graph.sort()
+
+    def _check_edges(self, graph: Graph) -> None:
+        if graph.dangling:
+            raise ValueError(f"Some edges refer to tasks that are not contained in {self}: {graph.dangling[0]}.")
+
+    def _known(self, task: Task) -> Graph:
+        if task not in self._tasks:
+            raise ValueError(f"Task {task} was not found in Flow {self.name!r}.")
+        return self._graph
+
+    # ---- running and showing
+
+    def run(
+        self, parameters: Mapping[str, Any] | None = None, runner_cls: type[Any] | None = None, **kwargs: Any
+    ) -> State:
+        """Run the flow here until it is finished, on its schedule if it has one, and give the last run's state.
+
+        Args:
+            parameters: values of the flow's parameters by name; keywords that name parameters are taken as such, too.
+            runner_cls: a FlowRunner class that replaces the usual one.
+            **kwargs: go to `FlowRunner.run` (`executor`, `context`, `state`, `task_states`, `start_tasks` …).
+
+        The state's `result` is a dict from each task to its State.
+
+        Raises:
+            ValueError: a parameter is unknown or missing, `return_tasks` is given, or the schedule has no more runs.
+        """
+        from flowkiln.engine.run_flow import run_flow
+
+        return run_flow(self, parameters=parameters, runner_cls=runner_cls, **kwargs)
+
+    def visualize(self, flow_state: State | None = None) -> Any:
+        """Draw the graph, with colours if a state of the flow is given; needs the extra `flowkiln[viz]`.
+
+        In a notebook the drawing is returned; elsewhere it is opened as a PDF file.
+
+        Raises:
+            ImportError: graphviz is not installed.
+        """
+        from flowkiln.core.visualization import visualize
+
+        return visualize(self, flow_state)

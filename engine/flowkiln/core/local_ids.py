@@ -1,0 +1,61 @@
+"""Names of tasks that are the same in every process that builds the flow, and fit wherever Kubernetes allows a name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flowkiln.core.flow import Flow
+    from flowkiln.core.task import Task
+
+LONGEST = 63
+_NAMELESS = "task"
+
+
+def local_ids(flow: Flow) -> dict[Task, str]:
+    """Give each task's local id, in insertion order: its slug, else its name, else `name-2`, `name-3` …
+
+    Ids are of `[a-z0-9-]`, begin and end with a letter or digit, have at most 63 characters, and are unique in the flow
+    also after that. Slugs choose first; beyond that, whoever was added first.
+    """
+    chosen: dict[Task, str] = {}
+    taken: set[str] = set()
+    tried: dict[str, int] = {}
+    tasks = list(flow.tasks)
+    for task in [*(task for task in tasks if task.slug), *(task for task in tasks if not task.slug)]:
+        chosen[task] = _free(_escape(str(task.slug or task.name)), taken, tried)
+        taken.add(chosen[task])
+    return {task: chosen[task] for task in tasks}
+
+
+def fingerprint(flow: Flow) -> str:
+    """Give a digest (SHA-256, hexadecimal) of the flow's shape: local ids and edges. Equal shapes give equal digests."""
+    ids = local_ids(flow)
+    edges = sorted(
+        (ids[edge.upstream_task], ids[edge.downstream_task], edge.key or "", edge.mapped, edge.flattened)
+        for edge in flow.edges
+    )
+    shape = json.dumps({"tasks": sorted(ids.values()), "edges": edges}, separators=(",", ":"))
+    return hashlib.sha256(shape.encode()).hexdigest()
+
+
+def _escape(name: str) -> str:
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:LONGEST].rstrip("-") or _NAMELESS
+
+
+def _free(wanted: str, taken: set[str], tried: dict[str, int]) -> str:
+    if wanted not in taken:
+        return wanted
+    number = tried.get(wanted, 1)
+    while True:
+        number += 1
+        suffix = f"-{number}"
+        candidate = wanted[: LONGEST - len(suffix)].rstrip("-") + suffix
+        if candidate not in taken:
+            tried[wanted] = number
+            return candidate

@@ -1,0 +1,5 @@
+"""Tasks that come with flowkiln."""
+
+from flowkiln.utilities.lazy_modules import lazy_submodules
+
+__getattr__, __dir__ = lazy_submodules(__name__, ["command", "control_flow", "core"])

@@ -1,0 +1,118 @@
+"""Branches by the result of a task, and their join."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from flowkiln.core.active import active_flow
+from flowkiln.core.task import Task
+from flowkiln.engine.result import NoResult
+from flowkiln.engine.signals import SKIP
+from flowkiln.triggers import not_all_skipped
+from flowkiln.utilities.exceptions import FlowkilnWarning
+from flowkiln.utilities.tasks import as_task, edge_options, tags
+
+if TYPE_CHECKING:
+    from flowkiln.core.flow import Flow
+
+
+class CompareValue(Task):
+    """Skips itself, and so what is downstream, unless its input equals `value`."""
+
+    def __init__(self, value: Any, **kwargs: Any) -> None:
+        self.value = value
+        kwargs.setdefault("name", f'CompareValue: "{value}"')
+        super().__init__(**kwargs)
+
+    def run(self, value: Any) -> None:
+        """Compare.
+
+        Raises:
+            signals.SKIP: the values differ.
+        """
+        if value != self.value:
+            raise SKIP(f'The value "{value}" does not match "{self.value}".')
+
+
+class _CompareTruth(CompareValue):
+    """Compares the truth of its input with `value`."""
+
+    def run(self, value: Any) -> None:
+        super().run(bool(value))
+
+
+class Merge(Task):
+    """Gives the first result among branches of which all but some were skipped; skipped itself if all were.
+
+    Raises:
+        ValueError: `skip_on_upstream_skip` is true.
+    """
+
+    takes_skipped_results = False
+
+    def __init__(self, **kwargs: Any) -> None:
+        if kwargs.setdefault("skip_on_upstream_skip", False):
+            raise ValueError("A Merge joins branches that may be skipped, so it needs skip_on_upstream_skip=False.")
+        kwargs.setdefault("trigger", not_all_skipped)
+        super().__init__(**kwargs)
+
+    def run(self, **task_results: Any) -> Any:
+        """Give the first result, in the order of the numbers in the arguments' names; None if there is none."""
+        in_order = sorted(task_results, key=lambda key: (len(key), key))
+        return next((task_results[key] for key in in_order if task_results[key] != NoResult), None)
+
+
+def switch(condition: Any, cases: Mapping[Any, Any], mapped: bool = False) -> None:
+    """Run, of several tasks, those whose case equals the result of `condition`; the others are skipped.
+
+    Args:
+        condition: the task (or value) to look at.
+        cases: tasks by the values that they are for.
+        mapped: whether to decide once per element of the condition's result; the cases are then mapped too.
+    """
+    with tags("switch"):
+        _branch(condition, [(CompareValue(value), task) for value, task in cases.items()], mapped)
+
+
+def ifelse(condition: Any, true_task: Any, false_task: Any, mapped: bool = False) -> None:
+    """Run one of two tasks by the truth of the result of `condition`; the other is skipped.
+
+    Args:
+        condition: the task (or value) to look at.
+        true_task: runs if the result is true, as `bool` says.
+        false_task: runs if not.
+        mapped: whether to decide once per element of the condition's result; both tasks are then mapped too.
+    """
+    with tags("switch"):
+        _branch(condition, [(_CompareTruth(True), true_task), (_CompareTruth(False), false_task)], mapped)
+
+
+def _branch(condition: Any, branches: list[tuple[CompareValue, Any]], mapped: bool) -> None:
+    flow = active_flow(None, "Could not infer an active Flow context for a switch; use `with Flow(...)`.")
+    options = edge_options(condition, mapped)
+    condition = as_task(condition, flow)
+    for compare, branch in branches:
+        task = as_task(branch, flow)
+        if task in flow.tasks and flow.upstream_tasks(task):
+            warnings.warn(
+                f"{task} is a case of a switch but has upstream tasks, which run whether it is skipped or not "
+                "(as the elements of a list do); put the switch before those.",
+                FlowkilnWarning,
+                stacklevel=3,
+            )
+        flow.add_edge(condition, compare, "value", options.mapped, validate=True, flattened=options.flattened)
+        flow.add_edge(compare, task, mapped=options.mapped, validate=True)
+
+
+def merge(*tasks: Any, flow: Flow | None = None, mapped: bool = False) -> Merge:
+    """Join branches: give a task whose result is that of the first branch, in this order, that was not skipped.
+
+    Args:
+        *tasks: the ends of the branches.
+        flow: where to bind; None means the active flow.
+        mapped: whether to join once per element.
+    """
+    numbered = {f"task_{i}": task for i, task in enumerate(tasks, start=1)}
+    return Merge().bind(flow=flow, mapped=mapped, **numbered)

@@ -1,0 +1,31 @@
+"""Keep some of a list of results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from flowkiln.core.task import Task
+from flowkiln.engine.result import NoResult
+from flowkiln.triggers import all_finished
+
+
+def _is_result(item: Any) -> bool:
+    return not isinstance(item, Exception) and item != NoResult
+
+
+class FilterTask(Task):
+    """Keeps the items for which `filter_func` is true; by default all but exceptions and missing results.
+
+    Unlike other tasks it runs when all upstream tasks are finished, failed and skipped ones included.
+    """
+
+    def __init__(self, filter_func: Callable[[Any], Any] | None = None, **kwargs: Any) -> None:
+        kwargs.setdefault("skip_on_upstream_skip", False)
+        kwargs.setdefault("trigger", all_finished)
+        self.filter_func = filter_func or _is_result
+        super().__init__(**kwargs)
+
+    def run(self, task_results: Iterable[Any]) -> list[Any]:
+        """Give the items that are kept."""
+        return [item for item in task_results if self.filter_func(item)]

@@ -1,0 +1,142 @@
+"""Triggers decide, by the states upstream, whether a task runs.
+
+A trigger is called with the set of upstream states. It returns true, or raises a signal: `TRIGGERFAIL` to say no.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flowkiln.engine.signals import PAUSE, SKIP, TRIGGERFAIL
+from flowkiln.utilities.context import context
+
+if TYPE_CHECKING:
+    from flowkiln.engine.state import State
+
+Trigger = Callable[[Collection["State"]], bool]
+
+
+def _refusal(name: str, why: str) -> TRIGGERFAIL:
+    return TRIGGERFAIL(f'Trigger was "{name}" but {why}.')
+
+
+def all_finished(upstream_states: Collection[State]) -> bool:
+    """Run once all upstream tasks are finished, however they ended. `always_run` is the same."""
+    if not all(state.is_finished() for state in upstream_states):
+        raise _refusal("all_finished", "some of the upstream tasks were not finished")
+    return True
+
+
+always_run = all_finished
+
+
+def manual_only(upstream_states: Collection[State]) -> bool:
+    """Pause until somebody resumes the task run."""
+    if not context.get("resume"):
+        raise PAUSE('Trigger function is "manual_only"; the task run waits to be resumed.')
+    return True
+
+
+def all_successful(upstream_states: Collection[State]) -> bool:
+    """Run if all upstream tasks succeeded; skipped ones count as success."""
+    if not all(state.is_successful() for state in upstream_states):
+        raise _refusal("all_successful", "some of the upstream tasks failed")
+    return True
+
+
+def all_failed(upstream_states: Collection[State]) -> bool:
+    """Run if all upstream tasks failed."""
+    if not all(state.is_failed() for state in upstream_states):
+        raise _refusal("all_failed", "some of the upstream tasks did not fail")
+    return True
+
+
+def any_successful(upstream_states: Collection[State]) -> bool:
+    """Run if at least one upstream task succeeded."""
+    if not any(state.is_successful() for state in upstream_states):
+        raise _refusal("any_successful", "none of the upstream tasks succeeded")
+    return True
+
+
+def any_failed(upstream_states: Collection[State]) -> bool:
+    """Run if at least one upstream task failed."""
+    if not any(state.is_failed() for state in upstream_states):
+        raise _refusal("any_failed", "none of the upstream tasks failed")
+    return True
+
+
+def not_all_skipped(upstream_states: Collection[State]) -> bool:
+    """Run if all upstream tasks succeeded and not all were skipped; if all were, skip this task with result None.
+
+    The task needs `skip_on_upstream_skip=False`, or one skipped upstream task skips it before this is asked.
+    """
+    if upstream_states and all(state.is_skipped() for state in upstream_states):
+        raise SKIP('Trigger was "not_all_skipped" but all of the upstream tasks were skipped.', result=None)
+    if not all(state.is_successful() for state in upstream_states):
+        raise _refusal("not_all_skipped", "some of the upstream tasks failed")
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """Both inclusive; below 1 a fraction of the upstream states, else a count."""
+
+    at_least: float | None
+    at_most: float | None
+
+    def __post_init__(self) -> None:
+        for name in ("at_least", "at_most"):
+            bound = getattr(self, name)
+            if bound is not None and (isinstance(bound, bool) or bound < 0):
+                raise ValueError(f"{name} is a count, or a fraction below 1, of upstream states; not {bound!r}.")
+
+    def admit(self, count: int, total: int) -> bool:
+        least = 0 if self.at_least is None else _as_count(self.at_least, total)
+        most = total if self.at_most is None else _as_count(self.at_most, total)
+        return least <= count <= most
+
+
+def _as_count(bound: float, total: int) -> float:
+    return bound * total if bound < 1 else bound
+
+
+@dataclass(frozen=True, slots=True)
+class _SomeSuccessful:
+    bounds: _Bounds
+
+    def __call__(self, upstream_states: Collection[State]) -> bool:
+        count = sum(state.is_successful() for state in upstream_states)
+        if not self.bounds.admit(count, len(upstream_states)):
+            raise _refusal("some_successful", f"{count} of {len(upstream_states)} upstream tasks succeeded")
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class _SomeFailed:
+    bounds: _Bounds
+
+    def __call__(self, upstream_states: Collection[State]) -> bool:
+        count = sum(state.is_failed() for state in upstream_states)
+        if not self.bounds.admit(count, len(upstream_states)):
+            raise _refusal("some_failed", f"{count} of {len(upstream_states)} upstream tasks failed")
+        return True
+
+
+def some_successful(at_least: float | None = None, at_most: float | None = None) -> Trigger:
+    """Make a trigger: run if this many upstream tasks succeeded. Bounds are inclusive; below 1 they are fractions.
+
+    Raises:
+        ValueError: a bound is negative.
+    """
+    return _SomeSuccessful(_Bounds(at_least, at_most))
+
+
+def some_failed(at_least: float | None = None, at_most: float | None = None) -> Trigger:
+    """Make a trigger: run if this many upstream tasks failed. Bounds are inclusive; below 1 they are fractions.
+
+    Raises:
+        ValueError: a bound is negative.
+    """
+    return _SomeFailed(_Bounds(at_least, at_most))

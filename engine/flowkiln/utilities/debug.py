@@ -1,0 +1,15 @@
+"""Help for the person who looks for a fault."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flowkiln.utilities.context import context
+
+
+@contextmanager
+def raise_on_exception() -> Iterator[None]:
+    """Let runs inside the block raise the errors and signals of tasks, triggers and handlers instead of keeping them."""
+    with context(raise_on_exception=True):
+        yield
