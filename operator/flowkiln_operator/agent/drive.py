@@ -1,0 +1,160 @@
+"""One engine process from its start to the end of its run: claim, load, run, report."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from flowkiln.api.plan import Plan
+from flowkiln.api.reasons import FlowReason, FlowState
+from flowkiln.core.local_ids import local_ids
+from flowkiln.engine.records import FlowRunRecord
+from flowkiln_operator.agent.api_client import Credentials, FlowRunApi
+from flowkiln_operator.agent.claim import Claimed, Refused
+from flowkiln_operator.agent.claiming import claim_run
+from flowkiln_operator.agent.engine_thread import EngineThread, make_conductor
+from flowkiln_operator.agent.fence import Fence
+from flowkiln_operator.agent.flow_loading import load_flow
+from flowkiln_operator.agent.json_logs import JsonLines
+from flowkiln_operator.agent.plan_file import UnusablePlan, read_plan
+from flowkiln_operator.agent.progress import Aftermath, Progress
+from flowkiln_operator.agent.projection.flow_status import Holder, Standing, final_standing
+from flowkiln_operator.agent.recovery import decide_recovery
+from flowkiln_operator.agent.reporter import Claim, Reporter
+from flowkiln_operator.agent.scheduler import SchedulerLink
+from flowkiln_operator.agent.settings import Settings
+from flowkiln_operator.agent.watcher import watch_flow_run
+
+logger = logging.getLogger("flowkiln.agent")
+
+STUCK_AFTER = 120.0
+"""Seconds without a step, in the midst of a report, after which the reporter counts as stuck."""
+RUN_COUNT = 1
+"""How often the flow is run in one FlowRun."""
+
+
+class Vitals:
+    """What the health check looks at."""
+
+    def __init__(self) -> None:
+        self.reporter: Reporter | None = None
+        self.engine: EngineThread | None = None
+
+    def check(self) -> str | None:
+        """What is wrong, or None."""
+        if self.engine is not None and self.engine.is_missing:
+            return "the engine's thread is gone"
+        if self.reporter is not None and self.reporter.busy:
+            still = time.monotonic() - self.reporter.beat
+            if still > STUCK_AFTER:
+                return f"the reporter has not got on for {still:.0f} s"
+        return None
+
+
+async def drive(settings: Settings, formatter: JsonLines, vitals: Vitals) -> str:
+    """Carry the run of the plan to its end. Returns why there is nothing more to do for this process."""
+    plan = read_plan(settings.plan.read_bytes())
+    run = plan.run
+    formatter.run = f"{run.namespace}/{run.name}"
+    link = SchedulerLink(settings.scheduler)
+    holder = Holder(settings.pod_uid, await link.wait_for_identity())
+    api = FlowRunApi(settings.api_server, run.namespace, run.name, Credentials(settings.token, settings.ca))
+    claimed = await claim_run(api, run, settings.cluster_number, holder)
+    if isinstance(claimed, Refused):
+        return claimed.why
+    logger.info("claimed the run: attempt %d on scheduler %s", claimed.attempt, holder.scheduler_id)
+    claim = Claim(run, settings.cluster_number, holder, claimed.attempt)
+    fence = Fence(run.name, time.monotonic)
+    reporter = vitals.reporter = Reporter(api, claim, fence, claimed.resource_version)
+    checks: set[asyncio.Task[None]] = set()
+
+    def check_soon(resource_version: str) -> None:
+        check = asyncio.ensure_future(reporter.check_soon(resource_version))
+        checks.add(check)
+        check.add_done_callback(checks.discard)
+
+    watch = asyncio.ensure_future(watch_flow_run(api, run.uid, fence, check_soon))
+    try:
+        if isinstance(plan, UnusablePlan):
+            standing = Standing(FlowState.FAILED, FlowReason.FLOW_LOAD_FAILED, plan.why)
+            await _end_at_once(reporter, standing, claimed)
+        elif end := decide_recovery(claimed.start, restarts=settings.restarts, last_exit=settings.last_exit):
+            await _end_at_once(reporter, end, claimed)
+        else:
+            await _load_and_run(plan, claimed, link, reporter, fence, vitals)
+    finally:
+        watch.cancel()
+    return fence.why or "the run is over and reported"
+
+
+async def _end_at_once(reporter: Reporter, standing: Standing, claimed: Claimed) -> None:
+    logger.error("the run ends here: %s", standing.message)
+    reporter.finish(standing)
+    await reporter.run(Aftermath(standing, claimed.flow, claimed.tasks), RUN_COUNT)
+
+
+async def _load_and_run(
+    plan: Plan, claimed: Claimed, link: SchedulerLink, reporter: Reporter, fence: Fence, vitals: Vitals
+) -> None:
+    flow = await asyncio.to_thread(load_flow, plan)
+    if isinstance(flow, Standing):
+        await _end_at_once(reporter, flow, claimed)
+        return
+    progress = Progress(list(local_ids(flow).values()), reporter.changed)
+    # Before Dask gets anything: a runCount in the status tells later processes that results may exist.
+    await reporter.report(progress, RUN_COUNT)
+    if fence.is_closed:
+        return
+    scheduler_id = reporter.claim.holder.scheduler_id
+    engine = vitals.engine = EngineThread(make_conductor(plan, flow, link.address, progress))
+    reporting = asyncio.ensure_future(reporter.run(progress, RUN_COUNT))
+    try:
+        standing = await _until_over(engine, link, scheduler_id, fence, progress)
+        if standing is not None:
+            reporter.finish(standing)
+            await reporting
+    finally:
+        reporting.cancel()
+    if fence.is_closed:
+        logger.warning("the run is not ours any more, ending its work: %s", fence.why)
+        engine.terminate()
+        await link.end_workers()
+
+
+async def _until_over(
+    engine: EngineThread, link: SchedulerLink, scheduler_id: str, fence: Fence, progress: Progress
+) -> Standing | None:
+    """Wait for the end of the run, of the scheduler, or of our hold on it (None)."""
+    scheduler_lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    looking = asyncio.ensure_future(link.watch(scheduler_id, scheduler_lost.set_result))
+    fenced = asyncio.ensure_future(fence.wait())
+    try:
+        await asyncio.wait({engine.ended, scheduler_lost, fenced}, return_when=asyncio.FIRST_COMPLETED)
+        if not fence.is_closed and engine.ended.done() and not engine.ended.exception():
+            state = engine.ended.result()
+            if not state.is_finished():
+                # What is left waits for somebody; so do we.
+                progress.on_flow_run(FlowRunRecord("Paused"))
+                await asyncio.wait({scheduler_lost, fenced}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        looking.cancel()
+        fenced.cancel()
+    if fence.is_closed:
+        return None
+    if scheduler_lost.done():
+        engine.terminate()
+        return _closed(progress, Standing(FlowState.CRASHED, FlowReason.CLUSTER_LOST, scheduler_lost.result()))
+    if (error := engine.ended.exception()) is not None:
+        logger.error("the engine failed", exc_info=error)
+        message = f"the engine failed: {type(error).__name__}: {error}"
+        return _closed(progress, Standing(FlowState.CRASHED, FlowReason.CLUSTER_LOST, message))
+    state = engine.ended.result()
+    return _closed(progress, final_standing(type(state).__name__, str(state.message or "")))
+
+
+def _closed(progress: Progress, standing: Standing) -> Standing:
+    """The end, with no task run left that the status would show as unfinished although nothing drives it."""
+    if standing.state in (FlowState.CANCELLED, FlowState.CRASHED):
+        progress.close(str(standing.state))
+    return standing

@@ -1,0 +1,36 @@
+"""Building the flow from the plan: the first moment at which user code runs here."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+
+from flowkiln.api.plan import Plan
+from flowkiln.api.reasons import FlowReason, FlowState
+from flowkiln.core.flow import Flow
+from flowkiln_operator.agent.projection.flow_status import Standing
+from flowkiln_operator.agent.projection.text import MAX_MESSAGE_BYTES, head, tail
+
+logger = logging.getLogger("flowkiln.agent")
+
+
+def load_flow(plan: Plan) -> Flow | Standing:
+    """The flow, or how the run ends because it cannot be built."""
+    from flowkiln.loading import build_flow  # here, since it is the one import that takes the user's code along
+
+    try:
+        return build_flow(plan.spec, plan.flow.name)
+    except (Exception, SystemExit) as error:
+        logger.error("the flow cannot be loaded", exc_info=error)
+        return Standing(FlowState.FAILED, FlowReason.FLOW_LOAD_FAILED, describe_load_error(error))
+
+
+def describe_load_error(error: BaseException) -> str:
+    """What is wrong in one sentence, then the end of the traceback of its cause as far as there is room."""
+    sentence = head(str(error) or type(error).__name__, MAX_MESSAGE_BYTES // 2)
+    if type(error).__name__ not in ("FlowLoadError", "InvalidSpecError"):
+        sentence = head(f"{type(error).__name__}: {sentence}", MAX_MESSAGE_BYTES // 2)
+    cause = error.__cause__ or error
+    frames = "".join(traceback.format_exception(cause)).strip()
+    room = MAX_MESSAGE_BYTES - len(sentence.encode()) - 1
+    return f"{sentence}\n{tail(frames, room)}"

@@ -1,0 +1,51 @@
+"""Logs as JSON lines on standard output, each with the run it is about."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+from flowkiln_operator.agent.projection.text import head, tail
+
+_FACTS = ("task", "map_index", "run_count", "state")
+_MAX_MESSAGE_BYTES = 16 * 1024
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, run, and what the record knows of its task run."""
+
+    def __init__(self, run: str = "") -> None:
+        """`run` is namespace/name of the FlowRun, as soon as it is known."""
+        super().__init__()
+        self.run = run
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line."""
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": head(record.getMessage(), _MAX_MESSAGE_BYTES),
+        }
+        if self.run:
+            line["run"] = self.run
+        for fact in _FACTS:
+            if (value := getattr(record, fact, None)) is not None:
+                line[fact] = value
+        if record.exc_info:
+            line["exception"] = tail(self.formatException(record.exc_info), _MAX_MESSAGE_BYTES)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def log_to_stdout() -> JsonLines:
+    """Make all logging of this process JSON lines. Returns the formatter, for the run to be filled in."""
+    formatter = JsonLines()
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("flowkiln").setLevel(logging.INFO)
+    return formatter

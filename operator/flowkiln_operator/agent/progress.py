@@ -1,0 +1,99 @@
+"""What the engine has told so far: written by the engine's thread, read by the reporter."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from flowkiln.engine.records import NOT_MAPPED, FlowRunRecord, TaskRunRecord
+from flowkiln_operator.agent.projection.closing import close_counts, close_tasks
+from flowkiln_operator.agent.projection.entry import compact_json
+from flowkiln_operator.agent.projection.flow_status import Standing, current_standing
+from flowkiln_operator.agent.projection.groups import FAILURES
+from flowkiln_operator.agent.projection.table import RunTable, Summary
+
+logger = logging.getLogger("flowkiln.run")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The run at one moment. `tasks` is `status.tasks` as JSON text."""
+
+    standing: Standing
+    summary: Summary
+    tasks: str
+
+
+class Source(Protocol):
+    """Where a reporter gets what it reports."""
+
+    def snapshot(self, budget: int) -> Snapshot:
+        """The run as it stands, its tasks in at most `budget` bytes."""
+
+
+class Progress:
+    """The engine's observer. Everything it keeps is values without results."""
+
+    def __init__(self, task_names: Sequence[str], on_change: Callable[[], None]) -> None:
+        """`on_change` is called from the engine's thread after every change, and has to be quick."""
+        self._table = RunTable(task_names)
+        self._engine_state = "Running"
+        self._on_change = on_change
+        self._lock = threading.Lock()
+
+    def on_task_runs(self, records: Sequence[TaskRunRecord]) -> None:
+        """Take State changes of task runs, oldest first."""
+        with self._lock:
+            self._table.apply(records)
+        self._on_change()
+        for record in records:
+            _log(record)
+
+    def on_flow_run(self, record: FlowRunRecord) -> None:
+        """Take a State change of the flow run. Its end is reported by whoever called the engine, not from here."""
+        with self._lock:
+            self._engine_state = record.state
+        self._on_change()
+
+    def close(self, state: str) -> None:
+        """The engine will tell no more: everything unfinished is in `state`."""
+        with self._lock:
+            self._table.close(state, time.time())
+
+    def snapshot(self, budget: int) -> Snapshot:
+        """The run as it stands, its tasks in at most `budget` bytes."""
+        with self._lock:
+            summary = self._table.summary()
+            tasks = self._table.tasks_text(budget)
+            standing = current_standing(summary, engine_state=self._engine_state)
+        return Snapshot(standing, summary, tasks)
+
+
+class Aftermath:
+    """The end of a run whose engine is gone: its tasks as they were last reported, none of them unfinished."""
+
+    def __init__(self, standing: Standing, flow: Mapping[str, Any] | None, tasks: Sequence[Mapping[str, Any]]) -> None:
+        self._standing = standing
+        self._summary = Summary(close_counts((flow or {}).get("counts") or {}, "Crashed"), None, ())
+        self._tasks = compact_json(close_tasks(tasks, "Crashed"))
+
+    def snapshot(self, budget: int) -> Snapshot:
+        """The run as it ended. What was reported once fits again, unless the API server has become stricter."""
+        fits = len(self._tasks.encode()) <= budget
+        return Snapshot(self._standing, self._summary, self._tasks if fits else "[]")
+
+
+def _log(record: TaskRunRecord) -> None:
+    """Say what became of a task run; of mapped children only what went wrong, for there may be very many."""
+    is_child = record.map_index != NOT_MAPPED
+    level = logging.WARNING if record.state in FAILURES else logging.DEBUG if is_child else logging.INFO
+    if not logger.isEnabledFor(level):
+        return
+    facts = {"task": record.task, "map_index": record.map_index if is_child else None, "state": record.state}
+    name = f"{record.task}[{record.map_index}]" if is_child else record.task
+    message = f"{name}: {record.state}" + (f": {record.message}" if record.message else "")
+    logger.log(level, "%s", message, extra={**facts, "run_count": record.run_count or None})

@@ -1,0 +1,72 @@
+"""The children of one mapped task: their states as sets of indexes, changed one child at a time."""
+
+from __future__ import annotations
+
+from flowkiln_operator.agent.projection.groups import FINISHED, PENDING, Priority, priority
+from flowkiln_operator.agent.projection.indexes import IndexSet
+
+
+class Children:
+    """States of the children 0 … total - 1; a child that was never heard of is Pending."""
+
+    __slots__ = ("_sets", "_states", "last_end")
+
+    def __init__(self, total: int) -> None:
+        self._states: list[str] = [PENDING] * total
+        self._sets: dict[str, IndexSet] = {PENDING: IndexSet(total)} if total else {}
+        self.last_end: float | None = None
+
+    @property
+    def total(self) -> int:
+        """How many children there are."""
+        return len(self._states)
+
+    def state(self, index: int) -> str:
+        """The state of one child."""
+        return self._states[index]
+
+    def set_state(self, index: int, state: str) -> str:
+        """Give a child its new state; returns the old one."""
+        old = self._states[index]
+        if old != state:
+            self._states[index] = state
+            self._take(old, index)
+            self._sets.setdefault(state, IndexSet()).add(index)
+        return old
+
+    def grow(self, total: int) -> int:
+        """Make room for `total` children, the new ones Pending. Returns how many were added."""
+        added = total - len(self._states)
+        if added <= 0:
+            return 0
+        pending = self._sets.setdefault(PENDING, IndexSet())
+        for index in range(len(self._states), total):
+            pending.add(index)
+        self._states.extend([PENDING] * added)
+        return added
+
+    def counts(self) -> dict[str, int]:
+        """How many children are in each state, states by name."""
+        return {state: len(self._sets[state]) for state in sorted(self._sets)}
+
+    def by_importance(self) -> list[tuple[str, IndexSet]]:
+        """State and indexes, what matters most first."""
+        return sorted(self._sets.items(), key=lambda item: (priority(item[0]), item[0]))
+
+    def priority(self) -> Priority:
+        """The place of the mapped task in a status that is too large: that of its most important child."""
+        return min((priority(state) for state in self._sets), default=Priority.OTHER)
+
+    def finished(self) -> bool:
+        """Whether every child has ended."""
+        return all(state in FINISHED for state in self._sets)
+
+    def unfinished(self) -> list[int]:
+        """The children that have not ended."""
+        return [index for state, indexes in self._sets.items() if state not in FINISHED for index in indexes]
+
+    def _take(self, state: str, index: int) -> None:
+        indexes = self._sets[state]
+        indexes.remove(index)
+        if not indexes:
+            del self._sets[state]

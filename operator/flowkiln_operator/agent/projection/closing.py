@@ -1,0 +1,47 @@
+"""`status.tasks` of a run that ends without its engine: what had not finished gets the state of the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from flowkiln_operator.agent.projection.groups import FINISHED
+from flowkiln_operator.agent.projection.indexes import merged_text, parse_indexes
+
+
+def close_tasks(tasks: Iterable[Mapping[str, Any]], state: str) -> list[dict[str, Any]]:
+    """The tasks as they were last reported, everything unfinished in `state` (Crashed or Cancelled) instead."""
+    return [_close_task(dict(task), state) for task in tasks]
+
+
+def close_counts(counts: Mapping[str, int], state: str) -> dict[str, int]:
+    """Counts by state, the unfinished ones added to `state`."""
+    closed = {name: count for name, count in counts.items() if name in FINISHED}
+    if unfinished := sum(counts.values()) - sum(closed.values()):
+        closed[state] = closed.get(state, 0) + unfinished
+    return dict(sorted(closed.items()))
+
+
+def _close_task(task: dict[str, Any], state: str) -> dict[str, Any]:
+    if task.get("state") not in FINISHED:
+        task["state"] = state
+    if children := task.get("children"):
+        task["children"] = _close_children(children, state)
+    return task
+
+
+def _close_children(children: Mapping[str, Any], state: str) -> dict[str, Any]:
+    counts = children.get("counts") or {}
+    closed = {"total": children.get("total", 0), "counts": close_counts(counts, state)}
+    kept: list[dict[str, Any]] = []
+    moved: list[dict[str, Any]] = []
+    for entry in children.get("indexes") or ():
+        stays = entry.get("state") in FINISHED and entry.get("state") != state
+        (kept if stays else moved).append(entry)
+    if moved:
+        text = merged_text(run for entry in moved for run in parse_indexes(entry.get("indexes", "")))
+        incomplete = text.truncated or any(entry.get("truncated") for entry in moved)
+        kept.insert(0, {"state": state, "indexes": text.text} | ({"truncated": True} if incomplete else {}))
+    if kept:
+        closed["indexes"] = kept
+    return closed

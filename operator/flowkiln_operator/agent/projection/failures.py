@@ -1,0 +1,59 @@
+"""Which failures are told with their text: those of the first ten tasks, causes before consequences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flowkiln_operator.agent.projection.groups import ROOT_FAILURES
+from flowkiln_operator.agent.projection.text import head, tail
+
+MAX_FAILURES = 10
+"""How many tasks of a run carry message and traceback."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailureText:
+    """Message and traceback of one failed task run, cut to what a status keeps."""
+
+    map_index: int
+    message: str
+    traceback: str
+
+
+class FailureTexts:
+    """The text of the first failure of each task, for the first tasks that failed.
+
+    A failed trigger only passes another task's failure on, so it gives its place up to a failure that is a cause.
+    """
+
+    __slots__ = ("_causes", "_consequences")
+
+    def __init__(self) -> None:
+        self._causes: dict[str, FailureText] = {}
+        self._consequences: dict[str, FailureText] = {}
+
+    def get(self, task: str) -> FailureText | None:
+        """The text of a task, or None if it has none."""
+        return self._causes.get(task) or self._consequences.get(task)
+
+    def add(self, task: str, map_index: int, state: str, message: str, traceback: str) -> str | None:
+        """Remember a failure if there is room. Returns the task that lost its place for it, if one did."""
+        self.discard(task, map_index)
+        if not message and not traceback:
+            return None
+        if state in ROOT_FAILURES:
+            if task in self._causes or len(self._causes) >= MAX_FAILURES:
+                return None
+            self._consequences.pop(task, None)
+            self._causes[task] = FailureText(map_index, head(message), tail(traceback))
+            if len(self._causes) + len(self._consequences) > MAX_FAILURES:
+                return self._consequences.popitem()[0]
+        elif self.get(task) is None and len(self._causes) + len(self._consequences) < MAX_FAILURES:
+            self._consequences[task] = FailureText(map_index, head(message), tail(traceback))
+        return None
+
+    def discard(self, task: str, map_index: int) -> None:
+        """Forget the text of a task run that is no longer failed."""
+        for texts in (self._causes, self._consequences):
+            if task in texts and texts[task].map_index == map_index:
+                del texts[task]

@@ -1,0 +1,199 @@
+"""The state of every task run of a flow run, kept up to date record by record, and written down within a budget.
+
+One record costs the same whatever the size of the run. Writing down costs what changed since the last time: each task's
+entry is kept as JSON text until the task changes.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
+from flowkiln_operator.agent.projection.budget import Candidate, fit
+from flowkiln_operator.agent.projection.children import Children
+from flowkiln_operator.agent.projection.entry import TaskEntry, render
+from flowkiln_operator.agent.projection.failures import FailureTexts
+from flowkiln_operator.agent.projection.groups import FAILURES, FINISHED, MAPPED, PENDING, RUNNING, known_name
+
+Key = tuple[str, int]
+"""A task run: local id and map index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The task run that is due next: its full name, its state and when, in seconds since the epoch."""
+
+    name: str
+    state: str
+    due: float
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The run in numbers. Children of a mapped task count one by one, their parent then does not count."""
+
+    counts: dict[str, int]
+    next_due: Waiting | None
+    paused: tuple[str, ...]
+    """Names of the first few paused task runs."""
+
+    @property
+    def total(self) -> int:
+        """All task runs known so far."""
+        return sum(self.counts.values())
+
+    @property
+    def finished(self) -> int:
+        """Task runs that have ended, whichever way."""
+        return sum(count for state, count in self.counts.items() if state in FINISHED)
+
+    @property
+    def running(self) -> int:
+        """Task runs whose body is running."""
+        return sum(count for state, count in self.counts.items() if state in RUNNING)
+
+
+class RunTable:
+    """All task runs of one run. Not thread-safe: its owner guards it."""
+
+    def __init__(self, task_names: Sequence[str]) -> None:
+        """All tasks Pending, in the order in which the status will list them."""
+        self._entries: dict[str, TaskEntry] = {name: TaskEntry(name) for name in task_names}
+        self._counts: dict[str, int] = {PENDING: len(self._entries)} if self._entries else {}
+        self._failures = FailureTexts()
+        self._due: dict[Key, tuple[float, str]] = {}
+        self._due_heap: list[tuple[float, Key]] = []
+        self._paused: dict[Key, None] = {}
+        self._rendered: dict[str, Candidate] = {}
+
+    def apply(self, records: Iterable[TaskRunRecord]) -> None:
+        """Take what happened, oldest first."""
+        for record in records:
+            self._apply_one(record)
+
+    def close(self, state: str, now: float) -> None:
+        """The run ends without its engine: everything unfinished is in `state` from now on."""
+        ended: list[TaskRunRecord] = []
+        for entry in self._entries.values():
+            indexes = [NOT_MAPPED] if entry.children is None else entry.children.unfinished()
+            if entry.children is not None or entry.state not in FINISHED:
+                ended += [
+                    TaskRunRecord(entry.name, i, state, start_time=entry.start, end_time=now, run_count=entry.run_count)
+                    for i in indexes
+                ]
+        self.apply(ended)
+
+    def summary(self) -> Summary:
+        """Counts by state, and what the run waits for."""
+        counts = {state: self._counts[state] for state in sorted(self._counts)}
+        paused = tuple(full_name(key) for key, _ in zip(self._paused, range(5), strict=False))
+        return Summary(counts, self._next_due(), paused)
+
+    def tasks_text(self, budget: int) -> str:
+        """`status.tasks` in at most `budget` bytes of JSON."""
+        for name, entry in self._entries.items():
+            if name not in self._rendered:
+                self._rendered[name] = render(entry, self._failures.get(name))
+        chosen = fit(list(map(self._rendered.__getitem__, self._entries)), budget)
+        return f"[{','.join(chosen)}]"
+
+    def _apply_one(self, record: TaskRunRecord) -> None:
+        entry = self._entries.get(record.task)
+        if entry is None:
+            # A flow whose graph is found while it runs names its tasks as they come.
+            entry = self._entries[record.task] = TaskEntry(record.task)
+            self._count(PENDING, 1)
+        self._rendered.pop(record.task, None)
+        state = known_name(record.state, ended=record.end_time is not None)
+        key = (record.task, record.map_index)
+        self._note_wait(key, state, record.due)
+        self._note_failure(state, record)
+        if record.map_index == NOT_MAPPED:
+            self._apply_task(entry, state, record)
+        else:
+            self._apply_child(entry, state, record)
+
+    def _apply_task(self, entry: TaskEntry, state: str, record: TaskRunRecord) -> None:
+        if entry.children is None:
+            self._count(entry.state, -1)
+        if state == MAPPED:
+            self._expand(entry, record.map_size or 0)
+        else:
+            self._forget_children(entry)
+            self._count(state, 1)
+        entry.state = state
+        entry.start, entry.end, entry.run_count = record.start_time, record.end_time, record.run_count
+
+    def _apply_child(self, entry: TaskEntry, state: str, record: TaskRunRecord) -> None:
+        if entry.children is None:
+            self._count(entry.state, -1)
+            entry.state = MAPPED
+        children = self._expand(entry, record.map_index + 1)
+        old = children.set_state(record.map_index, state)
+        self._count(old, -1)
+        self._count(state, 1)
+        if record.end_time is not None:
+            children.last_end = max(children.last_end or record.end_time, record.end_time)
+        if entry.start is None:
+            entry.start = record.start_time
+
+    def _expand(self, entry: TaskEntry, total: int) -> Children:
+        """The task's children, at least `total`. A map that was done before with more children keeps them."""
+        if entry.children is None:
+            entry.children = Children(0)
+        if added := entry.children.grow(total):
+            self._count(PENDING, added)
+        return entry.children
+
+    def _forget_children(self, entry: TaskEntry) -> None:
+        if entry.children is None:
+            return
+        for state, count in entry.children.counts().items():
+            self._count(state, -count)
+        if (failure := self._failures.get(entry.name)) and failure.map_index != NOT_MAPPED:
+            self._failures.discard(entry.name, failure.map_index)
+        for waits in (self._due, self._paused):
+            for key in [key for key in waits if key[0] == entry.name and key[1] != NOT_MAPPED]:
+                del waits[key]
+        entry.children = None
+
+    def _note_wait(self, key: Key, state: str, due: float | None) -> None:
+        self._due.pop(key, None)
+        self._paused.pop(key, None)
+        if state == "Paused":
+            self._paused[key] = None
+        elif due is not None and state not in FINISHED and state not in RUNNING:
+            self._due[key] = (due, state)
+            heapq.heappush(self._due_heap, (due, key))
+
+    def _note_failure(self, state: str, record: TaskRunRecord) -> None:
+        if state not in FAILURES:
+            self._failures.discard(record.task, record.map_index)
+            return
+        displaced = self._failures.add(record.task, record.map_index, state, record.message, record.traceback)
+        if displaced is not None:
+            self._rendered.pop(displaced, None)
+
+    def _next_due(self) -> Waiting | None:
+        while self._due_heap:
+            due, key = self._due_heap[0]
+            current = self._due.get(key)
+            if current is not None and current[0] == due:
+                return Waiting(full_name(key), current[1], due)
+            heapq.heappop(self._due_heap)
+        return None
+
+    def _count(self, state: str, change: int) -> None:
+        count = self._counts.get(state, 0) + change
+        if count:
+            self._counts[state] = count
+        else:
+            self._counts.pop(state, None)
+
+
+def full_name(key: Key) -> str:
+    """A task run's name for people: `load`, or `load[3]`."""
+    task, index = key
+    return task if index == NOT_MAPPED else f"{task}[{index}]"

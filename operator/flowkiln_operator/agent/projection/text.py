@@ -1,0 +1,47 @@
+"""Text from user code, cut and cleaned so that any API server takes it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+MAX_MESSAGE_BYTES = 1024
+"""The longest message that a status keeps."""
+MAX_TRACEBACK_BYTES = 4096
+"""The longest traceback that a status keeps; the end matters, so the beginning is cut."""
+_MARK = "… "
+_KEPT_CONTROLS = "\n\t"
+
+
+def clean(text: str) -> str:
+    """The text without control characters and lone surrogates, which JSON or a terminal would choke on."""
+    if text.isascii() and text.isprintable():
+        return text
+    text = text.replace("\r\n", "\n")
+    return "".join(
+        "\ufffd" if (c < " " and c not in _KEPT_CONTROLS) or "\x7f" <= c <= "\x9f" or "\ud800" <= c <= "\udfff" else c
+        for c in text
+    )
+
+
+def head(text: str, max_bytes: int = MAX_MESSAGE_BYTES) -> str:
+    """The beginning of a text, at most `max_bytes` of UTF-8, with a mark where it was cut."""
+    # Characters are never fewer than bytes / 4: cutting first keeps an enormous text from being cleaned in full.
+    cleaned = clean(text[: max_bytes + 1])
+    if len(encoded := cleaned.encode()) <= max_bytes and len(text) <= max_bytes + 1:
+        return cleaned
+    room = max_bytes - len(_MARK.encode())
+    return encoded[:room].decode(errors="ignore") + _MARK.strip()
+
+
+def tail(text: str, max_bytes: int = MAX_TRACEBACK_BYTES) -> str:
+    """The end of a text, at most `max_bytes` of UTF-8, with a mark where it was cut."""
+    cleaned = clean(text[-(max_bytes + 1) :])
+    if len(encoded := cleaned.encode()) <= max_bytes and len(text) <= max_bytes + 1:
+        return cleaned
+    room = max_bytes - len(_MARK.encode())
+    return _MARK + encoded[len(encoded) - room :].decode(errors="ignore")
+
+
+def timestamp(seconds: float) -> str:
+    """Seconds since the epoch as RFC 3339 in UTC, whole seconds, as Kubernetes writes times."""
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,226 @@
+"""Writes the run's status: soon after a change, rarely when it is costly, never after the run is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections import deque
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+from flowkiln.api import API_VERSION
+from flowkiln.api.flow_run import FLOW_RUN_KIND
+from flowkiln.api.plan import PlanRun
+from flowkiln_operator.agent import pacing
+from flowkiln_operator.agent.api_client import Answer, FlowRunApi
+from flowkiln_operator.agent.claim import lost
+from flowkiln_operator.agent.fence import Fence
+from flowkiln_operator.agent.progress import Source
+from flowkiln_operator.agent.projection.budget import STATUS_BUDGET
+from flowkiln_operator.agent.projection.entry import compact_json
+from flowkiln_operator.agent.projection.flow_status import Holder, Standing, flow_document
+
+logger = logging.getLogger("flowkiln.agent")
+
+FLOW_ROOM = 16 * 1024
+"""Bytes of the budget that `status.flow` and the frame around it may take."""
+_SETTLE = 0.5
+"""Seconds for our own write's answer to arrive before a change is taken for somebody else's."""
+
+
+class Clock(Protocol):
+    """Time as the reporter sees it."""
+
+    def now(self) -> float:
+        """Seconds, from any origin, that never go back."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+class SystemClock:
+    """The real time."""
+
+    def now(self) -> float:
+        """Seconds since the system started."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The run and our hold on it."""
+
+    run: PlanRun
+    cluster_number: int
+    holder: Holder
+    attempt: int
+
+
+class _Next(Enum):
+    DONE = "done"
+    AGAIN = "again"
+    SMALLER = "smaller"
+    HOPELESS = "hopeless"
+
+
+class Reporter:
+    """Reports one run from a `Source`. All methods but `changed` belong to the event loop's thread."""
+
+    def __init__(
+        self, api: FlowRunApi, claim: Claim, fence: Fence, resource_version: str, clock: Clock | None = None
+    ) -> None:
+        self._api = api
+        self.claim = claim
+        self._fence = fence
+        self._clock = clock or SystemClock()
+        self._resource_version = resource_version
+        self._written_versions: deque[str] = deque([resource_version], maxlen=16)
+        self._loop = asyncio.get_running_loop()
+        self._dirty = asyncio.Event()
+        self._ending = asyncio.Event()
+        self._final: Standing | None = None
+        self._budget = STATUS_BUDGET - FLOW_ROOM
+        self._last_body: bytes | None = None
+        self._next_write = self._clock.now()
+        self.beat = self._clock.now()
+        """When the reporter last got on; it does so every few seconds while it has something to do."""
+        self.busy = False
+        """Whether it has something to do."""
+
+    def changed(self) -> None:
+        """Say that there is news. From any thread."""
+        if not self._dirty.is_set():
+            self._loop.call_soon_threadsafe(self._dirty.set)
+
+    async def run(self, source: Source, run_count: int) -> None:
+        """Report until the final report is written, or the fence closes."""
+        while not self._fence.is_closed:
+            self.busy = False
+            await _first_of(self._dirty.wait(), self._ending.wait(), self._fence.wait())
+            if self._final is None:
+                # The end is worth a write of its own; everything else waits for its time, and goes together.
+                pause = self._next_write - self._clock.now()
+                if pause > 0:
+                    await _first_of(self._clock.sleep(pause), self._ending.wait(), self._fence.wait())
+            self._dirty.clear()
+            if await self.report(source, run_count):
+                return
+
+    def finish(self, standing: Standing) -> None:
+        """Make the next report the last one, with this state; `run` returns once it is written."""
+        self._final = standing
+        self._ending.set()
+
+    async def check_soon(self, resource_version: str) -> None:
+        """Look whether the run is still ours, unless it was our own write that led to this resource version."""
+        await self._clock.sleep(_SETTLE)
+        if resource_version not in self._written_versions and not self._fence.is_closed:
+            await self._refresh()
+
+    async def report(self, source: Source, run_count: int) -> bool:
+        """Write one report and wait until it is written, or the fence closes. Returns whether it was the final one."""
+        failures = 0
+        while not self._fence.is_closed:
+            self.busy, self.beat = True, self._clock.now()
+            # Made anew for every try: what happens meanwhile is in it, however long the API server is away.
+            final = self._final
+            content, size = self._content(source, run_count, final)
+            if content == self._last_body:
+                return final is not None
+            started = self._clock.now()
+            answer = await self._api.apply_status(self._framed(content))
+            self._fence.judge(answer)
+            match self._judge(answer):
+                case _Next.DONE:
+                    self._last_body = content
+                    self._next_write = started + pacing.interval_after(answer.seconds, size)
+                    if final is self._final:
+                        return final is not None
+                    failures = 0
+                case _Next.SMALLER:
+                    self._budget //= 2
+                    logger.warning("the status is refused (%s); leaving more of it out", answer.reason)
+                case _Next.HOPELESS:
+                    logger.error("the status is refused: %s", answer.reason)
+                    if final is self._final:
+                        return final is not None
+                case _Next.AGAIN:
+                    failures += 1
+                    if answer.code == 409:
+                        await self._refresh()
+                    if failures > 1 or answer.code != 409:
+                        logger.warning("the status could not be written, trying again: %s", answer.reason)
+                        delay = pacing.retry_delay(failures, answer.retry_after, jitter=pacing.spread())
+                        await _first_of(self._clock.sleep(delay), self._fence.wait())
+        return False
+
+    def _judge(self, answer: Answer) -> _Next:
+        if answer.ok:
+            metadata = answer.document.get("metadata") or {}
+            if metadata.get("deletionTimestamp"):
+                self._fence.close("the FlowRun is being deleted")
+            self._resource_version = str(metadata.get("resourceVersion", self._resource_version))
+            self._written_versions.append(self._resource_version)
+            return _Next.DONE
+        if pacing.is_retried(answer.code) or answer.code in (401, 403, 404):
+            return _Next.AGAIN
+        return _Next.SMALLER if self._budget > FLOW_ROOM else _Next.HOPELESS
+
+    async def _refresh(self) -> None:
+        """Read the FlowRun again; if it is still ours, go on from its present version."""
+        answer = await self._api.get()
+        self._fence.judge(answer)
+        if not answer.ok:
+            return
+        claim = self.claim
+        why = lost(answer.document, run=claim.run, cluster_number=claim.cluster_number, holder=claim.holder)
+        if why is not None:
+            self._fence.close(why)
+            return
+        self._resource_version = str(answer.document["metadata"]["resourceVersion"])
+        self._written_versions.append(self._resource_version)
+
+    def _content(self, source: Source, run_count: int, final: Standing | None) -> tuple[bytes, int]:
+        snapshot = source.snapshot(self._budget)
+        flow = flow_document(
+            final or snapshot.standing,
+            snapshot.summary,
+            run_count=run_count,
+            attempt=self.claim.attempt,
+            holder=self.claim.holder,
+        )
+        content = f'{{"flow":{compact_json(flow)},"tasks":{snapshot.tasks}}}'.encode()
+        return content, len(content)
+
+    def _framed(self, content: bytes) -> bytes:
+        return status_body(self.claim.run, self._resource_version, content)
+
+
+def status_body(run: PlanRun, resource_version: str, content: bytes) -> bytes:
+    """The apply of a status. The resource version makes the API server refuse it if anybody wrote in between."""
+    frame = {
+        "apiVersion": API_VERSION,
+        "kind": FLOW_RUN_KIND,
+        "metadata": {"namespace": run.namespace, "name": run.name, "resourceVersion": resource_version},
+    }
+    head = json.dumps(frame, separators=(",", ":")).encode()
+    return head[:-1] + b',"status":' + content + b"}"
+
+
+async def _first_of(*waits: Coroutine[Any, Any, Any]) -> None:
+    """Wait until one of them is done; the others are given up."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

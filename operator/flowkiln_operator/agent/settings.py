@@ -1,0 +1,67 @@
+"""What the pod tells the agent: environment variables and mounted files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flowkiln.utilities.exceptions import FlowkilnError
+
+CREDENTIALS = Path("/var/run/secrets/flowkiln")
+"""Where the pod mounts the ServiceAccount's token and the API server's CA, for the agent's container alone."""
+HEALTH_PORT = 8790
+
+
+class SettingsError(FlowkilnError):
+    """The pod lacks something that the agent needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that differs from one agent to another."""
+
+    plan: Path
+    pod_uid: str
+    cluster_number: int
+    scheduler: str
+    api_server: str
+    token: Path
+    ca: Path
+    health_port: int
+    restarts: int
+    """How often the supervisor has had to start the engine process again in this container."""
+    last_exit: str
+    """How the engine process before this one ended, for people; empty for the first one."""
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Read the settings; raise SettingsError with the name of the variable that is missing or wrong."""
+    credentials = Path(environment.get("FLOWKILN_CREDENTIALS", str(CREDENTIALS)))
+    host = _required(environment, "KUBERNETES_SERVICE_HOST")
+    port = _number(environment, "KUBERNETES_SERVICE_PORT", default="443")
+    return Settings(
+        plan=Path(_required(environment, "FLOWKILN_PLAN")),
+        pod_uid=_required(environment, "FLOWKILN_POD_UID"),
+        cluster_number=_number(environment, "FLOWKILN_CLUSTER_NUMBER"),
+        scheduler=_required(environment, "FLOWKILN_SCHEDULER"),
+        api_server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
+        token=credentials / "token",
+        ca=credentials / "ca.crt",
+        health_port=_number(environment, "FLOWKILN_HEALTH_PORT", default=str(HEALTH_PORT)),
+        restarts=_number(environment, "FLOWKILN_ENGINE_RESTARTS", default="0"),
+        last_exit=environment.get("FLOWKILN_ENGINE_LAST_EXIT", ""),
+    )
+
+
+def _required(environment: Mapping[str, str], name: str) -> str:
+    if not (value := environment.get(name, "")):
+        raise SettingsError(f"the environment variable {name} is not set; the operator sets it for the agent")
+    return value
+
+
+def _number(environment: Mapping[str, str], name: str, default: str | None = None) -> int:
+    text = environment.get(name, "") or default or _required(environment, name)
+    if not text.isdigit():
+        raise SettingsError(f"the environment variable {name} is {text!r}; it has to be a whole number")
+    return int(text)
