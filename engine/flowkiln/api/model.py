@@ -6,6 +6,8 @@ Fields are optional by being None or empty; a null in a document counts as a fie
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
@@ -21,6 +23,20 @@ CALLABLE_PATTERN = (
 )
 QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi|E|Ei)?$"
 PERCENT_PATTERN = r"^(100|[1-9]?[0-9])%$"
+
+PATTERNS_IN_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        DNS_LABEL_PATTERN: "use lower-case letters, digits and dashes, with a letter or digit at both ends",
+        DNS_SUBDOMAIN_PATTERN: "use lower-case letters, digits, dashes and dots, with a letter or digit at both ends",
+        IDENTIFIER_PATTERN: "use letters, digits and underscores, and no digit first",
+        CALLABLE_PATTERN: "write module:callable, such as weather:extract",
+        QUANTITY_PATTERN: "write a quantity such as 500m, 2 or 4Gi",
+        PERCENT_PATTERN: "write a number, or a share such as 50%",
+        DURATION_PATTERN: "write a duration such as 90s, 5m, 1h30m or 500ms",
+        WHOLE_SECONDS_PATTERN: "write a duration of whole seconds such as 90s, 5m or 1h30m",
+    }
+)
+"""What each pattern asks for, for people."""
 
 LIST_MAP_BY_NAME: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
 LIST_SET: dict[str, Any] = {"x-kubernetes-list-type": "set"}
@@ -110,6 +126,7 @@ __all__ = [
     "LIST_ATOMIC",
     "LIST_MAP_BY_NAME",
     "LIST_SET",
+    "PATTERNS_IN_WORDS",
     "CallablePath",
     "Count",
     "CountOrPercent",

@@ -1,0 +1,52 @@
+"""Names: each means one thing."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterable, Iterator
+
+from flowkiln.api.flow import FlowSpec
+from flowkiln.api.validation.problem import Problem
+
+_NOT_IN_LOCAL_IDS = re.compile(r"[^a-z0-9-]")
+_TAKEN_INPUTS = frozenset({"upstream_tasks", "mapped", "task_args", "flow"})
+
+
+def check_names(spec: FlowSpec) -> Iterator[Problem]:
+    """Check that names are unique where they must be, and that inputs have names that a function can take."""
+    yield from _unique("parameters", (parameter.name for parameter in spec.parameters), "parameter")
+    yield from _unique("tasks", (task.name for task in spec.tasks), "task")
+    parameters = {_as_local_id(parameter.name): parameter.name for parameter in spec.parameters}
+    for index, parameter in enumerate(spec.parameters):
+        yield from _no_keyword(f"parameters[{index}].name", parameter.name)
+    for index, task in enumerate(spec.tasks):
+        if (parameter_name := parameters.get(task.name)) is not None:
+            yield Problem(
+                f"tasks[{index}].name",
+                f'"{task.name}" is taken by the parameter "{parameter_name}"; rename one of them',
+            )
+        yield from _unique(f"tasks[{index}].inputs", (given.name for given in task.inputs), "input")
+        for position, given in enumerate(task.inputs):
+            field = f"tasks[{index}].inputs[{position}].name"
+            yield from _no_keyword(field, given.name)
+            if given.name in _TAKEN_INPUTS and task.function is not None:
+                yield Problem(field, f'no argument of a task\'s function can be called "{given.name}"')
+
+
+def _as_local_id(name: str) -> str:
+    """Give the id that a parameter has in status, where it stands beside tasks."""
+    return _NOT_IN_LOCAL_IDS.sub("-", name.lower()).strip("-")
+
+
+def _unique(field: str, names: Iterable[str], kind: str) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    for index, name in enumerate(names):
+        if name in first:
+            yield Problem(f"{field}[{index}].name", f'{field}[{first[name]}] is a {kind} "{name}" already')
+        first.setdefault(name, index)
+
+
+def _no_keyword(field: str, name: str) -> Iterator[Problem]:
+    if keyword.iskeyword(name):
+        yield Problem(field, f'"{name}" is a keyword of Python and cannot be the name of an argument')

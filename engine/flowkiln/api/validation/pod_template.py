@@ -1,0 +1,92 @@
+"""podTemplate: what it adds may not take the place of what Flowkiln puts into the pods itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from flowkiln.api.cluster import ClusterSpec, Resources
+from flowkiln.api.flow import FlowSpec
+from flowkiln.api.pod_template import PodTemplate
+from flowkiln.api.validation.problem import Problem, no_such
+
+RESERVED_PREFIX = "flowkiln-"
+RESERVED_ENV_PREFIX = "FLOWKILN_"
+RESERVED_DOMAINS = ("flowkiln.dev", "dask.org")
+RESERVED_PATHS = ("/etc/flowkiln", "/var/run/flowkiln", "/var/run/secrets")
+WRITABLE_PATH = "/tmp"  # noqa: S108 - a path in pods
+"""Where Flowkiln mounts a folder that can be written to; other volumes may be mounted below it."""
+
+_AFFINITIES = ("nodeAffinity", "podAffinity", "podAntiAffinity")
+_FACTORS = {
+    "": Decimal(1),
+    "m": Decimal("0.001"),
+    **{suffix: Decimal(1000) ** power for power, suffix in enumerate("kMGTPE", start=1)},
+    **{f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", start=1)},
+}
+
+
+def check_pod_template(spec: FlowSpec) -> Iterator[Problem]:
+    """Check podTemplate and the resources of the cluster."""
+    yield from _check_template("cluster.podTemplate", spec.cluster.pod_template)
+    yield from _check_cluster(spec.cluster)
+
+
+def _check_template(field: str, template: PodTemplate) -> Iterator[Problem]:
+    for name, labels in {"labels": template.labels, "annotations": template.annotations}.items():
+        for key in labels:
+            domain = key.rpartition("/")[0]
+            if any(domain == reserved or domain.endswith(f".{reserved}") for reserved in RESERVED_DOMAINS):
+                yield Problem(f"{field}.{name}.{key}", f"keys of {domain} are set by Flowkiln and Dask alone")
+    for index, variable in enumerate(template.env):
+        if variable.name.startswith(RESERVED_ENV_PREFIX):
+            yield Problem(f"{field}.env[{index}].name", f"names that start with {RESERVED_ENV_PREFIX} are taken")
+    for key in template.affinity:
+        if key not in _AFFINITIES:
+            yield Problem(f"{field}.affinity.{key}", no_such("field", key, _AFFINITIES))
+    yield from _check_volumes(field, template)
+
+
+def _check_volumes(field: str, template: PodTemplate) -> Iterator[Problem]:
+    volumes = {volume.name for volume in template.volumes}
+    for index, volume in enumerate(template.volumes):
+        if volume.name.startswith(RESERVED_PREFIX):
+            yield Problem(f"{field}.volumes[{index}].name", f"names that start with {RESERVED_PREFIX} are taken")
+    for index, mount in enumerate(template.volume_mounts):
+        where = f"{field}.volumeMounts[{index}]"
+        if mount.name not in volumes:
+            yield Problem(f"{where}.name", no_such("volume", mount.name, volumes))
+        path = mount.mount_path.rstrip("/")
+        if not mount.mount_path.startswith("/") or ".." in path.split("/"):
+            yield Problem(f"{where}.mountPath", f'"{mount.mount_path}" is no absolute path without ".."')
+        elif not path:
+            yield Problem(f"{where}.mountPath", "the root of a container cannot be mounted over")
+        elif path == WRITABLE_PATH or any(_overlap(path, reserved) for reserved in RESERVED_PATHS):
+            yield Problem(f"{where}.mountPath", f'"{mount.mount_path}" hides what Flowkiln mounts itself')
+
+
+def _overlap(path: str, reserved: str) -> bool:
+    return path == reserved or path.startswith(f"{reserved}/") or reserved.startswith(f"{path}/")
+
+
+def _check_cluster(cluster: ClusterSpec) -> Iterator[Problem]:
+    yield from _check_resources("cluster.workers.resources", cluster.workers.resources)
+    yield from _check_resources("cluster.scheduler.resources", cluster.scheduler.resources)
+    if cluster.service_account_name is not None and cluster.service_account_annotations:
+        yield Problem(
+            "cluster.serviceAccountAnnotations",
+            "are put on the run's own ServiceAccount, which workers do not have with a serviceAccountName",
+        )
+
+
+def _check_resources(field: str, resources: Resources) -> Iterator[Problem]:
+    for name, request in resources.requests.items():
+        limit = resources.limits.get(name)
+        if limit is not None and _amount(request) > _amount(limit):
+            yield Problem(f"{field}.requests.{name}", f"{request} is more than its limit, {limit}")
+
+
+def _amount(quantity: int | str) -> Decimal:
+    text = str(quantity)
+    number = text.rstrip("mkKMGTPEi")
+    return Decimal(number) * _FACTORS[text[len(number) :]]

@@ -1,0 +1,45 @@
+"""Sizes: what goes into one object of Kubernetes together has to fit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import JsonValue
+
+from flowkiln.api.flow import FlowSpec, ParameterSpec
+from flowkiln.api.validation.problem import Problem
+
+MAX_SCHEMA_BYTES = 16 * 1024
+MAX_VALUES_BYTES = 256 * 1024
+MAX_SPEC_BYTES = 512 * 1024
+
+
+def check_sizes(spec: FlowSpec) -> Iterator[Problem]:
+    """Check a flow without its source files, in bytes of JSON."""
+    for index, parameter in enumerate(spec.parameters):
+        yield from _check(f"parameters[{index}].schema", parameter.json_schema, MAX_SCHEMA_BYTES)
+    document = spec.model_copy(update={"source": None}).to_json()
+    yield from _check("", document, MAX_SPEC_BYTES)
+
+
+def check_run_sizes(parameters: Mapping[str, JsonValue], context: Mapping[str, JsonValue]) -> Iterator[Problem]:
+    """Check what a run is given."""
+    yield from _check("parameters", parameters, MAX_VALUES_BYTES)
+    yield from _check("context", context, MAX_VALUES_BYTES)
+
+
+def schema_is_too_large(parameter: ParameterSpec) -> bool:
+    """Whether a parameter's schema is larger than what is compared with values."""
+    return any(True for _ in _check("schema", parameter.json_schema, MAX_SCHEMA_BYTES))
+
+
+def _check(field: str, value: Any, most: int) -> Iterator[Problem]:
+    try:
+        size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+    except RecursionError:
+        yield Problem(field, "is nested too deeply")
+        return
+    if size > most:
+        yield Problem(field, f"{size} bytes of JSON are more than {most}; pass large data by reference, such as a URL")
