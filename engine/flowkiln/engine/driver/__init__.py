@@ -1,0 +1,53 @@
+"""The pure driver: `Driver.handle(event) -> [instruction]`. Everything hard about a run is decided here."""
+
+from flowkiln.engine.driver.core import Driver, GivenState
+from flowkiln.engine.driver.events import (
+    Event,
+    HandlersCalled,
+    Outcome,
+    Started,
+    TerminateRequested,
+    TimerDue,
+    UnitEnded,
+    UnitLost,
+)
+from flowkiln.engine.driver.fusion import UnitPolicy
+from flowkiln.engine.driver.graph import InEdge, Node, RunGraph
+from flowkiln.engine.driver.instructions import (
+    Announce,
+    CallHandlers,
+    CancelUnits,
+    Finish,
+    Instruction,
+    Release,
+    SubmitUnits,
+    WaitUntil,
+)
+from flowkiln.engine.driver.units import Member, Unit
+
+__all__ = [
+    "Announce",
+    "CallHandlers",
+    "CancelUnits",
+    "Driver",
+    "Event",
+    "Finish",
+    "GivenState",
+    "HandlersCalled",
+    "InEdge",
+    "Instruction",
+    "Member",
+    "Node",
+    "Outcome",
+    "Release",
+    "RunGraph",
+    "Started",
+    "SubmitUnits",
+    "TerminateRequested",
+    "TimerDue",
+    "Unit",
+    "UnitEnded",
+    "UnitLost",
+    "UnitPolicy",
+    "WaitUntil",
+]

@@ -1,0 +1,560 @@
+"""Decides what a run does next. Events in, instructions out; no clock, no I/O, no values.
+
+Everything whose upstream is done or under way is submitted at once: what runs it waits for its inputs. A task run
+whose upstream then ends unfinished (to be retried, paused) comes back unchanged, and is submitted again when the
+upstream has ended.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from flowkiln.engine.driver.events import (
+    Event,
+    HandlersCalled,
+    Outcome,
+    Started,
+    TerminateRequested,
+    TimerDue,
+    UnitEnded,
+    UnitLost,
+)
+from flowkiln.engine.driver.fusion import UnitPolicy, group
+from flowkiln.engine.driver.graph import InEdge, RunGraph
+from flowkiln.engine.driver.instructions import (
+    Announce,
+    CallHandlers,
+    CancelUnits,
+    Finish,
+    Instruction,
+    Release,
+    SubmitUnits,
+    WaitUntil,
+)
+from flowkiln.engine.driver.task_runs import NodeRuns, Phase, TaskRun
+from flowkiln.engine.driver.units import Children, Element, Flat, Given, Held, Member, Source, Unit, UnitKey
+from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
+from flowkiln.engine.state import Cached, Cancelled, Crashed, Mapped, Paused, Pending, Scheduled, State
+
+
+@dataclass(frozen=True, slots=True)
+class GivenState:
+    """A state that the caller starts a task from, and how many elements its result has."""
+
+    state: State
+    elements: int | None = None
+    inner: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _InFlight:
+    runs: list[TaskRun]
+    needs: tuple[UnitKey, ...]
+
+
+_PRESENT = (Phase.SUBMITTED, Phase.DONE)
+_UNKNOWN = -1
+_UNMAPPABLE = -2
+
+
+class Driver:
+    """One run of a graph.
+
+    `repeats` False means one pass: every task run is visited at most once. `keep_results` False lets results be
+    released as soon as nobody downstream needs them.
+    """
+
+    def __init__(
+        self,
+        graph: RunGraph,
+        run_id: str,
+        *,
+        given: Mapping[int, GivenState] | None = None,
+        policy: UnitPolicy | None = None,
+        repeats: bool = True,
+        keep_results: bool = True,
+    ) -> None:
+        self._nodes = graph.nodes
+        self._run_id = run_id
+        self._given = dict(given or {})
+        self._policy = policy or UnitPolicy()
+        self._repeats = repeats
+        self._keep_results = keep_results
+        self._runs = [NodeRuns(TaskRun(number)) for number in range(len(graph.nodes))]
+        self._in_flight: dict[UnitKey, _InFlight] = {}
+        self._lost: set[UnitKey] = set()
+        self._holders: dict[UnitKey, set[int]] = {}
+        self._now = 0.0
+        self._timers: list[tuple[float, int, TaskRun]] = []
+        self._timer_number = 0
+        self._asked_until: float | None = None
+        self._batch: list[TaskRun] = []
+        self._out: list[Instruction] = []
+        self._finished = False
+
+    # -- what may be asked -------------------------------------------------------------------------------------------
+
+    @property
+    def in_flight(self) -> int:
+        """The number of units that are under way."""
+        return len(self._in_flight)
+
+    def node_runs(self, node: int) -> NodeRuns:
+        """The task runs of a node."""
+        return self._runs[node]
+
+    def source_of(self, run: TaskRun) -> Given | Held:
+        """Where the State of a task run is to be found."""
+        return run.source if run.source is not None else Given(run.state)
+
+    def states(self) -> list[State]:
+        """The states that decide about the run, one for each node; a Mapped one has its children's in it."""
+        return [self._whole_state(runs) for runs in self._runs]
+
+    def _whole_state(self, runs: NodeRuns) -> State:
+        if runs.children is None or not isinstance(runs.parent.state, Mapped):
+            return runs.parent.state
+        return Mapped(runs.parent.state.message, map_states=[child.state for child in runs.children])
+
+    # -- events ------------------------------------------------------------------------------------------------------
+
+    def handle(self, event: Event) -> list[Instruction]:
+        """Take one event and say what is to be done."""
+        if self._finished:
+            return []
+        self._now = event.now
+        match event:
+            case Started():
+                self._start()
+            case UnitEnded(key, outcomes):
+                self._unit_ended(key, outcomes)
+            case UnitLost(key, message):
+                self._unit_lost(key, message)
+            case HandlersCalled(node, state):
+                self._handlers_called(node, state)
+            case TimerDue():
+                self._asked_until = None
+                self._timers_due()
+            case TerminateRequested():
+                self._terminate()
+        self._submit_batch()
+        if not any(isinstance(instruction, CallHandlers) for instruction in self._out):
+            self._wait_or_finish()
+        out, self._out = self._out, []
+        return out
+
+    def _start(self) -> None:
+        for number, node in enumerate(self._nodes):
+            given = self._given.get(number)
+            run = self._runs[number].parent
+            if given is not None:
+                self._start_from(run, given)
+            elif not node.visited:
+                run.state = Pending("Task state not available.")
+                run.source = Given(run.state)
+        for number, node in enumerate(self._nodes):
+            if node.visited:
+                self._consider(number)
+
+    def _start_from(self, run: TaskRun, given: GivenState) -> None:
+        node, state = self._nodes[run.node], given.state
+        run.state, run.source, run.start_from = state, Given(state), Given(state)
+        run.elements, run.inner = given.elements, given.inner
+        if isinstance(state, Mapped) and node.is_mapped and not node.visited:
+            self._set_children(run.node, state, len(state.map_states))
+        elif not node.visited:
+            if state.is_finished():
+                self._move(run, Phase.DONE)
+        elif isinstance(state, Mapped):
+            self._move(run, Phase.WAITING if node.is_mapped else Phase.DONE)
+        elif state.is_finished() and not isinstance(state, Cached):
+            self._move(run, Phase.DONE)
+        elif isinstance(state, Scheduled) and state.start_time.timestamp() > self._now:
+            self._wait_for_time(run, state.start_time.timestamp())
+        elif isinstance(state, Paused) or not (state.is_pending() or state.is_finished()):
+            self._move(run, Phase.HELD_UP)
+
+    def _unit_ended(self, key: UnitKey, outcomes: tuple[Outcome, ...]) -> None:
+        unit = self._in_flight.pop(key, None)
+        if unit is None:
+            return
+        for run, outcome in zip(unit.runs, outcomes, strict=False):
+            self._member_ended(run, outcome)
+        for run in unit.runs[len(outcomes) :]:
+            self._back_to_waiting(run)
+            self._consider_run(run)
+
+    def _member_ended(self, run: TaskRun, outcome: Outcome) -> None:
+        state, run.unit, run.visited = outcome.state, None, True
+        if state.is_finished():
+            run.state, run.elements, run.inner = state, outcome.elements, outcome.inner
+            self._move(run, Phase.DONE)
+            self._propagate(run)
+        elif isinstance(state, Paused):
+            run.state, run.start_from = state, run.source
+            self._move(run, Phase.HELD_UP)
+        elif isinstance(state, Scheduled):
+            run.state, run.start_from = state, run.source
+            self._wait_for_time(run, state.start_time.timestamp())
+            self._timers_due()
+        elif state.is_pending() and run.optimistic:
+            run.source = run.start_from
+            self._move(run, Phase.WAITING)
+            self._consider_run(run)
+        else:
+            run.state = state
+            self._move(run, Phase.HELD_UP)
+
+    def _unit_lost(self, key: UnitKey, message: str) -> None:
+        unit = self._in_flight.pop(key, None)
+        if unit is None:
+            return
+        self._lost.add(key)
+        # A unit fails with what it needs, and of several members it is not known which one is to blame: such ones
+        # get another try, each by itself.
+        collateral = any(need in self._lost or need in self._in_flight for need in unit.needs)
+        for run in unit.runs:
+            run.alone = True
+            if collateral or len(unit.runs) > 1:
+                self._back_to_waiting(run)
+                self._consider_run(run)
+            else:
+                self._set_state(run, Crashed(message))
+                self._propagate(run)
+
+    def _handlers_called(self, node: int, state: State) -> None:
+        run = self._runs[node].parent
+        if state is not run.state:
+            run.state, run.source = state, Given(state)
+
+    def _timers_due(self) -> None:
+        if not self._repeats:
+            return
+        while self._timers and self._timers[0][0] <= self._now:
+            _, _, run = heapq.heappop(self._timers)
+            if run.phase is Phase.TIMED:
+                self._move(run, Phase.WAITING)
+                self._consider_run(run)
+
+    def _terminate(self) -> None:
+        if self._in_flight:
+            self._out.append(CancelUnits(tuple(self._in_flight)))
+            self._in_flight.clear()
+        self._batch.clear()
+        for runs in self._runs:
+            if not self._nodes[runs.parent.node].visited:
+                continue
+            for run in runs.all():
+                if run.phase is not Phase.DONE:
+                    self._set_state(run, Cancelled("The run was terminated."))
+
+    # -- moving task runs --------------------------------------------------------------------------------------------
+
+    def _move(self, run: TaskRun, phase: Phase) -> None:
+        before, run.phase = run.phase, phase
+        runs = self._runs[run.node]
+        if runs.children is not None and run is runs.parent:
+            return
+        runs.absent += (phase not in _PRESENT) - (before not in _PRESENT)
+        runs.unfinished += (phase is not Phase.DONE) - (before is not Phase.DONE)
+        if phase is Phase.DONE and not runs.unfinished and not self._keep_results:
+            self._release_upstream(run.node)
+
+    def _back_to_waiting(self, run: TaskRun) -> None:
+        run.unit, run.source = None, run.start_from
+        self._move(run, Phase.WAITING)
+
+    def _wait_for_time(self, run: TaskRun, due: float) -> None:
+        run.due = due
+        self._move(run, Phase.TIMED)
+        self._timer_number += 1
+        heapq.heappush(self._timers, (due, self._timer_number, run))
+
+    def _set_state(self, run: TaskRun, state: State) -> None:
+        run.state, run.source, run.unit = state, Given(state), None
+        run.elements = run.inner = None
+        self._move(run, Phase.DONE)
+        self._announce(run)
+
+    def _announce(self, run: TaskRun, map_size: int | None = None) -> None:
+        record = TaskRunRecord(
+            self._nodes[run.node].local_id,
+            run.index,
+            type(run.state).__name__,
+            message=str(run.state.message or ""),
+            end_time=self._now,
+            visit=run.visit,
+            map_size=map_size,
+        )
+        self._out.append(Announce((record,)))
+
+    # -- who can go next ---------------------------------------------------------------------------------------------
+
+    def _propagate(self, run: TaskRun) -> None:
+        for number in self._nodes[run.node].downstream:
+            if not self._nodes[number].visited:
+                continue
+            runs = self._runs[number]
+            if runs.children is None or run.index == NOT_MAPPED:
+                self._consider(number)
+            else:
+                self._consider_child(runs, run)
+
+    def _consider_child(self, runs: NodeRuns, upstream: TaskRun) -> None:
+        """Consider what a finished child upstream sets free: its twin, or all where the edge is not one to one."""
+        edges = [edge for edge in self._nodes[runs.parent.node].upstream if edge.upstream == upstream.node]
+        children = runs.children or []
+        if all(edge.mapped and not edge.flattened for edge in edges):
+            if upstream.index < len(children):
+                self._consider_run(children[upstream.index])
+        elif not self._runs[upstream.node].absent:
+            for child in children:
+                self._consider_run(child)
+
+    def _consider(self, number: int) -> None:
+        """Expand a mapped node, or submit what is ready of a node."""
+        runs = self._runs[number]
+        if self._nodes[number].is_mapped and runs.children is None:
+            if runs.parent.phase is Phase.WAITING:
+                self._try_to_expand(runs.parent)
+            return
+        for run in runs.all():
+            self._consider_run(run)
+
+    def _consider_run(self, run: TaskRun) -> None:
+        if run.phase is not Phase.WAITING or (run.visited and not self._repeats):
+            return
+        runs, node = self._runs[run.node], self._nodes[run.node]
+        if run is runs.parent and node.is_mapped:
+            if runs.children is None:
+                self._try_to_expand(run)
+            return
+        if node.is_start or all(self._present(edge, run) for edge in node.upstream):
+            self._add_to_batch(run)
+
+    def _present(self, edge: InEdge, run: TaskRun) -> bool:
+        upstream = self._runs[edge.upstream]
+        if upstream.children is None:
+            return upstream.parent.phase in _PRESENT
+        if edge.mapped and not edge.flattened and run.index != NOT_MAPPED:
+            return upstream.children[run.index].phase in _PRESENT
+        return not upstream.absent
+
+    def _add_to_batch(self, run: TaskRun) -> None:
+        self._move(run, Phase.SUBMITTED)
+        self._batch.append(run)
+        if not self._nodes[run.node].is_mapped or run.index != NOT_MAPPED:
+            self._propagate(run)
+
+    # -- maps --------------------------------------------------------------------------------------------------------
+
+    def _try_to_expand(self, parent: TaskRun) -> None:
+        node = self._nodes[parent.node]
+        before = parent.state if isinstance(parent.state, Mapped) else None
+        counts = [self._element_count(edge) for edge in node.upstream if edge.mapped]
+        if _UNKNOWN in counts:
+            return
+        known = [count for count in counts if count != _UNMAPPABLE]
+        if len(known) < len(counts):
+            if before is None:
+                # Nothing to map over: the TaskRunner says what becomes of the parent.
+                if all(self._present(edge, parent) for edge in node.upstream):
+                    self._add_to_batch(parent)
+                    self._propagate(parent)
+                return
+            known = known or [len(before.map_states)]
+        self._set_children(parent.node, before, min(known))
+
+    def _element_count(self, edge: InEdge) -> int:
+        upstream = self._runs[edge.upstream]
+        if upstream.children is not None:
+            if isinstance(upstream.parent.state, Mapped):
+                if not edge.flattened:
+                    return len(upstream.children)
+                if upstream.unfinished:
+                    return _UNKNOWN
+                counts = [child.elements for child in upstream.children]
+                return _UNMAPPABLE if any(n is None for n in counts) else sum(n or 0 for n in counts)
+            return _UNMAPPABLE
+        if upstream.parent.phase is not Phase.DONE:
+            return _UNKNOWN
+        if edge.flattened:
+            return _UNMAPPABLE if upstream.parent.inner is None else sum(upstream.parent.inner)
+        return _UNMAPPABLE if upstream.parent.elements is None else upstream.parent.elements
+
+    def _set_children(self, number: int, before: Mapped | None, count: int) -> None:
+        runs, visited = self._runs[number], self._nodes[number].visited
+        old, parent = runs.parent.state, runs.parent
+        parent.state = Mapped("Mapped tasks submitted for execution.")
+        parent.source = None
+        runs.children = [TaskRun(number, index) for index in range(count)]
+        runs.absent = runs.unfinished = count
+        parent.phase = Phase.DONE
+        parent.visit += 1
+        for child, state in zip(runs.children, before.map_states if before else (), strict=False):
+            if state is not None:
+                self._start_from(child, GivenState(state, *_counts(state)))
+        if not visited:
+            return
+        self._announce(parent, map_size=count)
+        self._out.append(CallHandlers(number, old, parent.state))
+        for child in runs.children:
+            self._consider_run(child)
+        # Downstream counts children, or waits for them, from now on; with none of them it can go on at once.
+        for downstream in self._nodes[number].downstream:
+            if self._nodes[downstream].visited:
+                self._consider(downstream)
+
+    # -- submitting --------------------------------------------------------------------------------------------------
+
+    def _submit_batch(self) -> None:
+        batch, self._batch = self._batch, []
+        if not batch:
+            return
+        groups = group(batch, self._policy, self._nodes, self._runs)
+        keys = [self._name_unit(members) for members in groups]
+        units = tuple(self._build_unit(key, members) for key, members in zip(keys, groups, strict=True))
+        for unit, members in zip(units, groups, strict=True):
+            self._in_flight[unit.key] = _InFlight(members, unit.needs)
+        self._out.append(SubmitUnits(units))
+
+    def _name_unit(self, members: list[TaskRun]) -> UnitKey:
+        for run in members:
+            run.visit += 1
+        first = members[0]
+        prefix = f"{self._nodes[first.node].local_id.replace('-', '_')}-{self._run_id}"
+        key = (prefix, first.index, first.visit)
+        for position, run in enumerate(members):
+            run.unit, run.source = key, Held(key, position)
+            self._runs[run.node].keys.add(key)
+        self._holders[key] = {run.node for run in members}
+        return key
+
+    def _build_unit(self, key: UnitKey, runs: list[TaskRun]) -> Unit:
+        members, needs = [], {}
+        for run in runs:
+            upstream = tuple(self._source(edge, run) for edge in self._nodes[run.node].upstream)
+            run.optimistic = any(
+                one.phase is not Phase.DONE
+                for edge in self._nodes[run.node].upstream
+                for one in self._upstream_runs(edge, run)
+            )
+            members.append(Member(run.node, run.index, run.visit, run.start_from, upstream))
+            for source in (*upstream, *([run.start_from] if run.start_from else [])):
+                needs.update(dict.fromkeys(_keys(source)))
+        needs.pop(key, None)
+        return Unit(key, tuple(members), tuple(needs))
+
+    def _upstream_runs(self, edge: InEdge, run: TaskRun) -> Iterable[TaskRun]:
+        upstream = self._runs[edge.upstream]
+        if upstream.children is None:
+            return (upstream.parent,)
+        if edge.mapped and not edge.flattened and run.index != NOT_MAPPED:
+            return (upstream.children[run.index],)
+        return upstream.children if upstream.unfinished else ()
+
+    def _source(self, edge: InEdge, run: TaskRun) -> Source:
+        upstream = self._runs[edge.upstream]
+        expanded = upstream.children is not None and isinstance(upstream.parent.state, Mapped)
+        if edge.mapped and run.index != NOT_MAPPED:
+            if expanded:
+                child, path = self._child_path(upstream, edge, run.index)
+                source = self.source_of(child)
+                return Element(source, path) if path else source
+            return self._element(upstream.parent, edge, run.index)
+        whole: Given | Held | Children
+        if expanded:
+            whole = Children(tuple(self.source_of(child) for child in upstream.children or ()))
+        else:
+            whole = self.source_of(upstream.parent)
+        return Flat(whole) if edge.flattened and not (edge.mapped and run.index == NOT_MAPPED) else whole
+
+    def _child_path(self, upstream: NodeRuns, edge: InEdge, index: int) -> tuple[TaskRun, tuple[int, ...]]:
+        children = upstream.children or []
+        if not edge.flattened:
+            return children[index], ()
+        for child in children:
+            if index < (child.elements or 0):
+                return child, (index,)
+            index -= child.elements or 0
+        raise IndexError(index)
+
+    def _element(self, upstream: TaskRun, edge: InEdge, index: int) -> Source:
+        source = self.source_of(upstream)
+        if not edge.flattened:
+            return Element(source, (index,))
+        for outer, count in enumerate(upstream.inner or ()):
+            if index < count:
+                return Element(source, (outer, index))
+            index -= count
+        return source
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+
+    def _release_upstream(self, number: int) -> None:
+        """Release what only finished tasks used."""
+        candidates = {edge.upstream for edge in self._nodes[number].upstream} | {number}
+        free: list[UnitKey] = []
+        for candidate in sorted(candidates):
+            runs = self._runs[candidate]
+            if not runs.keys or runs.unfinished or not all(map(self._is_over, self._nodes[candidate].downstream)):
+                continue
+            for key in runs.keys:
+                self._holders[key].discard(candidate)
+                if not self._holders[key]:
+                    del self._holders[key]
+                    free.append(key)
+            runs.keys = set()
+        if free:
+            self._out.append(Release(tuple(free)))
+
+    def _is_over(self, number: int) -> bool:
+        runs = self._runs[number]
+        return not runs.unfinished and (runs.children is not None or runs.parent.phase is Phase.DONE)
+
+    def _wait_or_finish(self) -> None:
+        self._ask_for_timer()
+        if not self._in_flight and not (self._repeats and self._timers):
+            self._finish()
+
+    def _ask_for_timer(self) -> None:
+        while self._timers and self._timers[0][2].phase is not Phase.TIMED:
+            heapq.heappop(self._timers)
+        if self._repeats and self._timers and (self._asked_until is None or self._timers[0][0] < self._asked_until):
+            self._asked_until = self._timers[0][0]
+            self._out.append(WaitUntil(self._asked_until))
+
+    def _finish(self) -> None:
+        waiting = tuple(
+            self._name(run)
+            for runs in self._runs
+            if self._nodes[runs.parent.node].visited
+            for run in runs.all()
+            if run.phase is not Phase.DONE
+        )
+        self._finished = not waiting or not self._repeats
+        self._out.append(Finish(waiting))
+
+    def _name(self, run: TaskRun) -> str:
+        local_id = self._nodes[run.node].local_id
+        return local_id if run.index == NOT_MAPPED else f"{local_id}[{run.index}]"
+
+
+def _counts(state: State) -> tuple[int | None, tuple[int, ...] | None]:
+    from flowkiln.engine import mapping
+
+    return mapping.element_count(state.result), mapping.inner_counts(state.result)
+
+
+def _keys(source: Source) -> Iterable[UnitKey]:
+    match source:
+        case Held(key):
+            return (key,)
+        case Element(inner) | Flat(inner):
+            return _keys(inner)
+        case Children(sources):
+            return (one.key for one in sources if isinstance(one, Held))
+        case _:
+            return ()

@@ -1,0 +1,71 @@
+"""What the driver is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flowkiln.engine.driver.units import UnitKey
+from flowkiln.engine.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one member came to: its state without values, and how many elements its result has if that was asked."""
+
+    node: int
+    map_index: int
+    visit: int
+    state: State
+    elements: int | None = None
+    inner: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The run begins. Times are seconds since the epoch."""
+
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class UnitEnded:
+    """A unit ended; `outcomes` are of its first members. Those that are not in it did not run."""
+
+    key: UnitKey
+    outcomes: tuple[Outcome, ...]
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class UnitLost:
+    """A unit will never end: what it ran on died too often, or it could not be started."""
+
+    key: UnitKey
+    message: str
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class HandlersCalled:
+    """The state handlers of a mapped parent were called and settled on `state`."""
+
+    node: int
+    state: State
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class TimerDue:
+    """The time that a `WaitUntil` named has come."""
+
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class TerminateRequested:
+    """End the run now: what has not finished is Cancelled."""
+
+    now: float = 0.0
+
+
+Event = Started | UnitEnded | UnitLost | HandlersCalled | TimerDue | TerminateRequested

@@ -1,0 +1,44 @@
+"""The shape of a flow as the driver sees it: numbers instead of tasks, in topological order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class InEdge:
+    """An edge into a node, from the node number `upstream`."""
+
+    upstream: int
+    key: str | None = None
+    mapped: bool = False
+    flattened: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One task. Its number is its place in the topological order.
+
+    `mapped_over` and `flattened_over`: some downstream task maps over this one's elements (of its elements).
+    `visited` is False for a task that this run leaves alone; `is_start` leaves out the upstream checks.
+    """
+
+    local_id: str
+    upstream: tuple[InEdge, ...] = ()
+    downstream: tuple[int, ...] = ()
+    mapped_over: bool = False
+    flattened_over: bool = False
+    visited: bool = True
+    is_start: bool = False
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether the task has children, one for each element of what it maps over."""
+        return any(edge.mapped for edge in self.upstream)
+
+
+@dataclass(frozen=True, slots=True)
+class RunGraph:
+    """All nodes of a run."""
+
+    nodes: tuple[Node, ...]

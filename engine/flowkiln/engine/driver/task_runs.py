@@ -1,0 +1,67 @@
+"""What the driver remembers of each task run."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+from flowkiln.engine.driver.units import Given, Held, UnitKey
+from flowkiln.engine.records import NOT_MAPPED
+from flowkiln.engine.state import Pending, State
+
+
+class Phase(enum.Enum):
+    """Where a task run stands between submissions.
+
+    WAITING for upstream; SUBMITTED; TIMED: waits for a time; HELD_UP: waits for somebody (Paused), or for nothing that
+    will come; DONE.
+    """
+
+    WAITING = enum.auto()
+    SUBMITTED = enum.auto()
+    TIMED = enum.auto()
+    HELD_UP = enum.auto()
+    DONE = enum.auto()
+
+
+@dataclass(slots=True, eq=False)
+class TaskRun:
+    """One task run: a plain one, a mapped parent (both `index` NOT_MAPPED) or a mapped child.
+
+    `source` is where its State is to be found, `start_from` what its next visit starts from.
+    `optimistic` says that something upstream was not finished when it was submitted, `alone` that it travels by itself
+    (after a loss), `visited` that it came back at least once.
+    """
+
+    node: int
+    index: int = NOT_MAPPED
+    phase: Phase = Phase.WAITING
+    state: State = field(default_factory=Pending)
+    source: Given | Held | None = None
+    start_from: Given | Held | None = None
+    visit: int = 0
+    due: float = 0.0
+    optimistic: bool = False
+    alone: bool = False
+    visited: bool = False
+    elements: int | None = None
+    inner: tuple[int, ...] | None = None
+    unit: UnitKey | None = None
+
+
+@dataclass(slots=True, eq=False)
+class NodeRuns:
+    """All task runs of one node: the parent, and its children once the node is expanded.
+
+    `absent` counts the runs that downstream cannot build on (neither submitted nor done), `unfinished` those not done.
+    """
+
+    parent: TaskRun
+    children: list[TaskRun] | None = None
+    absent: int = 1
+    unfinished: int = 1
+    keys: set[UnitKey] = field(default_factory=set)
+
+    def all(self) -> list[TaskRun]:
+        """The runs that count: the children of an expanded node, else the one run."""
+        return [self.parent] if self.children is None else self.children

@@ -1,0 +1,74 @@
+"""What travels to where task runs are executed: units of members, and where each finds its upstream states.
+
+Values never pass through the driver. A `Source` says where an upstream state is: given literally, or held by the
+executor as the n-th state of an earlier unit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flowkiln.engine.state import State
+
+UnitKey = tuple[str, int, int]
+"""`(prefix made of local id and run id, map index, visit)`: Dask's task prefix is then the task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The state itself."""
+
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The state at `position` of what the unit `key` left behind."""
+
+    key: UnitKey
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """A copy of a state whose result is the element at `path`."""
+
+    source: Given | Held
+    path: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Children:
+    """A Mapped state made of children, whose result is the list of theirs."""
+
+    sources: tuple[Given | Held, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Flat:
+    """A state with one level of nesting removed from its result."""
+
+    source: Given | Held | Children
+
+
+Source = Given | Held | Element | Children | Flat
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One task run in a unit. `upstream` goes with the node's edges, in order; `initial` is None for a fresh start."""
+
+    node: int
+    map_index: int
+    visit: int
+    initial: Given | Held | None
+    upstream: tuple[Source, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Members that travel together and run one after another; `needs` are the units whose states they use."""
+
+    key: UnitKey
+    members: tuple[Member, ...]
+    needs: tuple[UnitKey, ...]

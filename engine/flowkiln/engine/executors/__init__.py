@@ -1,0 +1,21 @@
+"""Where task runs are executed."""
+
+from typing import TYPE_CHECKING, Any
+
+from flowkiln.engine.executors.base import Executor
+from flowkiln.engine.executors.local import LocalExecutor
+from flowkiln.engine.executors.sync import SynchronousExecutor
+
+if TYPE_CHECKING:
+    from flowkiln.engine.executors.dask import DaskExecutor
+
+__all__ = ["DaskExecutor", "Executor", "LocalExecutor", "SynchronousExecutor"]
+
+
+def __getattr__(name: str) -> Any:
+    # distributed is slow to import: only those who ask for it pay.
+    if name == "DaskExecutor":
+        from flowkiln.engine.executors.dask import DaskExecutor
+
+        return DaskExecutor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

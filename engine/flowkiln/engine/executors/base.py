@@ -1,0 +1,58 @@
+"""The interface of executors. Writing one means: `submit`, `wait`, and `start` where something must be set up."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from flowkiln.engine.timeouts import call_with_deadline
+
+if TYPE_CHECKING:
+    from flowkiln.engine.environment import RunEnvironment
+    from flowkiln.engine.executors.session import Deliver, Session
+
+
+def timeout_handler(fn: Callable[..., Any], *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
+    """Call `fn(*args, **kwargs)`; raise TimeoutError when it takes longer than `timeout` seconds."""
+    return call_with_deadline(lambda: fn(*args, **kwargs), timeout, {})
+
+
+class Executor:
+    """Base of all executors. Calls are impure: two submits of one function are two calls."""
+
+    timeout_handler = staticmethod(timeout_handler)
+
+    def __init__(self) -> None:
+        self.executor_id = f"{type(self).__name__}: {uuid.uuid4()}"
+
+    @contextmanager
+    def start(self) -> Iterator[Any]:
+        """Set up and tear down around a whole run."""
+        yield
+
+    def submit(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Schedule one call and give something that `wait` resolves."""
+        raise NotImplementedError(f"{type(self).__name__} does not implement submit")
+
+    def map(self, fn: Callable[..., Any], *iterables: Any) -> list[Any]:
+        """Schedule one call for each tuple of elements, like zip."""
+        raise NotImplementedError(f"{type(self).__name__} does not implement map")
+
+    def wait(self, futures: Any) -> Any:
+        """Resolve futures, also those nested in lists and dicts; anything else comes back as it is."""
+        raise NotImplementedError(f"{type(self).__name__} does not implement wait")
+
+    def queue(self, maxsize: int = 0) -> Any:
+        """Make a queue that tasks can share."""
+        raise NotImplementedError(f"{type(self).__name__} does not implement queue")
+
+    def open_session(self, environment: RunEnvironment, deliver: Deliver) -> Session:
+        """Open what carries out the units of one run; by default on top of `submit` and `wait`."""
+        from flowkiln.engine.executors.session import SubmittingSession
+
+        return SubmittingSession(self, environment, deliver)
+
+    def __repr__(self) -> str:
+        return f"<Executor: {type(self).__name__}>"

@@ -1,0 +1,98 @@
+"""Runs on Dask: a local cluster, or one at an address."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from distributed import Client, Queue, worker_client
+
+from flowkiln.configuration import config
+from flowkiln.engine.executors.base import Executor
+
+if TYPE_CHECKING:
+    from flowkiln.engine.environment import RunEnvironment
+    from flowkiln.engine.executors.session import Deliver, Session
+
+
+class DaskExecutor(Executor):
+    """Runs calls on a Dask cluster.
+
+    `address` is a scheduler's, or None ("local") for a cluster of its own, with processes if `local_processes`.
+    `kwargs` go to `distributed.Client`. `debug` lets Dask's warnings through.
+    """
+
+    def __init__(
+        self, address: str | None = None, local_processes: bool | None = None, debug: bool | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__()
+        if address is None:
+            address = config.engine.executor.dask.address
+        self.address = None if address == "local" else address
+        self.local_processes = (
+            config.engine.executor.dask.local_processes if local_processes is None else local_processes
+        )
+        self.debug = config.debug if debug is None else debug
+        self.kwargs = kwargs
+        self.is_started = False
+        self.client: Client | None = None
+
+    @contextmanager
+    def start(self) -> Iterator[Client]:
+        """Open a client, and with it a local cluster if there is no address; close both in the end."""
+        options = dict(self.kwargs)
+        if self.address is None:
+            options.setdefault("dashboard_address", None)
+            options["processes"] = self.local_processes
+            options["silence_logs"] = logging.WARNING if self.debug else logging.CRITICAL
+        else:
+            options["address"] = self.address
+        try:
+            with Client(**options) as client:
+                self.client, self.is_started = client, True
+                yield client
+        finally:
+            self.client, self.is_started = None, False
+
+    def submit(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Submit one call; futures may be among its arguments."""
+        with self._some_client() as client:
+            return client.submit(fn, *args, pure=False, **kwargs)
+
+    def map(self, fn: Callable[..., Any], *iterables: Any) -> list[Any]:
+        """Submit one call for each tuple of elements."""
+        with self._some_client() as client:
+            return client.map(fn, *iterables, pure=False) if iterables else []
+
+    def wait(self, futures: Any) -> Any:
+        """Gather results, also those nested in lists and dicts."""
+        with self._some_client() as client:
+            return client.gather(futures)
+
+    def queue(self, maxsize: int = 0, client: Client | None = None) -> Any:
+        """Make a queue that all workers share."""
+        return Queue(maxsize=maxsize, client=client or self.client)
+
+    def open_session(self, environment: RunEnvironment, deliver: Deliver) -> Session:
+        """Send units as graphs to the cluster."""
+        from flowkiln.engine.executors.dask_session import DaskSession
+
+        if self.client is None:
+            raise ValueError("DaskExecutor is not started: use it inside `with executor.start():`.")
+        return DaskSession(self.client, environment, deliver)
+
+    @contextmanager
+    def _some_client(self) -> Iterator[Client]:
+        if self.client is not None:
+            yield self.client
+        elif self.is_started:
+            # A copy that travelled to a worker uses the worker's own client and lends out its thread meanwhile.
+            with worker_client() as client:
+                yield client
+        else:
+            raise ValueError("DaskExecutor is not started: use it inside `with executor.start():`.")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "client": None}

@@ -1,0 +1,34 @@
+"""Runs everything in this process, now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from flowkiln.engine.executors.base import Executor
+
+if TYPE_CHECKING:
+    from flowkiln.engine.environment import RunEnvironment
+    from flowkiln.engine.executors.session import Deliver, Session
+
+
+class LocalExecutor(Executor):
+    """Runs each call at once in the calling thread; exceptions come out of `submit`."""
+
+    def submit(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call and give the value."""
+        return fn(*args, **kwargs)
+
+    def map(self, fn: Callable[..., Any], *iterables: Any) -> list[Any]:
+        """Call for each tuple of elements and give the values."""
+        return [fn(*arguments) for arguments in zip(*iterables, strict=False)]
+
+    def wait(self, futures: Any) -> Any:
+        """Give back what is given: there is nothing to wait for."""
+        return futures
+
+    def open_session(self, environment: RunEnvironment, deliver: Deliver) -> Session:
+        """Run one unit after another in this thread."""
+        from flowkiln.engine.executors.session import SequentialSession
+
+        return SequentialSession(self, environment, deliver)

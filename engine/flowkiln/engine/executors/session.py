@@ -1,0 +1,172 @@
+"""Sessions: how the units of one run are carried out by an executor."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from flowkiln.engine.driver import UnitLost, UnitPolicy
+from flowkiln.engine.driver.units import Given, Held, Unit, UnitKey
+from flowkiln.engine.records import TaskRunRecord
+from flowkiln.engine.state import State
+from flowkiln.engine.unit_runner import HeldUnit, UnitReport, run_unit
+
+if TYPE_CHECKING:
+    from flowkiln.engine.environment import RunEnvironment
+    from flowkiln.engine.executors.base import Executor
+
+Delivery = UnitReport | UnitLost | TaskRunRecord | BaseException
+Deliver = Callable[[Delivery], None]
+"""Where a session puts what it has to say; may be called from any thread. An exception ends the run."""
+
+
+class Session(Protocol):
+    """Carries out the units of one run."""
+
+    policy: UnitPolicy
+
+    def submit(self, units: Sequence[Unit]) -> None:
+        """Take units over; each is executed once what it needs is held."""
+
+    def pump(self) -> bool:
+        """Make some progress in the calling thread; False when there is nothing that it could do."""
+
+    def fetch(self, sources: Sequence[Given | Held]) -> list[State]:
+        """Get states with their values."""
+
+    def release(self, keys: Sequence[UnitKey]) -> None:
+        """Forget what these units left behind."""
+
+    def cancel(self, keys: Sequence[UnitKey]) -> None:
+        """Stop units that were submitted."""
+
+    def close(self) -> None:
+        """End the session."""
+
+
+class _Waiting:
+    """Units that wait for others, and those whose needs are held, the most recently freed first.
+
+    Taking the latest first makes chained maps go depth first: an element goes all the way before the next one starts.
+    """
+
+    def __init__(self) -> None:
+        self.held: dict[UnitKey, HeldUnit] = {}
+        self._missing: dict[UnitKey, set[UnitKey]] = {}
+        self._users: dict[UnitKey, list[Unit]] = {}
+        self._ready: deque[Unit] = deque()
+
+    def add(self, units: Sequence[Unit]) -> None:
+        ready = []
+        for unit in units:
+            missing = {key for key in unit.needs if key not in self.held}
+            if not missing:
+                ready.append(unit)
+                continue
+            self._missing[unit.key] = missing
+            for key in missing:
+                self._users.setdefault(key, []).append(unit)
+        self._ready.extendleft(reversed(ready))
+
+    def hold(self, key: UnitKey, held: HeldUnit) -> None:
+        self.held[key] = held
+        freed = []
+        for unit in self._users.pop(key, ()):
+            missing = self._missing.get(unit.key)
+            if missing is None:
+                continue
+            missing.discard(key)
+            if not missing:
+                del self._missing[unit.key]
+                freed.append(unit)
+        self._ready.extendleft(reversed(freed))
+
+    def take(self) -> Unit | None:
+        return self._ready.popleft() if self._ready else None
+
+    def drop(self, keys: Sequence[UnitKey]) -> None:
+        gone = set(keys)
+        self._ready = deque(unit for unit in self._ready if unit.key not in gone)
+        for key in gone:
+            self._missing.pop(key, None)
+
+    def fetch(self, sources: Sequence[Given | Held]) -> list[State]:
+        return [
+            source.state if isinstance(source, Given) else self.held[source.key].states[source.position]
+            for source in sources
+        ]
+
+
+class SequentialSession:
+    """Runs one unit at a time, in the thread that pumps."""
+
+    policy = UnitPolicy()
+
+    def __init__(self, executor: Executor, environment: RunEnvironment, deliver: Deliver) -> None:
+        self._executor, self._environment, self._deliver = executor, environment, deliver
+        self._units = _Waiting()
+
+    def submit(self, units: Sequence[Unit]) -> None:
+        """Take units over; they run when the session is pumped."""
+        self._units.add(units)
+
+    def pump(self) -> bool:
+        """Run one unit."""
+        unit = self._units.take()
+        if unit is None:
+            return False
+        needs = [self._units.held[key] for key in unit.needs]
+        held, report = self._run(unit, needs)
+        self._units.hold(unit.key, held)
+        self._deliver(report)
+        return True
+
+    def _run(self, unit: Unit, needs: list[HeldUnit]) -> tuple[HeldUnit, UnitReport]:
+        return run_unit(self._environment, unit, needs, announce=self._deliver)
+
+    def fetch(self, sources: Sequence[Given | Held]) -> list[State]:
+        """Get states with their values."""
+        return self._units.fetch(sources)
+
+    def release(self, keys: Sequence[UnitKey]) -> None:
+        """Forget what these units left behind."""
+        for key in keys:
+            self._units.held.pop(key, None)
+
+    def cancel(self, keys: Sequence[UnitKey]) -> None:
+        """Drop units that have not run."""
+        self._units.drop(keys)
+
+    def close(self) -> None:
+        """Nothing is left to end."""
+
+
+class SubmittingSession(SequentialSession):
+    """Carries units out by an executor's public `submit` and `wait`: for executors that users write.
+
+    A unit is submitted when what it needs is there, so lazy executors run nothing twice.
+    """
+
+    def __init__(self, executor: Executor, environment: RunEnvironment, deliver: Deliver) -> None:
+        super().__init__(executor, environment, deliver)
+        self._outstanding: deque[tuple[Unit, Any]] = deque()
+
+    def pump(self) -> bool:
+        """Submit all that is ready, then wait for the oldest."""
+        while (unit := self._units.take()) is not None:
+            needs = [self._units.held[key] for key in unit.needs]
+            self._outstanding.append((unit, self._executor.submit(run_unit, self._environment, unit, needs)))
+        if not self._outstanding:
+            return False
+        unit, future = self._outstanding.popleft()
+        held, report = self._executor.wait(future)
+        self._units.hold(unit.key, held)
+        self._deliver(report)
+        return True
+
+    def cancel(self, keys: Sequence[UnitKey]) -> None:
+        """Drop units that have not run, and do not wait for those that do."""
+        super().cancel(keys)
+        gone = set(keys)
+        self._outstanding = deque(pair for pair in self._outstanding if pair[0].key not in gone)

@@ -1,0 +1,250 @@
+"""Runs a flow: one pass by `run`, or to the end by `run_until_finished`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flowkiln.engine import mapping
+from flowkiln.engine.defaults import default_executor, default_task_runner_class
+from flowkiln.engine.prepare import Prepared, make_environment, prepare
+from flowkiln.engine.records import FlowRunRecord, Observer
+from flowkiln.engine.run_loop import LoopOptions, RunLoop
+from flowkiln.engine.runner import ENDRUN, End, Runner, StateHandler, call_state_handlers, raising, unwrap
+from flowkiln.engine.signals import PAUSE
+from flowkiln.engine.state import Cancelled, Failed, Running, Scheduled, State, Success, utc_now
+from flowkiln.utilities.context import context as run_context
+
+if TYPE_CHECKING:
+    from flowkiln.core.flow import Flow
+    from flowkiln.core.task import Task
+    from flowkiln.engine.executors.base import Executor
+    from flowkiln.engine.task_runner import TaskRunner
+
+__all__ = ["ENDRUN", "FlowRunner", "FlowRunnerInitializeResult", "call_state_handlers"]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRunnerInitializeResult:
+    """What a flow run starts with."""
+
+    state: State
+    task_states: Mapping[Task, State]
+    context: Mapping[str, Any]
+    task_contexts: Mapping[Task, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What the caller asked for."""
+
+    task_states: Mapping[Task, State]
+    return_tasks: Collection[Task]
+    parameters: Mapping[str, Any] | None
+    task_runner_state_handlers: Sequence[StateHandler] | None
+    executor: Executor
+    context: Mapping[str, Any]
+    task_contexts: Mapping[Task, Mapping[str, Any]]
+    start_tasks: Collection[Task] | None
+    options: LoopOptions
+    observer: Observer | None = None
+    run_id: str = ""
+
+
+class FlowRunner(Runner):
+    """Runs a flow. Handlers get `(flow, old, new)` from the flow and `(runner, old, new)` from the runner."""
+
+    def __init__(
+        self,
+        flow: Flow,
+        task_runner_cls: type[TaskRunner] | None = None,
+        state_handlers: Sequence[StateHandler] | None = None,
+    ) -> None:
+        super().__init__(state_handlers)
+        self.flow = flow
+        self.task_runner_cls = task_runner_cls or default_task_runner_class()
+        self._loop: RunLoop | None = None
+
+    def described(self) -> str:
+        """The flow's name, for messages."""
+        return f"flow {self.flow.name!r}"
+
+    def call_runner_target_handlers(self, old_state: State, new_state: State) -> State:
+        """Call the flow's own state handlers."""
+        for handler in self.flow.state_handlers:
+            new_state = handler(self.flow, old_state, new_state) or new_state
+        return new_state
+
+    def handle_state_change(self, old_state: State, new_state: State) -> State:
+        """Call all handlers. PAUSE means nothing for a flow as a whole: it fails the run."""
+        try:
+            return super().handle_state_change(old_state, new_state)
+        except PAUSE as signal:
+            if raising():
+                raise
+            raise ENDRUN(Failed("A state handler of a flow cannot pause it.", result=signal)) from signal
+
+    def run(
+        self,
+        state: State | None = None,
+        task_states: Mapping[Task, State] | None = None,
+        return_tasks: Iterable[Task] | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        task_runner_state_handlers: Sequence[StateHandler] | None = None,
+        executor: Executor | None = None,
+        context: Mapping[str, Any] | None = None,
+        task_contexts: Mapping[Task, Mapping[str, Any]] | None = None,
+        *,
+        start_tasks: Iterable[Task] | None = None,
+    ) -> State:
+        """Make one pass: visit each task at most once, and give the flow's state.
+
+        Its result is `{task: State}` for `return_tasks`. Errors of the run itself, also of the executor, make it
+        Failed with the exception as result. A finished state comes back untouched.
+        """
+        request = RunRequest(
+            dict(task_states or {}),
+            tuple(return_tasks or ()),
+            parameters,
+            task_runner_state_handlers,
+            executor or default_executor(),
+            dict(context or {}),
+            dict(task_contexts or {}),
+            None if start_tasks is None else tuple(start_tasks),
+            LoopOptions(repeats=False),
+        )
+        return self.carry_out(state, request)
+
+    def carry_out(self, state: State | None, request: RunRequest) -> State:
+        """Run as requested, from `state`."""
+        with run_context(request.context):
+            try:
+                before = unwrap(state)
+                self._fill_context(request)
+                return self._pass_checks(before, request)
+            except Exception as error:
+                if raising():
+                    raise
+                self.logger.exception("Unexpected error while running %s", self.described())
+                failed = Failed(f"Unexpected error while running {self.described()}: {error!r}", result=error)
+                outcome = self.take(lambda _given: failed, Running("Running flow."))
+                return outcome.state if isinstance(outcome, End) else outcome
+
+    def terminate(self) -> None:
+        """End a run that goes on in another thread: what has not finished becomes Cancelled."""
+        from flowkiln.engine.driver import TerminateRequested
+
+        if self._loop is not None:
+            self._loop.post(TerminateRequested())
+
+    def _pass_checks(self, state: State, request: RunRequest) -> State:
+        for check in (
+            self._check_pending_or_running,
+            self._check_start_time,
+            self._set_running,
+            self._run_tasks,
+        ):
+            outcome = self.take(lambda given, check=check: check(given, request), state)  # type: ignore[misc]
+            state = outcome.state if isinstance(outcome, End) else outcome
+            if isinstance(outcome, End):
+                break
+        return state
+
+    def _fill_context(self, request: RunRequest) -> None:
+        now = utc_now()
+        scheduled = run_context.setdefault("scheduled_start_time", now)
+        date = run_context.setdefault("date", now)
+        for name, days in (("yesterday", -1), ("today", 0), ("tomorrow", 1)):
+            day = date + dt.timedelta(days=days)
+            run_context.setdefault(name, day.strftime("%Y-%m-%d"))
+            run_context.setdefault(f"{name}_nodash", day.strftime("%Y%m%d"))
+        run_context.update(flow_name=self.flow.name, scheduled_start_time=scheduled)
+        if request.parameters is not None:
+            run_context.update(parameters={**(run_context.get("parameters") or {}), **request.parameters})
+
+    def _check_pending_or_running(self, state: State, request: RunRequest) -> State | End:
+        return state if state.is_pending() or state.is_running() else End(state)
+
+    def _check_start_time(self, state: State, request: RunRequest) -> State | End:
+        if isinstance(state, Scheduled) and state.start_time > utc_now():
+            return End(state)
+        return state
+
+    def _set_running(self, state: State, request: RunRequest) -> State | End:
+        if state.is_pending():
+            return Running("Running flow.")
+        return state if state.is_running() else End(state)
+
+    def _run_tasks(self, state: State, request: RunRequest) -> State | End:
+        if not state.is_running():
+            return End(state)
+        self._tell(request, state)
+        flow_tasks = self.flow.tasks
+        for argument, tasks in (("return_tasks", request.return_tasks), ("start_tasks", request.start_tasks or ())):
+            for task in tasks:
+                if task not in flow_tasks:
+                    raise ValueError(f"{argument}: {task!r} is not part of {self.described()}.")
+        prepared = prepare(self.flow, request.start_tasks)
+        loop = RunLoop(
+            prepared.graph,
+            make_environment(
+                prepared,
+                request.run_id or uuid.uuid4().hex,
+                run_context.snapshot(),
+                self._task_contexts(request.task_contexts),
+                self.task_runner_cls,
+                request.task_runner_state_handlers,
+                self.flow.result_handler,
+            ),
+            request.executor,
+            given={prepared.numbers[t]: s for t, s in request.task_states.items() if t in prepared.numbers},
+            options=request.options,
+            observer=request.observer,
+        )
+        self._loop = loop
+        try:
+            with request.executor.start():
+                found = loop.run([prepared.numbers[task] for task in request.return_tasks])
+        finally:
+            self._loop = None
+        return self._conclude(prepared, loop.states(), found)
+
+    def _conclude(self, prepared: Prepared, states: list[State], found: Mapping[int, State]) -> State:
+        visited = [node.visited for node in prepared.graph.nodes]
+
+        def of(tasks: Iterable[Task]) -> list[State]:
+            numbers = (prepared.numbers[task] for task in tasks)
+            return mapping.expanded([states[number] for number in numbers if visited[number]])
+
+        return self.determine_final_state(
+            key_states=set(of(self.flow.reference_tasks())),
+            return_states={prepared.tasks[number]: state for number, state in found.items()},
+            terminal_states=set(of(self.flow.terminal_tasks())),
+        )
+
+    def determine_final_state(
+        self, key_states: set[State], return_states: dict[Task, State], terminal_states: set[State]
+    ) -> State:
+        """Decide the flow's state from those of its reference tasks and terminal tasks."""
+        if not all(state.is_finished() for state in terminal_states):
+            return Running("Flow run in progress.", result=return_states)
+        if any(state.is_failed() for state in key_states):
+            return Failed("Some reference tasks failed.", result=return_states)
+        if any(isinstance(state, Cancelled) for state in key_states):
+            return Cancelled("Some reference tasks were cancelled.", result=return_states)
+        if all(state.is_successful() for state in key_states):
+            return Success("All reference tasks succeeded.", result=return_states)
+        return Success("No reference tasks failed.", result=return_states)
+
+    def _task_contexts(self, given: Mapping[Task, Mapping[str, Any]]) -> dict[Task, Mapping[str, Any]]:
+        return {
+            task: {**given.get(task, {}), "task_id": task.id, "task_name": task.name, "task_slug": task.slug}
+            for task in self.flow.tasks
+        }
+
+    def _tell(self, request: RunRequest, state: State) -> None:
+        if request.observer is not None:
+            request.observer.on_flow_run(FlowRunRecord(type(state).__name__, str(state.message or "")))

@@ -1,0 +1,98 @@
+"""The children of a mapped task, when a TaskRunner is run by itself.
+
+In a flow run the driver expands maps; this is for `TaskRunner.run` called alone with mapped edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flowkiln.engine import mapping
+from flowkiln.engine.result import NoResult
+from flowkiln.engine.state import Mapped, State
+from flowkiln.utilities.context import context as run_context
+
+if TYPE_CHECKING:
+    from flowkiln.core.edge import Edge
+    from flowkiln.engine.executors.base import Executor
+    from flowkiln.engine.task_runner import TaskRunner
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One child: its index, the state it starts from, and the upstream states it sees."""
+
+    index: int
+    state: State | None
+    upstream_states: dict[Edge, State]
+
+
+def children_of(state: State, upstream_states: Mapping[Edge, State]) -> list[Child] | str:
+    """Give the children of a mapped parent, or one sentence that says which argument cannot be mapped."""
+    before = state.map_states if isinstance(state, Mapped) else []
+    counts: list[int] = []
+    for edge, upstream in upstream_states.items():
+        if not edge.mapped:
+            continue
+        if isinstance(upstream, Mapped) and upstream.map_states and not getattr(edge, "flattened", False):
+            counts.append(len(upstream.map_states))
+            continue
+        if upstream._result == NoResult and not isinstance(upstream, Mapped):
+            if before:
+                continue
+            return unmappable(edge.key, upstream)
+        value = _whole(edge, upstream).result
+        count = mapping.element_count(value)
+        if count is None:
+            return unmappable(edge.key, upstream)
+        counts.append(count)
+    total = min(counts) if counts else len(before)
+    return [
+        Child(
+            index,
+            before[index] if index < len(before) else None,
+            {edge: _for_child(edge, upstream, index) for edge, upstream in upstream_states.items()},
+        )
+        for index in range(total)
+    ]
+
+
+def unmappable(argument: str | None, upstream: State) -> str:
+    """Say in one sentence which argument gives nothing to map over, and of what type it is."""
+    what = f"argument {argument!r}" if argument else "an upstream task without argument"
+    result = upstream.result
+    kind = type(upstream).__name__ if result == NoResult else type(result).__name__
+    return f"Nothing to map over: {what} is of type {kind}, which has no elements by index."
+
+
+def _whole(edge: Edge, upstream: State) -> State:
+    return mapping.flattened(upstream) if getattr(edge, "flattened", False) else mapping.reduced(upstream)
+
+
+def _for_child(edge: Edge, upstream: State, index: int) -> State:
+    if not edge.mapped:
+        return _whole(edge, upstream)
+    if isinstance(upstream, Mapped) and upstream.map_states and not getattr(edge, "flattened", False):
+        return upstream.map_states[index] or State()
+    return mapping.pick(_whole(edge, upstream), (index,))
+
+
+def run_children(runner: TaskRunner, children: list[Child], executor: Executor | None) -> Mapped:
+    """Run the children on the executor and give the parent's state with theirs in it."""
+    from flowkiln.engine.executors.local import LocalExecutor
+
+    used = LocalExecutor() if executor is None else executor
+    snapshot = run_context.snapshot()
+    futures = [used.submit(run_child, runner, child, snapshot) for child in children]
+    states: list[State | None] = list(used.wait(futures))
+    parent = Mapped("Mapped tasks submitted for execution.", map_states=states)
+    return mapping.reduced(parent)  # type: ignore[return-value]
+
+
+def run_child(runner: TaskRunner, child: Child, snapshot: dict[str, Any]) -> State:
+    """Run one child; on a worker when the executor has some."""
+    return runner.run(
+        state=child.state, upstream_states=child.upstream_states, context={**snapshot, "map_index": child.index}
+    )

@@ -1,0 +1,158 @@
+"""`Flow.run`: from the first start time to the end, again and again if there is a schedule."""
+
+from __future__ import annotations
+
+import datetime as dt
+import inspect
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from flowkiln.engine.defaults import default_executor, default_flow_runner_class
+from flowkiln.engine.flow_runner import FlowRunner, RunRequest
+from flowkiln.engine.run_loop import LoopOptions
+from flowkiln.engine.state import Mapped, Pending, Scheduled, State, utc_now
+
+if TYPE_CHECKING:
+    from flowkiln.core.flow import Flow
+    from flowkiln.core.task import Task
+
+
+def run_flow(
+    flow: Flow, parameters: Mapping[str, Any] | None = None, runner_cls: type[FlowRunner] | None = None, **kwargs: Any
+) -> State:
+    """Run a flow until it is finished, or nothing in it can go on by itself, and give its state.
+
+    Keywords that name a parameter are parameters; the others go to the runner. Raises ValueError for parameters that
+    are unknown or missing, TypeError for other unknown keywords.
+    """
+    if "return_tasks" in kwargs:
+        raise ValueError("The `return_tasks` keyword cannot be provided to Flow.run: all tasks are returned.")
+    values, kwargs = _split(flow, dict(parameters or {}), kwargs)
+    runner_cls = runner_cls or default_flow_runner_class()
+    _check_keywords(kwargs)
+    state = kwargs.pop("state", None)
+    task_states = dict(kwargs.pop("task_states", None) or {})
+    if isinstance(getattr(state, "result", None), dict):
+        task_states = {**state.result, **task_states}
+    start = _first_start(flow)
+    while True:
+        given = Scheduled(start_time=start, result={}) if state is None else state
+        _sleep_until(start if state is None else getattr(state, "start_time", None))
+        final = _run_once(flow, runner_cls, given, values, task_states, _with_times(kwargs, start))
+        if not isinstance(final.result, dict) or not final.is_finished() or flow.schedule is None:
+            return final
+        following = flow.schedule.next(1)
+        if not following:
+            return final
+        start, state, task_states = following[0], None, {}
+
+
+def _split(flow: Flow, parameters: dict[str, Any], kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    names = {task.name: task for task in flow.parameters()}
+    values = {**parameters, **{name: value for name, value in kwargs.items() if name in names}}
+    unknown = sorted(set(values) - set(names))
+    if unknown:
+        raise ValueError(f"Flow {flow.name!r} has no parameter {', '.join(map(repr, unknown))}.")
+    missing = sorted(name for name, task in names.items() if task.required and name not in values)
+    if missing:
+        raise ValueError(f"Flow {flow.name!r} needs a value for parameter {', '.join(map(repr, missing))}.")
+    return values, {name: value for name, value in kwargs.items() if name not in names}
+
+
+def _check_keywords(kwargs: Mapping[str, Any]) -> None:
+    known = set(inspect.signature(FlowRunner.run).parameters) - {"self"}
+    unknown = sorted(set(kwargs) - known)
+    if unknown:
+        raise TypeError(f"Flow.run got unexpected keywords: {', '.join(unknown)}")
+
+
+def _first_start(flow: Flow) -> dt.datetime:
+    if flow.schedule is None:
+        return utc_now()
+    following = flow.schedule.next(1)
+    if not following:
+        raise ValueError(f"Flow {flow.name!r} has no more scheduled runs.")
+    return following[0]
+
+
+def _with_times(kwargs: dict[str, Any], start: dt.datetime) -> dict[str, Any]:
+    context = dict(kwargs.get("context") or {})
+    context.setdefault("scheduled_start_time", start)
+    return {**kwargs, "context": context}
+
+
+def _sleep_until(moment: dt.datetime | None) -> None:
+    if moment is not None:
+        time.sleep(max(0.0, (moment - utc_now()).total_seconds()))
+
+
+def _run_once(
+    flow: Flow,
+    runner_cls: type[FlowRunner],
+    state: State,
+    parameters: dict[str, Any],
+    task_states: Mapping[Task, State],
+    kwargs: dict[str, Any],
+) -> State:
+    if state.is_finished():
+        state = _copy(state)
+        state.result = {}
+    elif runner_cls is FlowRunner:
+        request = RunRequest(
+            task_states=dict(task_states),
+            return_tasks=tuple(flow.tasks),
+            parameters=parameters,
+            task_runner_state_handlers=kwargs.get("task_runner_state_handlers"),
+            executor=kwargs.get("executor") or default_executor(),
+            context=kwargs["context"],
+            task_contexts=dict(kwargs.get("task_contexts") or {}),
+            start_tasks=kwargs.get("start_tasks"),
+            options=LoopOptions(),
+        )
+        state = runner_cls(flow=flow).carry_out(state, request)
+    else:
+        state = _make_passes(flow, runner_cls, state, parameters, task_states, kwargs)
+    if isinstance(state.result, dict):
+        state.result = {task: state.result.get(task, Pending("Task not run.")) for task in flow.get_tasks()}
+    return state
+
+
+def _copy(state: State) -> State:
+    import copy
+
+    return copy.copy(state)
+
+
+def _make_passes(
+    flow: Flow,
+    runner_cls: type[FlowRunner],
+    state: State,
+    parameters: dict[str, Any],
+    task_states: Mapping[Task, State],
+    kwargs: dict[str, Any],
+) -> State:
+    """Run passes of a runner class of the user's until the flow is finished or a pass changed nothing."""
+    states: dict[Task, State] = dict(task_states)
+    while True:
+        state = runner_cls(flow=flow).run(
+            state=state, task_states=states, return_tasks=flow.get_tasks(), parameters=parameters, **kwargs
+        )
+        if state.is_finished() or not isinstance(state.result, dict):
+            return state
+        before, states = states, {**states, **state.result}
+        due = [moment for task_state in states.values() for moment in _start_times(task_state)]
+        if due:
+            _sleep_until(min(due))
+        elif _same(before, states):
+            return state
+
+
+def _start_times(state: State) -> list[dt.datetime]:
+    if isinstance(state, Mapped):
+        return [moment for child in state.map_states if child is not None for moment in _start_times(child)]
+    return [state.start_time] if isinstance(state, Scheduled) else []
+
+
+def _same(before: Mapping[Task, State], after: Mapping[Task, State]) -> bool:
+    return before.keys() == after.keys() and all(before[task] is after[task] for task in after)

@@ -1,0 +1,208 @@
+"""Carries out what the driver instructs: the one place where a run meets clock, executor and observers."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flowkiln.engine import mapping
+from flowkiln.engine.driver import (
+    Announce,
+    CallHandlers,
+    CancelUnits,
+    Driver,
+    Event,
+    Finish,
+    GivenState,
+    HandlersCalled,
+    Node,
+    Release,
+    RunGraph,
+    Started,
+    SubmitUnits,
+    TerminateRequested,
+    TimerDue,
+    UnitEnded,
+    WaitUntil,
+)
+from flowkiln.engine.environment import RunEnvironment
+from flowkiln.engine.executors.session import Delivery, Session
+from flowkiln.engine.records import FlowRunRecord, Observer, TaskRunRecord
+from flowkiln.engine.runner import raising
+from flowkiln.engine.signals import ENDRUN, PAUSE
+from flowkiln.engine.state import Mapped, State
+from flowkiln.engine.unit_runner import UnitReport
+from flowkiln.utilities.context import context as run_context
+
+if TYPE_CHECKING:
+    from flowkiln.engine.executors.base import Executor
+
+
+@dataclass(frozen=True, slots=True)
+class LoopOptions:
+    """How a graph is run. `repeats` False: one pass. `keep_results` False: values go as soon as nobody needs them.
+
+    `until_resumed` keeps a run open whose only unfinished tasks wait for somebody.
+    """
+
+    repeats: bool = True
+    keep_results: bool = True
+    until_resumed: bool = False
+
+
+class RunLoop:
+    """Runs one graph on an executor that is started."""
+
+    def __init__(
+        self,
+        graph: RunGraph,
+        environment: RunEnvironment,
+        executor: Executor,
+        *,
+        given: Mapping[int, State] | None = None,
+        options: LoopOptions | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        self._graph, self._environment, self._executor = graph, environment, executor
+        self._given = {number: _given(graph.nodes[number], state) for number, state in (given or {}).items()}
+        self._options = options or LoopOptions()
+        self._observer = observer
+        self._inbox: queue.SimpleQueue[Delivery | Event] = queue.SimpleQueue()
+        self._due: float | None = None
+        self._over = False
+        self.waiting: tuple[str, ...] = ()
+
+    def post(self, event: Event) -> None:
+        """Hand an event to the driver; from any thread."""
+        self._inbox.put(event)
+
+    def run(self, fetch: Sequence[int] = ()) -> dict[int, State]:
+        """Run to the end and give the states of the nodes in `fetch`, with their values.
+
+        Raises what the executor raises, and with raise_on_exception what tasks raise.
+        """
+        session = self._executor.open_session(self._environment, self._inbox.put)
+        try:
+            self._driver = Driver(
+                self._graph,
+                self._environment.run_id,
+                given=self._given,
+                policy=session.policy,
+                repeats=self._options.repeats,
+                keep_results=self._options.keep_results,
+            )
+            self._handle(Started(time.time()), session)
+            while not self._over:
+                self._step(session)
+            return self._fetch(fetch, session)
+        finally:
+            session.close()
+
+    def states(self) -> list[State]:
+        """The states that decide about the run, by node number, without values."""
+        return self._driver.states()
+
+    def _step(self, session: Session) -> None:
+        try:
+            item = self._inbox.get_nowait()
+        except queue.Empty:
+            if self._due is not None and self._due <= time.time():
+                self._due = None
+                self._handle(TimerDue(time.time()), session)
+                return
+            if session.pump():
+                return
+            try:
+                item = self._inbox.get(timeout=None if self._due is None else max(0.0, self._due - time.time()))
+            except queue.Empty:
+                return
+        self._take(item, session)
+
+    def _take(self, item: Delivery | Event, session: Session) -> None:
+        match item:
+            case BaseException():
+                raise item
+            case TaskRunRecord():
+                self._tell((item,))
+            case UnitReport(key, outcomes, records):
+                self._tell(records)
+                self._handle(UnitEnded(key, outcomes, time.time()), session)
+            case TerminateRequested():
+                self._handle(TerminateRequested(time.time()), session)
+            case _:
+                self._handle(item, session)
+
+    def _handle(self, event: Event, session: Session) -> None:
+        for instruction in self._driver.handle(event):
+            match instruction:
+                case SubmitUnits(units):
+                    session.submit(units)
+                case CancelUnits(keys):
+                    session.cancel(keys)
+                case Release(keys):
+                    session.release(keys)
+                case WaitUntil(moment):
+                    self._due = moment
+                case CallHandlers(node, old, new):
+                    self.post(HandlersCalled(node, self._call_handlers(node, old, new), time.time()))
+                case Announce(records):
+                    self._tell(records)
+                case Finish(waiting):
+                    self._finish(waiting)
+
+    def _finish(self, waiting: tuple[str, ...]) -> None:
+        self.waiting = waiting
+        self._over = not (waiting and self._options.until_resumed)
+        if not self._over and self._observer is not None:
+            self._observer.on_flow_run(FlowRunRecord("Paused", f"waiting for {', '.join(waiting[:5])}"))
+
+    def _tell(self, records: Sequence[TaskRunRecord]) -> None:
+        if self._observer is not None and records:
+            self._observer.on_task_runs(records)
+
+    def _call_handlers(self, node: int, old: State, new: State) -> State:
+        entry = self._environment.entries[node]
+        runner = self._environment.task_runner(node)
+        if not (entry.task.state_handlers or runner.state_handlers):
+            return new
+        with run_context({**self._environment.context, **entry.context}):
+            try:
+                return runner.handle_state_change(old, new)
+            except (ENDRUN, PAUSE) as end:
+                if isinstance(end, PAUSE) and raising():
+                    raise
+                return end.state
+
+    def _fetch(self, numbers: Sequence[int], session: Session) -> dict[int, State]:
+        sources, spans = [], []
+        for number in numbers:
+            runs = self._driver.node_runs(number)
+            own = [self._driver.source_of(run) for run in runs.all()]
+            spans.append((number, len(own), runs.children is not None and isinstance(runs.parent.state, Mapped)))
+            sources.extend(own)
+        states = iter(session.fetch(sources))
+        found: dict[int, State] = {}
+        for number, length, is_mapped in spans:
+            own_states: list[State | None] = [next(states) for _ in range(length)]
+            parent = self._driver.node_runs(number).parent.state
+            if is_mapped:
+                found[number] = mapping.reduced(Mapped(parent.message, map_states=own_states))
+                if not own_states:
+                    found[number].result = []
+            else:
+                found[number] = parent if self._driver.node_runs(number).children is not None else own_states[0]  # type: ignore[assignment]
+        return found
+
+
+def _given(node: Node, state: State) -> GivenState:
+    if isinstance(state, Mapped) and node.is_mapped:
+        return GivenState(state)
+    failed = state.is_failed()
+    return GivenState(
+        state,
+        None if failed else mapping.element_count(state.result),
+        mapping.inner_counts(state.result) if node.flattened_over and not failed else None,
+    )

@@ -1,0 +1,131 @@
+"""State handlers, and the contract between a pipeline and its steps."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flowkiln.engine.signals import ENDRUN, PAUSE, StateSignal
+from flowkiln.engine.state import Failed, Pending, State
+from flowkiln.utilities.context import context as run_context
+
+StateHandler = Callable[[Any, State, State], State | None]
+
+__all__ = ["ENDRUN", "End", "Runner", "call_state_handlers", "unwrap"]
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """What a step returns to end its pipeline with `state`; a bare State means: continue with it."""
+
+    state: State
+
+
+Step = Callable[[State], "State | End"]
+
+
+def unwrap(state: State | None) -> State:
+    """Give the innermost state of nested meta states; None is a fresh Pending."""
+    while state is not None and state.is_meta_state():
+        state = state.state  # type: ignore[attr-defined]
+    return Pending() if state is None else state
+
+
+def raising() -> bool:
+    """Whether exceptions go to the caller of `run` instead of becoming states (context key raise_on_exception)."""
+    return bool(run_context.get("raise_on_exception"))
+
+
+class Runner:
+    """Base of TaskRunner and FlowRunner: calls state handlers when a step changes the state.
+
+    A handler `fn(runner, old, new)` may return a State, which becomes the new one, or None, which keeps it.
+    """
+
+    def __init__(self, state_handlers: Sequence[StateHandler] | None = None) -> None:
+        if state_handlers is not None and not isinstance(state_handlers, Sequence):
+            raise TypeError("state_handlers must be a sequence of callables, or None")
+        self.state_handlers: list[StateHandler] = list(state_handlers or ())
+        self.logger = logging.getLogger(f"flowkiln.{type(self).__name__}")
+
+    def call_runner_target_handlers(self, old_state: State, new_state: State) -> State:
+        """Call the handlers of what is run; the base has none."""
+        return new_state
+
+    def handle_state_change(self, old_state: State, new_state: State) -> State:
+        """Call all handlers, the target's first, and give the state they settle on.
+
+        Raises ENDRUN (from a handler, or with Failed when one raises anything unexpected) and PAUSE.
+        """
+        try:
+            new_state = self.call_runner_target_handlers(old_state, new_state)
+            for handler in self.state_handlers:
+                new_state = handler(self, old_state, new_state) or new_state
+            if not isinstance(new_state, State):
+                raise AttributeError(
+                    f"A state handler of {self.described()} returned {new_state!r}; it must return a State or None."
+                )
+        except (ENDRUN, PAUSE):
+            raise
+        except StateSignal as signal:
+            if raising():
+                raise
+            return signal.state
+        except Exception as error:
+            if raising():
+                raise
+            self.logger.exception("Exception raised while calling state handlers of %s", self.described())
+            raise ENDRUN(Failed("Exception raised while calling state handlers.", result=error)) from error
+        return new_state
+
+    def take(self, step: Step, state: State) -> State | End:
+        """Take one step: turn what it raises into a state, and call the handlers if the state changed."""
+        ends = False
+        try:
+            outcome = step(state)
+        except ENDRUN as end:
+            outcome = End(end.state)
+        except StateSignal as signal:
+            if raising():
+                raise
+            outcome = signal.state
+        except Exception as error:
+            if raising():
+                raise
+            self.logger.debug("Unexpected error in %s", self.described(), exc_info=True)
+            outcome = Failed(f"Unexpected error: {error!r}", result=error)
+        ends = isinstance(outcome, End)
+        new_state = outcome.state if isinstance(outcome, End) else outcome
+        if new_state is not state:
+            try:
+                new_state = self.handle_state_change(state, new_state)
+            except ENDRUN as end:
+                return End(end.state)
+            except PAUSE as pause:
+                if raising():
+                    raise
+                return End(pause.state)
+        return End(new_state) if ends else new_state
+
+    def described(self) -> str:
+        """What is run, for messages."""
+        return type(self).__name__
+
+
+def call_state_handlers(method: Callable[..., State]) -> Callable[..., State]:
+    """Make a method `step(self, state, ...)` of a Runner call the state handlers when it changes the state.
+
+    Raises ENDRUN when the step, or a handler, ends the pipeline.
+    """
+
+    @functools.wraps(method)
+    def wrapped(self: Runner, state: State, *args: Any, **kwargs: Any) -> State:
+        outcome = self.take(lambda given: method(self, given, *args, **kwargs), state)
+        if isinstance(outcome, End):
+            raise ENDRUN(outcome.state)
+        return outcome
+
+    return wrapped

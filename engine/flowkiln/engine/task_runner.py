@@ -1,0 +1,336 @@
+"""Runs one task once: a pipeline of named checks, each of which continues with a state or ends with one."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from flowkiln.engine import mapping
+from flowkiln.engine.result import NoResult, Result
+from flowkiln.engine.runner import ENDRUN, End, Runner, StateHandler, call_state_handlers, raising, unwrap
+from flowkiln.engine.signals import StateSignal
+from flowkiln.engine.state import (
+    Cached,
+    Failed,
+    Looped,
+    Mapped,
+    Paused,
+    Pending,
+    Resume,
+    Retrying,
+    Running,
+    Scheduled,
+    Skipped,
+    State,
+    Success,
+    TimedOut,
+    TriggerFailed,
+    utc_now,
+)
+from flowkiln.engine.timeouts import call_with_deadline
+from flowkiln.utilities.context import context as run_context
+from flowkiln.utilities.retries import retry_delay
+
+if TYPE_CHECKING:
+    from flowkiln.core.edge import Edge
+    from flowkiln.core.task import Task
+    from flowkiln.engine.executors.base import Executor
+
+__all__ = ["ENDRUN", "TaskRunner", "TaskRunnerInitializeResult", "call_state_handlers"]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRunnerInitializeResult:
+    """The state and context that a task run starts with."""
+
+    state: State
+    context: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class _Visit:
+    """What one call of `TaskRunner.run` gathers on its way."""
+
+    upstream_states: dict[Edge, State]
+    executor: Executor | None
+    expanded: list[State] = field(default_factory=list)
+    inputs: dict[str, Result] | None = None
+
+
+class TaskRunner(Runner):
+    """Runs one task once.
+
+    Handlers get `(task, old, new)` from the task and `(runner, old, new)` from the runner.
+    """
+
+    is_start_task = False
+    """Whether the checks of upstream tasks and trigger are left out, as for tasks named in `start_tasks`."""
+
+    on_state: Callable[[State], None] | None = None
+    """Told each state that the handlers settled on; for records, not for decisions."""
+
+    def __init__(
+        self, task: Task, state_handlers: Sequence[StateHandler] | None = None, result_handler: Any = None
+    ) -> None:
+        super().__init__(state_handlers)
+        self.task = task
+        self.result_handler = getattr(task, "result_handler", None) or result_handler
+
+    def described(self) -> str:
+        """The task's name, for messages."""
+        return f"task {self.task.name!r}"
+
+    def call_runner_target_handlers(self, old_state: State, new_state: State) -> State:
+        """Call the task's own state handlers."""
+        for handler in self.task.state_handlers:
+            new_state = handler(self.task, old_state, new_state) or new_state
+        return new_state
+
+    def handle_state_change(self, old_state: State, new_state: State) -> State:
+        """Call all handlers and tell `on_state` what they settled on."""
+        if self.task.state_handlers or self.state_handlers:
+            new_state = super().handle_state_change(old_state, new_state)
+        if self.on_state is not None:
+            self.on_state(new_state)
+        return new_state
+
+    def run(
+        self,
+        state: State | None = None,
+        upstream_states: Mapping[Edge, State] | None = None,
+        context: Mapping[str, Any] | None = None,
+        executor: Executor | None = None,
+    ) -> State:
+        """Take the task from `state` as far as it goes now, and give the state it comes to.
+
+        A task that is Running or finished (Mapped and Cached aside) comes back as the identical object.
+        """
+        visit = _Visit(dict(upstream_states or {}), executor)
+        with run_context(context or {}):
+            before: State | None = None
+            try:
+                before = unwrap(state)
+                self._fill_context(before)
+                after = self._pass_checks(before, visit)
+            except StateSignal as signal:
+                if raising():
+                    raise
+                after = signal.state
+            except Exception as error:
+                if raising():
+                    raise
+                self.logger.exception("Unexpected error while running %s", self.described())
+                after = Failed(f"Unexpected error while running {self.described()}: {error!r}", result=error)
+            return self._carry_on(before, after, visit)
+
+    def _pass_checks(self, state: State, visit: _Visit) -> State:
+        for check in (
+            self._check_task_is_ready,
+            self._check_start_time,
+            self._check_upstream_finished,
+            self._run_mapped_task,
+            self._check_upstream_skipped,
+        ):
+            outcome = self.take(lambda given, check=check: check(given, visit), state)  # type: ignore[misc]
+            if isinstance(outcome, End):
+                return outcome.state
+            state = outcome
+        visit.inputs = self._gather_inputs(state, visit)
+        for check in (self._check_cached, self._check_trigger):
+            outcome = self.take(lambda given, check=check: check(given, visit), state)  # type: ignore[misc]
+            if isinstance(outcome, End):
+                return outcome.state
+            state = outcome
+        while True:
+            for check in (self._set_running, self._run_body, self._cache_result, self._check_retry):
+                outcome = self.take(lambda given, check=check: check(given, visit), state)  # type: ignore[misc]
+                if isinstance(outcome, End):
+                    return outcome.state
+                state = outcome
+            if not isinstance(state, Looped):
+                return state
+            run_context.update(task_loop_count=state.loop_count + 1, task_loop_result=state.result)
+            state = Pending("Next iteration of the loop.", cached_inputs=visit.inputs)
+
+    def _fill_context(self, state: State) -> None:
+        """Put what a task body may ask about its own run into the context."""
+        map_index = run_context.get("map_index")
+        name = self.task.name
+        values: dict[str, Any] = {
+            "map_index": map_index,
+            "task_name": name,
+            "task_full_name": name if map_index is None else f"{name}[{map_index}]",
+            "task_run_count": state.run_count + 1 if isinstance(state, Retrying) else 1,
+        }
+        if isinstance(state, Resume):
+            values["resume"] = True
+        loop = getattr(state, "_loop", None)
+        if loop is not None:
+            values["task_loop_count"], values["task_loop_result"] = loop
+        run_context.update(values)
+
+    def _carry_on(self, before: State | None, after: State, visit: _Visit) -> State:
+        """Give a state that waits what its next visit needs: the inputs, and the place in a loop."""
+        if after is before or not isinstance(after, Pending) or visit.inputs is None:
+            return after
+        after.cached_inputs = visit.inputs
+        if "task_loop_result" in run_context:
+            after._loop = (run_context["task_loop_count"], run_context["task_loop_result"])  # type: ignore[attr-defined]
+        return after
+
+    def _check_task_is_ready(self, state: State, visit: _Visit) -> State | End:
+        match state:
+            case Mapped() | Cached():
+                return state
+            case Paused():
+                return End(state)
+            case Pending():
+                return state
+            case _:
+                return End(state)
+
+    def _check_start_time(self, state: State, visit: _Visit) -> State | End:
+        if isinstance(state, Scheduled) and state.start_time > utc_now():
+            return End(state)
+        return state
+
+    def _check_upstream_finished(self, state: State, visit: _Visit) -> State | End:
+        if self.is_start_task:
+            return state
+        as_parent = self._is_mapped_parent(visit)
+        for edge, upstream in visit.upstream_states.items():
+            needed: Sequence[State]
+            if isinstance(upstream, Mapped) and upstream.map_states:
+                needed = [upstream] if as_parent and _is_mapped(edge) else mapping.expanded([upstream])
+            else:
+                needed = [upstream]
+            if not all(isinstance(one, State) and one.is_finished() for one in needed):
+                return End(state)
+        return state
+
+    def _is_mapped_parent(self, visit: _Visit) -> bool:
+        return run_context.get("map_index") is None and any(_is_mapped(edge) for edge in visit.upstream_states)
+
+    def _run_mapped_task(self, state: State, visit: _Visit) -> State | End:
+        """Run the children of a mapped parent, or say why there is nothing to map."""
+        if not (self._is_mapped_parent(visit) or isinstance(state, Mapped)):
+            return state
+        from flowkiln.engine.mapped_run import children_of, run_children
+
+        children = children_of(state, visit.upstream_states)
+        if isinstance(children, list):
+            return End(run_children(self, children, visit.executor))
+        refusal = self._check_upstream_skipped(state, visit)
+        if not isinstance(refusal, End):
+            refusal = self._check_trigger(state, visit)
+        return refusal if isinstance(refusal, End) else End(Failed(children))
+
+    def _check_upstream_skipped(self, state: State, visit: _Visit) -> State | End:
+        visit.expanded = mapping.expanded(list(visit.upstream_states.values()))
+        if self.is_start_task or not self.task.skip_on_upstream_skip:
+            return state
+        if any(upstream.is_skipped() for upstream in visit.expanded):
+            return End(
+                Skipped(
+                    "An upstream task was skipped; to run nevertheless, set `skip_on_upstream_skip=False` on this task."
+                )
+            )
+        return state
+
+    def _gather_inputs(self, state: State, visit: _Visit) -> dict[str, Result]:
+        inputs: dict[str, Result] = {}
+        for edge, upstream in visit.upstream_states.items():
+            key = getattr(edge, "key", None)
+            if key is not None:
+                inputs[key] = mapping.reduced(upstream)._result.to_result()
+        if isinstance(state, Pending) and state.cached_inputs:
+            for key, cached in state.cached_inputs.items():
+                if key not in inputs or inputs[key] == NoResult:
+                    inputs[key] = cached.to_result()
+        return inputs
+
+    def _check_cached(self, state: State, visit: _Visit) -> State | End:
+        if not isinstance(state, Cached):
+            return state
+        values = {key: given.value for key, given in (visit.inputs or {}).items()}
+        if self.task.cache_validator(state, values, run_context.get("parameters")):
+            return state
+        return Pending("The cache is invalid: the task runs.")
+
+    def _check_trigger(self, state: State, visit: _Visit) -> State | End:
+        from flowkiln.triggers import manual_only
+
+        if self.is_start_task or (not visit.upstream_states and self.task.trigger is not manual_only):
+            return state
+        try:
+            passed = self.task.trigger(set(visit.expanded))
+        except StateSignal as signal:
+            if raising():
+                raise
+            return End(signal.state)
+        except ENDRUN:
+            raise
+        except Exception as error:
+            if raising():
+                raise
+            return End(TriggerFailed(f"Unexpected error while checking the trigger: {error!r}", result=error))
+        return state if passed else End(TriggerFailed("Trigger failed"))
+
+    def _set_running(self, state: State, visit: _Visit) -> State | End:
+        return Running("Starting task run.") if state.is_pending() else End(state)
+
+    def _run_body(self, state: State, visit: _Visit) -> State | End:
+        if not state.is_running():
+            return End(state)
+        inputs = visit.inputs or {}
+        try:
+            values = {key: given.value for key, given in inputs.items()}
+            value = call_with_deadline(self.task.run, self.task.timeout, values)
+        except TimeoutError as error:
+            if raising():
+                raise
+            return TimedOut(f"The task timed out: {error}", result=error, cached_inputs=inputs)
+        return Success("Task run succeeded.", Result(value, self.result_handler))
+
+    def _cache_result(self, state: State, visit: _Visit) -> State | End:
+        if not state.is_successful() or state.is_skipped() or not self.task.cache_for or state.is_cached():
+            return state
+        return Cached(
+            state.message,
+            state._result,
+            cached_inputs=visit.inputs,
+            cached_parameters=run_context.get("parameters"),
+            cached_result_expiration=utc_now() + self.task.cache_for,
+        )
+
+    def _check_retry(self, state: State, visit: _Visit) -> State | End:
+        run_count = run_context.get("task_run_count", 1)
+        if not state.is_failed() or run_count > self.task.max_retries or not _retried(self.task, state):
+            return state
+        delay = retry_delay(self.task, run_count, random.random)
+        return Retrying(
+            f"Retrying task: attempt {run_count} of {self.task.max_retries + 1} failed"
+            + (f" ({state.message})." if state.message else "."),
+            start_time=utc_now() + delay,
+            cached_inputs=visit.inputs,
+            run_count=run_count,
+        )
+
+
+def _is_mapped(edge: Any) -> bool:
+    return bool(getattr(edge, "mapped", False))
+
+
+def _retried(task: Task, failure: State) -> bool:
+    """Whether this kind of failure is retried at all (`retry_on`)."""
+    retry_on = task.retry_on
+    if retry_on is None:
+        return True
+    cause = failure.result
+    if isinstance(retry_on, type):
+        return isinstance(cause, retry_on)
+    if callable(retry_on):
+        return bool(retry_on(cause))
+    return isinstance(cause, tuple(retry_on))

@@ -1,0 +1,173 @@
+"""Executes one unit, wherever that is: in this process or on a Dask worker."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from flowkiln.engine import mapping
+from flowkiln.engine.driver.events import Outcome
+from flowkiln.engine.driver.units import Children, Element, Flat, Given, Held, Member, Source, Unit, UnitKey
+from flowkiln.engine.environment import RunEnvironment
+from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
+from flowkiln.engine.state import Failed, Mapped, Retrying, Running, Scheduled, State, without_result
+
+WORK_PER_UNIT = 0.5
+"""Seconds of work after which a unit starts no further member."""
+
+MESSAGE_LIMIT = 1024
+TRACEBACK_LIMIT = 4096
+"""Characters of text that a record carries."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldUnit:
+    """What a unit leaves behind: the states of the members that ran, with their values."""
+
+    states: tuple[State, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnitReport:
+    """What is told about a unit that ended: outcomes for the driver, records for observers. No values."""
+
+    key: UnitKey
+    outcomes: tuple[Outcome, ...]
+    records: tuple[TaskRunRecord, ...]
+
+
+def run_unit(
+    environment: RunEnvironment,
+    unit: Unit,
+    needs: Sequence[HeldUnit],
+    *,
+    worker: str = "",
+    announce: Callable[[TaskRunRecord], None] | None = None,
+) -> tuple[HeldUnit, UnitReport]:
+    """Run the members of a unit one after another.
+
+    It starts no further member after half a second of work, and stops at the first that ends unfinished. `announce`
+    is told that a task run began, while it runs; all else is in the report.
+    """
+    held: dict[UnitKey, Sequence[State]] = {key: need.states for key, need in zip(unit.needs, needs, strict=True)}
+    states: list[State] = []
+    held[unit.key] = states
+    outcomes: list[Outcome] = []
+    records: list[TaskRunRecord] = []
+    began = time.monotonic()
+    for member in unit.members:
+        state, told = _run_member(environment, member, held, worker, announce)
+        states.append(state)
+        outcomes.append(_outcome(environment, member, state))
+        records.extend(told)
+        if not state.is_finished() or time.monotonic() - began > WORK_PER_UNIT:
+            break
+    return HeldUnit(tuple(states)), UnitReport(unit.key, tuple(outcomes), tuple(records))
+
+
+def resolve(source: Source, held: Mapping[UnitKey, Sequence[State]]) -> State:
+    """Find the state that a source stands for."""
+    match source:
+        case Given(state):
+            return state
+        case Held(key, position):
+            return held[key][position]
+        case Element(inner, path):
+            return mapping.pick(resolve(inner, held), path)
+        case Children(sources):
+            return mapping.reduced(Mapped(map_states=[resolve(one, held) for one in sources]))
+        case Flat(inner):
+            return mapping.flattened(resolve(inner, held))
+
+
+def _run_member(
+    environment: RunEnvironment,
+    member: Member,
+    held: Mapping[UnitKey, Sequence[State]],
+    worker: str,
+    announce: Callable[[TaskRunRecord], None] | None,
+) -> tuple[State, list[TaskRunRecord]]:
+    entry = environment.entries[member.node]
+    runner = environment.task_runner(member.node)
+    scribe = _Scribe(entry.local_id, member, worker, announce)
+    runner.on_state = scribe.write
+    mapped_parent = member.map_index == NOT_MAPPED
+    initial = None if member.initial is None else resolve(member.initial, held)
+    state = runner.run(
+        state=initial,
+        upstream_states={
+            edge: resolve(source, held) for edge, source in zip(entry.edges, member.upstream, strict=True)
+        },
+        context={
+            **environment.context,
+            **entry.context,
+            "map_index": None if mapped_parent else member.map_index,
+            "run_id": environment.run_id,
+        },
+    )
+    return state, scribe.end(state, initial)
+
+
+class _Scribe:
+    """Writes the records of one task run."""
+
+    def __init__(
+        self, local_id: str, member: Member, worker: str, announce: Callable[[TaskRunRecord], None] | None
+    ) -> None:
+        self._local_id, self._member, self._worker, self._announce = local_id, member, worker, announce
+        self._started: float | None = None
+        self._runs = 0
+        self._records: list[TaskRunRecord] = []
+
+    def write(self, state: State) -> None:
+        from flowkiln.utilities.context import context
+
+        now = time.time()
+        if isinstance(state, Running):
+            self._started = now if self._started is None else self._started
+            self._runs = context.get("task_run_count", 1)
+        record = self._record(state, now)
+        if isinstance(state, Running) and self._announce is not None:
+            self._announce(record)
+        else:
+            self._records.append(record)
+
+    def end(self, state: State, initial: State | None) -> list[TaskRunRecord]:
+        """Give all records; a state that no handler saw (it was replaced on the way out) is added."""
+        if state is not initial and (not self._records or self._records[-1].state != type(state).__name__):
+            self._records.append(self._record(state, time.time()))
+        return self._records
+
+    def _record(self, state: State, now: float) -> TaskRunRecord:
+        return TaskRunRecord(
+            self._local_id,
+            self._member.map_index,
+            type(state).__name__,
+            message="" if state.message is None else str(state.message)[:MESSAGE_LIMIT],
+            traceback=_traceback(state),
+            start_time=self._started,
+            end_time=now if state.is_finished() else None,
+            due=state.start_time.timestamp() if isinstance(state, Scheduled) else None,
+            run_count=state.run_count if isinstance(state, Retrying) else self._runs,
+            visit=self._member.visit,
+            worker=self._worker,
+        )
+
+
+def _traceback(state: State) -> str:
+    error = state.result if isinstance(state, Failed) else None
+    if not isinstance(error, BaseException) or error.__traceback__ is None:
+        return ""
+    return "".join(traceback.format_exception(error))[-TRACEBACK_LIMIT:]
+
+
+def _outcome(environment: RunEnvironment, member: Member, state: State) -> Outcome:
+    entry = environment.entries[member.node]
+    elements = inner = None
+    if state.is_finished() and not state.is_failed() and (entry.count_elements or entry.count_inner):
+        value = state.result
+        elements = mapping.element_count(value)
+        inner = mapping.inner_counts(value) if entry.count_inner else None
+    return Outcome(member.node, member.map_index, member.visit, without_result(state), elements, inner)
