@@ -31,8 +31,13 @@ def down(cluster: Cluster, arguments: argparse.Namespace) -> None:
 
 def status(cluster: Cluster, arguments: argparse.Namespace) -> None:
     """Say which way made it and what runs on it."""
-    print(f"{cluster.name}: made by way of `{cluster.way}`; kubeconfig {cluster.kubeconfig}; logs {cluster.logs}")
+    print(f"{cluster.name}: made by way of `{cluster.way}`; kubeconfig {cluster.kubeconfig}")
     print(cluster.kubectl("get", "nodes,pods", "--all-namespaces"), end="")
+
+
+def logs(cluster: Cluster, arguments: argparse.Namespace) -> None:
+    """Copy the logs of its processes and pods to a folder, and print that."""
+    print(cluster.keep_logs() or "the logs of this cluster are not on this host")
 
 
 def kubectl(cluster: Cluster, arguments: argparse.Namespace) -> None:
@@ -66,7 +71,7 @@ def env(cluster: Cluster, arguments: argparse.Namespace) -> None:
         print(f"export {name}={shlex.quote(value)}")
 
 
-COMMANDS: Sequence[Callable[[Cluster, argparse.Namespace], None]] = (up, down, status, kubectl, load, build, env)
+COMMANDS: Sequence[Callable[[Cluster, argparse.Namespace], None]] = (up, down, status, logs, kubectl, load, build, env)
 
 
 def main() -> int:

@@ -20,12 +20,14 @@ class BroughtCluster:
 
     way = "bring"
     name = "brought"
-    logs: Path | None = None
     enforces_network_policy = False  # not known, so nothing may rest on it
 
     def __init__(self) -> None:
         self._image = os.environ.get("FLOWKILN_TEST_IMAGE")
         self.kubeconfig = Path(os.environ["FLOWKILN_TEST_KUBECONFIG"]).expanduser().resolve()
+
+    def prepare(self) -> None:
+        """There is nothing to build."""
 
     def start(self) -> None:
         """Check that it answers and that the image is named."""
@@ -40,6 +42,10 @@ class BroughtCluster:
 
     def stop(self) -> None:
         """Leave it as it is."""
+
+    def keep_logs(self) -> Path | None:
+        """Return None: its processes are not on this host."""
+        return None
 
     def kubectl(self, *arguments: str, input: str | None = None, check: bool = True) -> str:
         """Run kubectl with the kubeconfig that was brought."""

@@ -42,18 +42,22 @@ class Cluster(Protocol):
         """A kubeconfig with all rights, good on this host outside any network namespace."""
 
     @property
-    def logs(self) -> Path | None:
-        """The folder with the logs of the cluster's own processes, when they are on this host."""
-
-    @property
     def enforces_network_policy(self) -> bool:
         """Whether a NetworkPolicy has an effect."""
+
+    def prepare(self) -> None:
+        """Install and build what is needed once on this host: minutes at first, nothing later. `start` and `images` do
+        the same when it was not called before.
+        """
 
     def start(self) -> None:
         """Bring it up, until the node is Ready."""
 
     def stop(self) -> None:
         """Take it down and leave nothing behind. Harmless when it is down already."""
+
+    def keep_logs(self) -> Path | None:
+        """Copy the logs of the cluster's own processes and pods to a folder that outlives it, and return that."""
 
     def kubectl(self, *arguments: str, input: str | None = None, check: bool = True) -> str:
         """Run kubectl against the cluster and return what it printed; a failure raises CommandError."""

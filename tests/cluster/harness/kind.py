@@ -22,7 +22,7 @@ from .commands import announced, run, wait_until
 from .images import docker
 from .interface import Images
 from .kind_config import AUDIT_LOG, with_audit_log
-from .places import cache_folder
+from .places import cache_folder, kept_logs_folder
 from .process import Process
 
 MANIFEST = "/etc/kubernetes/manifests/kube-apiserver.yaml"
@@ -40,7 +40,6 @@ class KindCluster:
         self._owned = owned
         self._kind_name = f"flowkiln-{name}"
         self._folder = _folder() / name
-        self.logs: Path | None = self._folder / "logs"
 
     @property
     def kubeconfig(self) -> Path:
@@ -50,6 +49,11 @@ class KindCluster:
     @property
     def _node(self) -> str:
         return f"{self._kind_name}-control-plane"
+
+    def prepare(self) -> None:
+        """Build the images."""
+        if not os.environ.get("FLOWKILN_TEST_IMAGE"):
+            docker.build()
 
     def start(self) -> None:
         """Create it, until its nodes are Ready."""
@@ -78,6 +82,12 @@ class KindCluster:
         """Delete it."""
         run(["kind", "delete", "cluster", f"--name={self._kind_name}", f"--kubeconfig={self.kubeconfig}"])
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def keep_logs(self) -> Path | None:
+        """Let kind export its logs."""
+        kept = kept_logs_folder(self.name)
+        run(["kind", "export", "logs", f"--name={self._kind_name}", kept])
+        return kept
 
     def kubectl(self, *arguments: str, input: str | None = None, check: bool = True) -> str:
         """Run kubectl as the administrator."""

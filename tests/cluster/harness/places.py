@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from .commands import say
 
+KEPT_LOGS = 5
 CHECKOUT = Path(__file__).resolve().parents[3]
 
 
@@ -26,6 +28,17 @@ def cache_folder() -> Path:
         folder = Path.home() / ".cache" / "flowkiln"
     folder.mkdir(parents=True, exist_ok=True)
     return folder.resolve()
+
+
+def kept_logs_folder(name: str) -> Path:
+    """Return a new, empty folder for the logs of a cluster; the oldest of such folders go."""
+    kept = cache_folder() / "kept-logs"
+    kept.mkdir(exist_ok=True)
+    for old in sorted(kept.iterdir(), key=lambda folder: folder.stat().st_mtime)[: -(KEPT_LOGS - 1)]:
+        shutil.rmtree(old)
+    shutil.rmtree(kept / name, ignore_errors=True)
+    (kept / name).mkdir()
+    return kept / name
 
 
 @contextmanager

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .commands import wait_until
+from .interface import HarnessError
 
 START_TIME_FIELD = 19  # of /proc/PID/stat, counted after the command's closing parenthesis: field 22 of proc(5)
 
@@ -37,6 +40,45 @@ class Process:
         if self.alive:
             os.kill(self.pid, signal.SIGKILL)
         wait_until(f"process {self.pid} ends", lambda: not self.alive, seconds=seconds, every=0.02)
+
+
+class Spawner:
+    """Starts background processes, and takes leave of those that have ended."""
+
+    def __init__(self) -> None:
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def start(
+        self, command: Sequence[str], log: Path, *, cwd: Path | None = None, pass_fds: Sequence[int] = ()
+    ) -> subprocess.Popen[bytes]:
+        """Start a command in a session of its own, so that Ctrl-C in a terminal does not reach it."""
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                command,
+                cwd=cwd,
+                pass_fds=pass_fds,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        self._started.append(process)
+        return process
+
+    def first_child(self, process: subprocess.Popen[bytes], what: str, log: Path) -> Process:
+        """Return the process that a started `nsenter` or `unshare` made; HarnessError when it ended instead."""
+        wait_until(
+            f"{what} starts", lambda: bool(children(process.pid)) or process.poll() is not None, seconds=10, every=0.01
+        )
+        if process.poll() is not None:
+            raise HarnessError(f"{what} did not start: {log.read_text().strip()[-1000:]}")
+        return Process.of(children(process.pid)[0])
+
+    def reap(self) -> None:
+        """Wait for every process that was started; they have been ended before."""
+        for process in self._started:
+            process.wait(timeout=20)
+        self._started.clear()
 
 
 def children(pid: int) -> list[int]:

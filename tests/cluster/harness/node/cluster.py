@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,8 +20,8 @@ from tests.cluster.harness import commands
 from tests.cluster.harness.commands import announced, run, wait_until
 from tests.cluster.harness.images import buildah
 from tests.cluster.harness.interface import HarnessError, Images
-from tests.cluster.harness.places import CHECKOUT, cache_folder, exclusive
-from tests.cluster.harness.process import Process, children
+from tests.cluster.harness.places import CHECKOUT, cache_folder, exclusive, kept_logs_folder
+from tests.cluster.harness.process import Process, Spawner
 
 from . import cgroups, components, packages, record
 from .binaries import Binaries, built_binaries
@@ -49,6 +50,7 @@ class NodeCluster:
     def __init__(self, name: str, *, owned: bool = True) -> None:
         self.name = name
         self._owned = owned
+        self._spawner = Spawner()
         self._record = record.find(name) or Record(name, owner=Process.of(os.getpid()))
 
     @property
@@ -57,8 +59,7 @@ class NodeCluster:
         return self._record.folder / "kubeconfig"
 
     @property
-    def logs(self) -> Path:
-        """The folder with one log for each of the node's processes."""
+    def _logs(self) -> Path:
         return self._record.folder / "logs"
 
     @property
@@ -66,22 +67,27 @@ class NodeCluster:
         """Whether it is up."""
         return self._record.running
 
+    def prepare(self) -> None:
+        """Install packages, build the node's programs and the images."""
+        self._install()
+        buildah.build()
+
     def start(self) -> None:
-        """Bring it up, until the node is Ready and DNS answers. Builds and installs what is missing first."""
-        if sys.platform != "linux" or os.geteuid() != 0:
-            raise HarnessError("the built node needs Linux and root")
-        packages.ensure(packages.NODE_TOOLS)
-        binaries = built_binaries()
+        """Bring it up, until the node is Ready and its API answers. Builds and installs what is missing first."""
+        binaries = self._install()
         clean_up()
         with exclusive(cache_folder() / "locks" / f"cluster-{self.name}", doing=f"starting {self.name}"):
-            if (record.find(self.name) or self._record).running:
+            if (found := record.find(self.name) or self._record).running:
                 raise HarnessError(f"a cluster named {self.name} is running already")
+            found.erase()  # what a restart of this host left of it
             try:
                 with announced(f"starting the node {self.name}"):
                     self._start(binaries)
             except BaseException:
-                self._keep_logs()
-                self.stop()
+                try:
+                    commands.say(f"the logs of the failed start are kept in {self.keep_logs()}")
+                finally:
+                    self.stop()
                 raise
         if not self._owned:
             self._record.owner = None
@@ -90,6 +96,15 @@ class NodeCluster:
     def stop(self) -> None:
         """Take it down, with everything that it left on this host."""
         self._record.erase()
+        self._spawner.reap()
+
+    def keep_logs(self) -> Path | None:
+        """Copy the logs of the node's processes and of its pods."""
+        kept = kept_logs_folder(self.name)
+        for folder in (self._logs, self._record.folder / "pod-logs"):
+            if folder.exists():
+                shutil.copytree(folder, kept / folder.name, dirs_exist_ok=True)
+        return kept
 
     def kubectl(self, *arguments: str, input: str | None = None, check: bool = True) -> str:
         """Run kubectl as the administrator."""
@@ -154,16 +169,23 @@ class NodeCluster:
         self._record.components[name] = self._spawn(name, lines[name])
         self._record.save()
 
+    def _install(self) -> Binaries:
+        if sys.platform != "linux" or os.geteuid() != 0:
+            raise HarnessError("the built node needs Linux and root")
+        packages.ensure(packages.NODE_TOOLS)
+        return built_binaries()
+
     def _start(self, binaries: Binaries) -> None:
         self._record = Record(self.name, owner=Process.of(os.getpid()))
         self._record.save()
         folder = self._record.folder
-        self.logs.mkdir()
+        for name in ("logs", "pod-logs"):
+            (folder / name).mkdir()
         with socket.create_server(("127.0.0.1", 0)) as listening:
             self._record.port = listening.getsockname()[1]
             configuration = write_configuration(folder, self.name, self._record.cgroup, self._record.port)
             cgroups.create(self._record.cgroup)
-            self._record.first = Sandbox.create(binaries.pause, folder, dies_with_me=self._owned).first
+            self._record.first = Sandbox.create(binaries.pause, folder, self._spawner, dies_with_me=self._owned).first
             self._record.save()
             self._record.forwarder = self._spawn_forwarder(listening)
         lines = components.command_lines(binaries, configuration, self.name)
@@ -184,40 +206,18 @@ class NodeCluster:
         return Sandbox(self._record.first)
 
     def _spawn(self, name: str, line: Sequence[str]) -> Process:
-        with (self.logs / f"{name}.log").open("a") as log:
-            entering = subprocess.Popen(
-                self._sandbox.entered(line), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
-        wait_until(
-            f"{name} starts",
-            lambda: bool(children(entering.pid)) or entering.poll() is not None,
-            seconds=10,
-            every=0.01,
-        )
-        if entering.poll() is not None:
-            raise HarnessError(f"{name} did not start; its log is {self.logs / name}.log")
-        return Process.of(children(entering.pid)[0])
+        log = self._logs / f"{name}.log"
+        return self._spawner.first_child(self._spawner.start(self._sandbox.entered(line), log), name, log)
 
     def _spawn_forwarder(self, listening: socket.socket) -> Process:
         descriptor = listening.fileno()
-        with (self.logs / "forwarder.log").open("a") as log:
-            forwarder = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "tests.cluster.harness.node.forwarder",
-                    str(descriptor),
-                    str(self._sandbox.first.pid),
-                    "127.0.0.1",
-                    str(API_PORT),
-                ],
-                cwd=CHECKOUT,
-                pass_fds=[descriptor],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        program = [sys.executable, "-m", "tests.cluster.harness.node.forwarder"]
+        forwarder = self._spawner.start(
+            [*program, str(descriptor), str(self._sandbox.first.pid), "127.0.0.1", str(API_PORT)],
+            self._logs / "forwarder.log",
+            cwd=CHECKOUT,
+            pass_fds=[descriptor],
+        )
         return Process.of(forwarder.pid)
 
     def _component(self, name: str) -> Process:
@@ -268,15 +268,6 @@ class NodeCluster:
         archive = self._record.folder / "pause.tar"
         write_pause_image(binaries.pause, platform.machine(), archive)
         self._ctr("images", "import", str(archive))
-
-    def _keep_logs(self) -> None:
-        """Save the logs of a start that failed from the removal that follows."""
-        kept = cache_folder() / "failed" / self.name
-        if self.logs.exists():
-            run(["rm", "-rf", kept])
-            kept.parent.mkdir(exist_ok=True)
-            self.logs.rename(kept)
-            commands.say(f"the node's logs are kept in {kept}")
 
 
 def clean_up() -> None:

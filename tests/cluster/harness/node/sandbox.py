@@ -6,13 +6,12 @@ devices and packet filter rules are gone: whatever a session's end leaves half d
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from tests.cluster.harness.commands import run, wait_until
 from tests.cluster.harness.interface import HarnessError
-from tests.cluster.harness.process import Process, children
+from tests.cluster.harness.process import Process, Spawner
 
 NODE_ADDRESS = "192.0.2.1"  # TEST-NET-1: nothing on any real network has it
 
@@ -44,7 +43,7 @@ class Sandbox:
         self.first = first
 
     @classmethod
-    def create(cls, init: Path, folder: Path, *, dies_with_me: bool) -> Sandbox:
+    def create(cls, init: Path, folder: Path, spawner: Spawner, *, dies_with_me: bool) -> Sandbox:
         """Make the namespaces, with folder/{kubelet,containerd,pod-logs} mounted where the node's programs expect them.
 
         `init` is the program that becomes their first process. With `dies_with_me` the kernel ends it together with
@@ -57,23 +56,11 @@ class Sandbox:
             (folder / name).mkdir(exist_ok=True)
         bond = ["setpriv", "--pdeathsig", "KILL"] if dies_with_me else []
         unshare = ["unshare", "--net", "--pid", "--mount-proc", "--propagation", "private", "--kill-child"]
-        with (folder / "sandbox.log").open("w") as log:
-            outer = subprocess.Popen(
-                [*bond, *unshare, str(init)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        wait_until(
-            "the node's namespaces exist",
-            lambda: _runs(children(outer.pid), init) or outer.poll() is not None,
-            seconds=10,
-            every=0.01,
-        )
-        if outer.poll() is not None:
-            raise HarnessError(f"cannot make namespaces: {(folder / 'sandbox.log').read_text().strip()}")
-        sandbox = cls(Process.of(children(outer.pid)[0]))
+        log = folder / "logs" / "sandbox.log"
+        outer = spawner.start([*bond, *unshare, str(init)], log)
+        first = spawner.first_child(outer, "the node's sandbox", log)
+        wait_until("the node's namespaces exist", lambda: _runs(first, init), seconds=10, every=0.01)
+        sandbox = cls(first)
         run(sandbox.entered(["sh", "-c", PREPARE, "prepare", str(folder), NODE_ADDRESS]))
         return sandbox
 
@@ -95,9 +82,8 @@ class Sandbox:
         self.first.kill()
 
 
-def _runs(pids: Sequence[int], program: Path) -> bool:
-    """Whether the first of these processes has become this program, in namespaces of its own."""
-    try:
-        return bool(pids) and Path(f"/proc/{pids[0]}/exe").samefile(program)
-    except FileNotFoundError:
-        return False
+def _runs(process: Process, program: Path) -> bool:
+    """Whether this process has become this program, which it does when its namespaces are made."""
+    if not process.alive:
+        raise HarnessError("the first process of the node's namespaces ended")
+    return Path(f"/proc/{process.pid}/exe").samefile(program)

@@ -1,0 +1,127 @@
+"""Fixtures for tests on a real Kubernetes.
+
+FLOWKILN_TEST_REUSE=NAME uses a cluster that `python -m tests.cluster up --name NAME` left running.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import uuid
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+import pytest
+
+from .harness import choose
+from .harness.commands import wait_until
+from .harness.interface import Cluster, HarnessError, Images
+
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+FAILED = pytest.StashKey[bool]()
+KEPT = pytest.StashKey[str]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a cluster, so that `-m 'not cluster'` leaves it out."""
+    for item in items:
+        if _needs_cluster(item):
+            item.add_marker("cluster")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Build what is built once before the first test, whose time limit does not allow for that."""
+    if session.config.option.collectonly or not any(_needs_cluster(item) for item in session.items):
+        return
+    with suppress(HarnessError):  # the fixture meets it again, and says it as the reason of each test's failure
+        _chosen_cluster().prepare()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember that a test on the cluster failed, so that the cluster's logs are kept."""
+    report = yield
+    if report.failed and _needs_cluster(item):
+        item.session.stash[FAILED] = True
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Name the folder with the cluster's logs after a failure."""
+    if kept := config.stash.get(KEPT, None):
+        terminalreporter.write_line(f"logs of the test cluster: {kept}")
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """Bring up a cluster for the session, or use the running one that FLOWKILN_TEST_REUSE names."""
+    reused = bool(os.environ.get("FLOWKILN_TEST_REUSE"))
+    with _orderly_end():
+        try:
+            chosen = _chosen_cluster()
+            if reused:
+                chosen.kubectl("get", "--raw=/readyz")
+            else:
+                chosen.start()
+        except HarnessError as error:
+            pytest.fail(str(error), pytrace=False)
+        try:
+            yield chosen
+        finally:
+            if request.session.stash.get(FAILED, False):
+                request.config.stash[KEPT] = str(chosen.keep_logs())
+            if not reused:
+                chosen.stop()
+
+
+@pytest.fixture(scope="session")
+def own_cluster(cluster: Cluster) -> Cluster:
+    """Return the cluster if it is the harness's own: its audit log can be read and its API server stopped."""
+    if cluster.way == "bring":
+        pytest.skip("needs the audit log or the API server: run it with kind or the built node too")
+    return cluster
+
+
+@pytest.fixture(scope="session")
+def images(cluster: Cluster) -> Images:
+    """Return the product's images, present on the cluster."""
+    return cluster.images()
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """Make a namespace for one test, in which only pods of the restricted profile may run."""
+    name = f"test-{uuid.uuid4().hex[:10]}"
+    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}}
+    cluster.kubectl("create", "--filename=-", input=json.dumps(manifest))
+    account = ("get", "serviceaccount", "default", f"--namespace={name}", "--ignore-not-found", "--output=name")
+    wait_until("the namespace has its service account", lambda: bool(cluster.kubectl(*account)), seconds=30)
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def _needs_cluster(item: pytest.Item) -> bool:
+    return "cluster" in getattr(item, "fixturenames", ()) or item.get_closest_marker("cluster") is not None
+
+
+def _chosen_cluster() -> Cluster:
+    return choose.cluster(os.environ.get("FLOWKILN_TEST_REUSE") or f"test-{os.getpid()}", owned=True)
+
+
+@contextmanager
+def _orderly_end() -> Iterator[None]:
+    """End on SIGTERM as on Ctrl-C: with the fixtures' ends, so that nothing is left behind."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
