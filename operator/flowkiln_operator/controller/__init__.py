@@ -1,0 +1,1 @@
+"""The controller: gather what is so (`gather`), decide what to do about it (`decide`, pure), and do it (`apply`)."""

@@ -1,0 +1,11 @@
+"""A FlowRun that is being deleted: its children go with it, by their ownerReferences, without our help."""
+
+from __future__ import annotations
+
+from flowkiln_operator.controller.actions import Actions
+from flowkiln_operator.controller.snapshot import Snapshot
+
+
+def leave_to_kubernetes(snapshot: Snapshot) -> Actions | None:
+    """Do nothing about a run that is being deleted."""
+    return () if snapshot.run.deleting else None

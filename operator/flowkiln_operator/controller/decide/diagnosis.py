@@ -1,0 +1,84 @@
+"""What is wrong with a run's cluster, as its pods and Deployments tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from flowkiln.api.reasons import ClusterReadyReason, Reason
+from flowkiln_operator.controller.conditions import ClusterReady
+from flowkiln_operator.controller.snapshot import ContainerView, PodView, Snapshot
+
+READY = ClusterReady(True, ClusterReadyReason.READY, "The engine has claimed the run, and workers are ready.")
+NO_WORKERS = ClusterReady(False, Reason.CLUSTER_STARTING, "No worker is ready yet.")
+NO_PODS_AFTER = timedelta(seconds=15)
+NO_PODS = ClusterReady(
+    False,
+    Reason.CLUSTER_NOT_READY,
+    "The DaskCluster has no pods: look whether the controller of dask-kubernetes is running.",
+)
+CRASH_LOOP_RESTARTS = 3
+
+_IMAGE_REASONS = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "ErrImageNeverPull",
+        "ImageInspectError",
+        "RegistryUnavailable",
+    }
+)
+_NORMAL_WAITING = frozenset({"", "ContainerCreating", "PodInitializing"})
+
+
+def problem(snapshot: Snapshot) -> ClusterReady | None:
+    """Return the first thing that is wrong, the scheduler pod's before the workers'; None when nothing is known."""
+    pods = sorted(snapshot.pods, key=lambda pod: (not pod.is_scheduler, pod.name))
+    for pod in pods:
+        if not pod.deleting and (found := _of_pod(pod)):
+            return found
+    for failure in snapshot.replica_failures:
+        reason = Reason.QUOTA_EXCEEDED if "exceeded quota" in failure else Reason.CLUSTER_NOT_READY
+        return ClusterReady(False, reason, failure)
+    cluster = snapshot.cluster
+    if not pods and cluster is not None and snapshot.now >= cluster.created + NO_PODS_AFTER:
+        return NO_PODS
+    return None
+
+
+def has_ready_worker(pods: Iterable[PodView]) -> bool:
+    """Tell whether at least one worker pod is ready."""
+    return any(pod.ready and not pod.deleting and not pod.is_scheduler for pod in pods)
+
+
+def is_crash_looping(container: ContainerView) -> bool:
+    """Tell whether Kubernetes waits longer and longer before it starts the container again."""
+    return container.waiting == "CrashLoopBackOff" and container.restarts >= CRASH_LOOP_RESTARTS
+
+
+def story(pod: PodView, container: ContainerView) -> str:
+    """Return a sentence about a container that does not run."""
+    ended = container.ended or container.waiting or "not ready"
+    code = f", exit code {container.exit_code}" if container.exit_code is not None else ""
+    times = f", restarted {container.restarts} times" if container.restarts else ""
+    return f"The container {container.name} of pod {pod.name} does not run ({ended}{code}{times})."
+
+
+def _of_pod(pod: PodView) -> ClusterReady | None:
+    if pod.unschedulable:
+        return ClusterReady(False, Reason.UNSCHEDULABLE, f"The pod {pod.name} cannot be scheduled: {pod.unschedulable}")
+    return next(filter(None, (_of_container(pod, container) for container in pod.containers)), None)
+
+
+def _of_container(pod: PodView, container: ContainerView) -> ClusterReady | None:
+    if container.waiting in _NORMAL_WAITING:
+        return None
+    if container.waiting in _IMAGE_REASONS:
+        text = f"The image of container {container.name} in pod {pod.name} cannot be had: {container.message}"
+        return ClusterReady(False, Reason.IMAGE_PULL_FAILED, text)
+    if container.waiting == "CrashLoopBackOff":
+        reason = Reason.AGENT_UNAVAILABLE if container.name == "agent" else Reason.CLUSTER_NOT_READY
+        return ClusterReady(False, reason, story(pod, container))
+    text = f"The container {container.name} of pod {pod.name} cannot start: {container.waiting}, {container.message}"
+    return ClusterReady(False, Reason.CLUSTER_NOT_READY, text)

@@ -1,0 +1,41 @@
+"""A run that has ended: give its cluster back when that is due, and delete it when its time is over."""
+
+from __future__ import annotations
+
+from flowkiln.api.effective import run_times
+from flowkiln.api.reasons import ConditionType, RunState
+from flowkiln_operator.controller.actions import Actions, DeleteFlowRun, RequeueAt
+from flowkiln_operator.controller.snapshot import Snapshot
+
+from . import outcome
+
+
+def tidy_up(snapshot: Snapshot) -> Actions | None:
+    """Return what is left to do about an ended run; None for one that has not ended."""
+    state = snapshot.run.status.state
+    if state is None or not state.is_terminal:
+        return None
+    return (*_settle(snapshot, state), *_delete_when_due(snapshot))
+
+
+def _settle(snapshot: Snapshot, state: RunState) -> Actions:
+    run = snapshot.run
+    finished = run.status.condition(ConditionType.FINISHED)
+    reason, message = (finished.reason, finished.message) if finished else (state.value, "")
+    until = outcome.retained_until(snapshot)
+    retained = snapshot.cluster is not None and until > snapshot.now
+    returned = outcome.cluster_ready(run.status).ready and not retained
+    ready = outcome.RETURNED_CLUSTER if returned else None
+    written = outcome.write(snapshot, state, reason, message, ready=ready)
+    if retained:
+        return (*written, RequeueAt(until))
+    return (*written, *outcome.give_back(snapshot))
+
+
+def _delete_when_due(snapshot: Snapshot) -> Actions:
+    run = snapshot.run
+    kept = run_times(run.spec).ttl_after_finished if run.spec else None
+    if kept is None or run.status.completion_time is None:
+        return ()
+    due = run.status.completion_time + kept
+    return (DeleteFlowRun(),) if due <= snapshot.now else (RequeueAt(due),)

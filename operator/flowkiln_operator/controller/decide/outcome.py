@@ -1,0 +1,128 @@
+"""The steps that policies share: write a state, end a run."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from flowkiln.api.reasons import ClusterReadyReason, ConditionType, FlowReason, FlowState, Reason, RunState
+from flowkiln.api.status import FlowRunStatus
+from flowkiln_operator.controller.actions import Actions, ApplyStatus, DeleteDaskCluster, RecordEvent
+from flowkiln_operator.controller.closing import close_flow, close_tasks
+from flowkiln_operator.controller.conditions import ClusterReady, conditions
+from flowkiln_operator.controller.decide.times import times
+from flowkiln_operator.controller.snapshot import RunView, Snapshot
+
+NO_CLUSTER = ClusterReady(False, ClusterReadyReason.NOT_CREATED, "The run has no Dask cluster yet.")
+RETURNED_CLUSTER = ClusterReady(False, ClusterReadyReason.DELETED, "The Dask cluster was given back.")
+
+
+def write(
+    snapshot: Snapshot, state: RunState, reason: str, message: str, *, ready: ClusterReady | None = None, **fields: Any
+) -> Actions:
+    """Bring the run into a state, with its conditions; nothing if the status says all that already.
+
+    `ready` is what ClusterReady is to say, by default what it said before. `fields` are other fields of the status.
+    """
+    run = snapshot.run
+    wanted = run.status.model_copy(
+        update={
+            **fields,
+            "state": state,
+            "observed_generation": run.generation,
+            "conditions": conditions(
+                run.status.conditions,
+                state,
+                reason=reason,
+                message=message,
+                cluster=ready or cluster_ready(run.status),
+                generation=run.generation,
+                now=snapshot.now,
+            ),
+        }
+    )
+    if wanted == run.status:
+        return ()
+    return (ApplyStatus({**wanted.to_json(), **_taken_over(run)}),)
+
+
+def end(
+    snapshot: Snapshot, state: RunState, reason: str, message: str, *, ready: ClusterReady | None = None
+) -> Actions:
+    """End the run: one write that says so, the cluster given back, an Event.
+
+    When the agent has not reported the end itself, its part of the status is taken over and closed.
+    """
+    run = snapshot.run
+    returned = snapshot.cluster is not None and not retains_cluster(snapshot, state)
+    if ready is None and returned and cluster_ready(run.status).ready:
+        ready = RETURNED_CLUSTER
+    (applied,) = write(snapshot, state, reason, message, ready=ready, completion_time=snapshot.now)
+    assert isinstance(applied, ApplyStatus)  # noqa: S101  a run that has not ended cannot have this status
+    document = {**applied.status, **_closed_report(snapshot, state, reason, message)}
+    event = RecordEvent("Normal" if state is RunState.SUCCESS else "Warning", reason, message)
+    return (ApplyStatus(document), *(give_back(snapshot) if returned else ()), event)
+
+
+def give_back(snapshot: Snapshot) -> Actions:
+    """Delete the run's DaskCluster, unless it is gone, going, or somebody else's."""
+    cluster = snapshot.cluster
+    if cluster is None or cluster.deleting or not cluster.owned:
+        return ()
+    return (DeleteDaskCluster(cluster.name, cluster.uid),)
+
+
+def cluster_ready(status: FlowRunStatus) -> ClusterReady:
+    """Return what the condition ClusterReady says now."""
+    condition = status.condition(ConditionType.CLUSTER_READY)
+    if condition is None:
+        return NO_CLUSTER
+    return ClusterReady(condition.status == "True", condition.reason, condition.message)
+
+
+def retains_cluster(snapshot: Snapshot, state: RunState) -> bool:
+    """Tell whether the flow's author wants to look at the cluster of a run that ended like this."""
+    return state in (RunState.FAILED, RunState.CRASHED) and times(snapshot).retain_after_failure > timedelta(0)
+
+
+def retained_until(snapshot: Snapshot) -> datetime:
+    """Return until when the cluster of an ended run is kept; now or earlier means: not any longer."""
+    status = snapshot.run.status
+    if status.completion_time is None or status.state not in (RunState.FAILED, RunState.CRASHED):
+        return snapshot.now
+    return status.completion_time + times(snapshot).retain_after_failure
+
+
+def _taken_over(run: RunView) -> dict[str, Any]:
+    """Return the agent's part when it is ours by now: an apply that leaves it out would drop it."""
+    if not run.owns_report:
+        return {}
+    return {"flow": dict(run.report.flow), "tasks": [dict(task) for task in run.report.tasks]}
+
+
+_REPORTED = {FlowState.SUCCESS, FlowState.FAILED, FlowState.CANCELLED, FlowState.CRASHED}
+_FLOW_REASONS = frozenset(reason.value for reason in FlowReason)
+
+
+def _closed_report(snapshot: Snapshot, state: RunState, reason: str, message: str) -> dict[str, Any]:
+    report = snapshot.run.report
+    if not report.flow or report.state in _REPORTED:
+        return {}
+    end_state = FlowState(state.value)
+    flow_reason = FlowReason(reason) if reason in _FLOW_REASONS else FlowReason.CLUSTER_LOST
+    time = snapshot.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "flow": close_flow(report.flow, end_state, flow_reason, message),
+        "tasks": close_tasks(report.tasks, end_state, time),
+    }
+
+
+def is_problem(reason: str) -> bool:
+    """Tell whether a reason of ClusterReady says that something is wrong, not only that something takes its time."""
+    return reason in {
+        Reason.CLUSTER_NOT_READY,
+        Reason.IMAGE_PULL_FAILED,
+        Reason.UNSCHEDULABLE,
+        Reason.QUOTA_EXCEEDED,
+        Reason.AGENT_UNAVAILABLE,
+    }

@@ -1,0 +1,100 @@
+"""A run that an agent has claimed: follow it, and end it when its time is up or its engine does not answer."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from flowkiln.api.reasons import FlowState, Reason, RunState
+from flowkiln_operator.controller.actions import Actions, RequeueAt
+from flowkiln_operator.controller.conditions import ClusterReady
+from flowkiln_operator.controller.decide.times import times
+from flowkiln_operator.controller.snapshot import ContainerView, PodView, Snapshot
+
+from . import cluster, diagnosis, outcome
+
+UNREADY_TOLD_AFTER = timedelta(seconds=10)
+UNREADY_ENDED_AFTER = timedelta(seconds=30)
+LOOK_AGAIN = timedelta(seconds=60)
+
+_WAITING = "Nothing runs: the flow waits until somebody lets its paused tasks go on."
+_RUNNING = "The flow is running."
+
+
+def time_out(snapshot: Snapshot) -> Actions | None:
+    """End a run that has taken longer than its timeout."""
+    due = _time_out_at(snapshot)
+    if due is None or snapshot.now < due:
+        return None
+    message = f"The run took longer than its timeout of {times(snapshot).timeout}."
+    return outcome.end(snapshot, RunState.FAILED, Reason.TIMED_OUT, message)
+
+
+def follow(snapshot: Snapshot) -> Actions | None:
+    """Show the state that the agent reports and how its cluster is, and look again in time."""
+    run = snapshot.run
+    started = run.status.start_time or snapshot.now
+    holder = next(pod for pod in snapshot.pods if pod.uid == run.report.pod_uid)
+    sick = _sick(holder, started)
+    if sick is not None and _is_hopeless(snapshot.now, sick):
+        return _end_unanswering(snapshot, holder, sick)
+    ready = _cluster_ready(snapshot, holder, sick)
+    until = cluster.worker_deadline(snapshot)
+    if not ready.ready and until is not None and snapshot.now >= until:
+        return cluster.end_unready(snapshot, ready)
+    state, reason, message = _state(snapshot)
+    written = outcome.write(snapshot, state, reason, message, ready=ready, start_time=started)
+    return (*written, RequeueAt(_next_look(snapshot, sick, None if ready.ready else until)))
+
+
+def _state(snapshot: Snapshot) -> tuple[RunState, Reason, str]:
+    if snapshot.run.report.state is FlowState.PAUSED:
+        return RunState.PAUSED, Reason.WAITING_FOR_INPUT, _WAITING
+    return RunState.RUNNING, Reason.RUNNING, _RUNNING
+
+
+_Sick = tuple[ContainerView, datetime]
+"""A container of the scheduler pod that is not ready, and since when that counts."""
+
+
+def _sick(holder: PodView, started: datetime) -> _Sick | None:
+    """Find what is not ready in the scheduler pod. Until the run has started, slow probes are no sign of anything."""
+    if holder.ready or holder.ready_changed is None:
+        return None
+    # The agent first: a restarted scheduler looks the same to us, and the agent knows more about it.
+    containers = sorted(holder.containers, key=lambda container: container.name)
+    unready = next((container for container in containers if not container.ready), None)
+    return (unready, max(holder.ready_changed, started)) if unready else None
+
+
+def _is_hopeless(now: datetime, sick: _Sick) -> bool:
+    container, since = sick
+    return now >= since + UNREADY_ENDED_AFTER or diagnosis.is_crash_looping(container)
+
+
+def _end_unanswering(snapshot: Snapshot, holder: PodView, sick: _Sick) -> Actions:
+    container, _ = sick
+    reason = Reason.AGENT_UNAVAILABLE if container.name == "agent" else Reason.CLUSTER_LOST
+    message = diagnosis.story(holder, container)
+    return outcome.end(
+        snapshot, RunState.CRASHED, reason, message, ready=ClusterReady(False, Reason.CLUSTER_NOT_READY, message)
+    )
+
+
+def _cluster_ready(snapshot: Snapshot, holder: PodView, sick: _Sick | None) -> ClusterReady:
+    if sick is not None and snapshot.now >= sick[1] + UNREADY_TOLD_AFTER:
+        return ClusterReady(False, Reason.CLUSTER_NOT_READY, diagnosis.story(holder, sick[0]))
+    if not diagnosis.has_ready_worker(snapshot.pods):
+        return diagnosis.problem(snapshot) or diagnosis.NO_WORKERS
+    return diagnosis.READY
+
+
+def _next_look(snapshot: Snapshot, sick: _Sick | None, until: datetime | None) -> datetime:
+    moments = [snapshot.now + LOOK_AGAIN, _time_out_at(snapshot), until]
+    if sick is not None:
+        moments += [sick[1] + UNREADY_TOLD_AFTER, sick[1] + UNREADY_ENDED_AFTER]
+    return min(moment for moment in moments if moment is not None and moment > snapshot.now)
+
+
+def _time_out_at(snapshot: Snapshot) -> datetime | None:
+    timeout, started = times(snapshot).timeout, snapshot.run.status.start_time
+    return started + timeout if timeout is not None and started is not None else None

@@ -1,0 +1,15 @@
+"""The times of a run that its flow has a say in."""
+
+from __future__ import annotations
+
+from flowkiln.api.effective import ClusterTimes, cluster_times
+from flowkiln.api.flow import FlowSpec
+from flowkiln.api.flow_run import FlowRunSpec
+from flowkiln_operator.controller.snapshot import Snapshot
+
+
+def times(snapshot: Snapshot) -> ClusterTimes:
+    """Return the run's times by its plan; before there is one, by its Flow; with neither, by the defaults."""
+    fixed = snapshot.fixed_plan
+    found = fixed.plan.spec if fixed else (snapshot.flow.spec if snapshot.flow else None)
+    return cluster_times(found or FlowSpec(), snapshot.run.spec or FlowRunSpec())

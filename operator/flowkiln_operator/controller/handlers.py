@@ -1,0 +1,59 @@
+"""The edge to kopf: watches, and nothing else. Events only say which run to look at.
+
+All handlers are of the kind `on.event`, for which kopf writes nothing: no annotation, no finalizer, no status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import kopf
+
+from flowkiln_operator.controller.watched import Watched, key_of, run_of
+from flowkiln_operator.controller.work_queue import WorkQueue
+from flowkiln_operator.resources.run import RUN_LABEL
+
+WATCH_SECONDS = 300
+
+
+def make_registry(queue: WorkQueue, watched: Watched) -> kopf.OperatorRegistry:
+    """Return kopf's handlers, bound to this queue."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=registry)
+    def login(**arguments: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(**arguments)
+
+    @kopf.on.event("flowkiln.dev", "v1alpha1", "flowruns", registry=registry)
+    async def on_flow_run(event: Mapping[str, Any], **_: Any) -> None:
+        document = event["object"]
+        if event["type"] == "DELETED":
+            watched.lose_run(document)
+            queue.add(key_of(document))
+        elif watched.see_run(document):
+            queue.add(key_of(document))
+
+    @kopf.on.event("flowkiln.dev", "v1alpha1", "flows", registry=registry)
+    async def on_flow(event: Mapping[str, Any], **_: Any) -> None:
+        for key in watched.waiting_for(event["object"]):
+            queue.add(key)
+
+    async def on_child(event: Mapping[str, Any], **_: Any) -> None:
+        if (key := run_of(event["object"])) is not None:
+            queue.add(key)
+
+    kopf.on.event("kubernetes.dask.org", "v1", "daskclusters", registry=registry)(on_child)
+    kopf.on.event("", "v1", "pods", registry=registry)(on_child)
+    return registry
+
+
+def make_settings() -> kopf.OperatorSettings:
+    """Return kopf's settings: only our own pods and DaskClusters are watched, filtered by the API server."""
+    settings = kopf.OperatorSettings()
+    settings.peering.standalone = True
+    settings.posting.enabled = False
+    settings.watching.server_timeout = WATCH_SECONDS
+    settings.watching.label_selectors["", "v1", "pods"] = RUN_LABEL
+    settings.watching.label_selectors["kubernetes.dask.org", "v1", "daskclusters"] = RUN_LABEL
+    return settings

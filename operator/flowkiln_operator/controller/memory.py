@@ -1,0 +1,57 @@
+"""What the controller remembers between two looks at a run. All of it can be lost: it only spares requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from flowkiln_operator.controller.snapshot import Obstacle, ObstacleKind
+from flowkiln_operator.resources.plan import PlanWithSources
+from flowkiln_operator.resources.run import RunIdentity
+
+
+@dataclass(slots=True)
+class _Remembered:
+    uid: str
+    plan: PlanWithSources | None = None
+    obstacle: Obstacle | None = None
+
+
+@dataclass(slots=True)
+class Memory:
+    """Plans, which never change, and refusals of the API server, which nothing else would tell of."""
+
+    _runs: dict[tuple[str, str], _Remembered] = field(default_factory=dict)
+
+    def plan(self, run: RunIdentity) -> PlanWithSources | None:
+        """Return the run's plan, if it was seen."""
+        return self._of(run).plan
+
+    def keep_plan(self, run: RunIdentity, plan: PlanWithSources) -> None:
+        """Remember the run's plan."""
+        self._of(run).plan = plan
+
+    def obstacle(self, run: RunIdentity) -> Obstacle | None:
+        """Return what the API server refused last for this run."""
+        return self._of(run).obstacle
+
+    def meet_obstacle(self, run: RunIdentity, kind: ObstacleKind, message: str, now: datetime) -> None:
+        """Remember a refusal; its time stays that of the first in a row."""
+        remembered = self._of(run)
+        since = remembered.obstacle.since if remembered.obstacle else now
+        remembered.obstacle = Obstacle(kind, message, since)
+
+    def clear_obstacle(self, run: RunIdentity) -> None:
+        """Forget refusals: the last attempt went through."""
+        self._of(run).obstacle = None
+
+    def forget(self, namespace: str, name: str) -> None:
+        """Forget a run that is gone."""
+        self._runs.pop((namespace, name), None)
+
+    def _of(self, run: RunIdentity) -> _Remembered:
+        key = (run.namespace, run.name)
+        remembered = self._runs.get(key)
+        if remembered is None or remembered.uid != run.uid:
+            remembered = self._runs[key] = _Remembered(run.uid)
+        return remembered

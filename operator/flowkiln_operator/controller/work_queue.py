@@ -1,0 +1,95 @@
+"""A queue of keys to look at: each key once, one worker a key at a time, later again on request or after an error."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+logger = logging.getLogger(__name__)
+
+Key: TypeAlias = tuple[str, str]
+"""Namespace and name."""
+Work: TypeAlias = Callable[[Key], Awaitable[datetime | None]]
+"""Looks at a key, and returns when to do so again."""
+
+FIRST_DELAY = 0.2
+LAST_DELAY = 30.0
+
+
+@dataclass(slots=True)
+class WorkQueue:
+    """Call `add` whenever something about a key may have changed; `run` does the work.
+
+    A key that is added while it is being worked on is worked on once more afterwards. An exception of the work is
+    logged and the key tried again, after 0.2 s, then twice that, up to 30 s.
+    """
+
+    work: Work
+    concurrency: int
+    on_error: Callable[[Key, Exception], None]
+    _ready: asyncio.Queue[Key] = field(default_factory=asyncio.Queue)
+    _waiting: set[Key] = field(default_factory=set)
+    _working: set[Key] = field(default_factory=set)
+    _once_more: set[Key] = field(default_factory=set)
+    _timers: dict[Key, asyncio.TimerHandle] = field(default_factory=dict)
+    _failures: dict[Key, int] = field(default_factory=dict)
+
+    def add(self, key: Key) -> None:
+        """Have the key looked at, soon and once."""
+        if key in self._working:
+            self._once_more.add(key)
+        elif key not in self._waiting:
+            self._waiting.add(key)
+            self._ready.put_nowait(key)
+
+    def add_at(self, key: Key, time: datetime) -> None:
+        """Have the key looked at again at this time, instead of at the time asked for before."""
+        self._add_after(key, (time - datetime.now(UTC)).total_seconds())
+
+    async def run(self) -> None:
+        """Work, until cancelled."""
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(self.concurrency):
+                workers.create_task(self._worker())
+
+    async def _worker(self) -> None:
+        while True:
+            key = await self._ready.get()
+            self._waiting.discard(key)
+            self._working.add(key)
+            self._cancel_timer(key)
+            try:
+                await self._do(key)
+            finally:
+                self._working.discard(key)
+            if key in self._once_more:
+                self._once_more.discard(key)
+                self.add(key)
+
+    async def _do(self, key: Key) -> None:
+        try:
+            again = await self.work(key)
+        except Exception as error:  # one run's trouble must not stop the others
+            failures = self._failures[key] = self._failures.get(key, 0) + 1
+            self.on_error(key, error)
+            self._add_after(key, min(LAST_DELAY, FIRST_DELAY * 2 ** (failures - 1)))
+        else:
+            self._failures.pop(key, None)
+            if again is not None:
+                self.add_at(key, again)
+
+    def _add_after(self, key: Key, seconds: float) -> None:
+        self._cancel_timer(key)
+        self._timers[key] = asyncio.get_running_loop().call_later(max(0.0, seconds), self._timer_due, key)
+
+    def _timer_due(self, key: Key) -> None:
+        self._timers.pop(key, None)
+        self.add(key)
+
+    def _cancel_timer(self, key: Key) -> None:
+        if (timer := self._timers.pop(key, None)) is not None:
+            timer.cancel()
