@@ -1,0 +1,87 @@
+"""`flowkiln run`: run a flow on this machine and show how it goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from flowkiln.cli.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from flowkiln.loading import LoadedFlow
+
+_HELP = f"""Run the flow of FILE on this machine.
+
+FILE is a Python file with one flow at module level (flow.py, or flow.py:name), or a YAML file with a Flow and perhaps
+a FlowRun; the FlowRun may be in a second file.
+
+Ctrl-C ends the run: what has not finished is Cancelled. A second Ctrl-C ends the program at once.
+
+\b
+Exit codes:
+{chr(10).join(f"  {code.value:<4} {code.meaning}" for code in ExitCode)}
+"""
+
+
+@click.command(help=_HELP, short_help="Run a flow on this machine.")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option(
+    "-p", "--parameter", "given", multiple=True, metavar="NAME=VALUE", help="A parameter: JSON if it parses, else text."
+)
+@click.option(
+    "--parameters",
+    "parameters_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A YAML or JSON file with parameters; -p wins over it, and it over a FlowRun.",
+)
+@click.option(
+    "--executor",
+    type=click.Choice(["dask", "threads", "sync", "local"]),
+    default="dask",
+    show_default=True,
+    help="dask: processes of a local Dask cluster; threads: one process of it with threads; "
+    "sync: one after the other as Dask orders them; local: one after the other in this process.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Processes or threads for dask and threads.  [default: one for each core, at least 2]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON instead of a table.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors (and JSON, with --json).")
+def run(
+    files: tuple[str, ...],
+    given: tuple[str, ...],
+    parameters_file: Path | None,
+    executor: str,
+    workers: int | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Read the command line; the help text is `_HELP`."""
+    from flowkiln.cli.parameters import parse_parameter, read_parameters
+    from flowkiln.cli.run_locally import run_locally
+
+    parameters = {} if parameters_file is None else read_parameters(parameters_file)
+    parameters.update(parse_parameter(text) for text in given)
+    with _load(files, parameters) as loaded:
+        raise SystemExit(run_locally(loaded, executor, workers, as_json=as_json, quiet=quiet))
+
+
+def _load(files: tuple[str, ...], parameters: dict[str, object]) -> LoadedFlow:
+    """Load the flow, or say why it cannot be and end the program."""
+    from flowkiln.cli.tracebacks import user_traceback
+    from flowkiln.loading import FlowLoadError, InvalidSpecError, load_file
+
+    try:
+        return load_file(*files, parameters=parameters)
+    except InvalidSpecError as error:
+        click.echo(f"Error: {error}", err=True)
+        raise SystemExit(ExitCode.INVALID) from error
+    except FlowLoadError as error:
+        if error.__cause__ is not None:
+            click.echo(user_traceback(error.__cause__), err=True, nl=False)
+        click.echo(f"Error: {error}", err=True)
+        raise SystemExit(ExitCode.LOAD_FAILED) from error

@@ -1,0 +1,88 @@
+"""Carry out `flowkiln run` once the flow is loaded."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+from flowkiln.cli.display import watching
+from flowkiln.cli.executors import ExecutorKind, make_executor
+from flowkiln.cli.exit_codes import ExitCode
+from flowkiln.cli.interrupts import Interruption, ending_on_interrupt
+from flowkiln.cli.outcome import print_json, print_summary
+from flowkiln.cli.progress import RunProgress
+from flowkiln.core.local_ids import local_ids
+from flowkiln.engine.conductor import Conductor
+from flowkiln.engine.state import Cancelled, State
+from flowkiln.loading import LoadedFlow
+from flowkiln.utilities.logging import configure_logging
+
+
+def run_locally(loaded: LoadedFlow, executor: str, workers: int | None, *, as_json: bool, quiet: bool) -> ExitCode:
+    """Run the flow to its end, show progress on standard error and the outcome on standard output."""
+    configure_logging()
+    console = Console(stderr=True, quiet=quiet, soft_wrap=False)
+    names = local_ids(loaded.flow)
+    progress = RunProgress(names.values())
+    returned = tuple(task for task in names if task in loaded.flow.reference_tasks()) if as_json else ()
+    with watching(console, loaded.name, progress) as observer:
+        conductor = Conductor(
+            loaded.flow,
+            make_executor(ExecutorKind(executor), workers),
+            parameters=loaded.parameters,
+            context=loaded.context,
+            observer=observer,
+            return_tasks=returned,
+        )
+
+        def terminate() -> None:
+            console.print("Ending the run; Ctrl-C again to leave at once.", style="yellow")
+            conductor.terminate()
+
+        with (
+            ending_on_interrupt(terminate, lambda: console.show_cursor(True)) as interruption,
+            _deadline(loaded, conductor) as deadline,
+        ):
+            state = conductor.run()
+    if as_json:
+        results = {names[task]: state.result[task] for task in returned} if isinstance(state.result, dict) else {}
+        print_json(loaded.name, state, progress, results)
+    elif not quiet:
+        print_summary(Console(), loaded.name, state, progress)
+    if deadline.is_set() and isinstance(state, Cancelled):
+        Console(stderr=True).print(f"The run took longer than its timeout of {loaded.timeout}.", style="red")
+        return ExitCode.FAILED
+    return exit_code(state, interruption)
+
+
+def exit_code(state: State, interruption: Interruption) -> ExitCode:
+    """Say by the final State, and by whether somebody ended the run, how the program ends."""
+    if state.is_successful():
+        return ExitCode.SUCCESS
+    if interruption.requested:
+        return ExitCode.INTERRUPTED
+    return ExitCode.FAILED if state.is_finished() else ExitCode.PAUSED
+
+
+@contextmanager
+def _deadline(loaded: LoadedFlow, conductor: Conductor) -> Iterator[threading.Event]:
+    """End the run when the flow's timeout is over; the event then is set."""
+    passed = threading.Event()
+
+    def expire() -> None:
+        passed.set()
+        conductor.terminate()
+
+    if loaded.timeout is None:
+        yield passed
+        return
+    timer = threading.Timer(loaded.timeout.total_seconds(), expire)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield passed
+    finally:
+        timer.cancel()

@@ -1,0 +1,50 @@
+"""A task's function together with those inputs of the spec that are no edges of the graph."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flowkiln.api.flow import SecretKeyRef
+from flowkiln.loading.secrets import read_secret
+
+
+class BoundFunction:
+    """Calls `function` with constants and secrets added to the keywords that it is called with.
+
+    It holds references to secrets only; their values exist while the function is called. For `inspect`, the bound
+    arguments are gone from the signature, so that edges are checked against what is left. A digest of it
+    (`dask.base.tokenize`) covers constants and references.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], constants: Mapping[str, Any], secrets: Mapping[str, SecretKeyRef]
+    ) -> None:
+        self.__wrapped__ = function
+        self.__name__ = getattr(function, "__name__", type(function).__name__)
+        self.__doc__ = function.__doc__
+        self.constants = dict(constants)
+        self.secrets = dict(secrets)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        signature = inspect.signature(self.__wrapped__)
+        bound = {*self.constants, *self.secrets}
+        return signature.replace(
+            parameters=[parameter for name, parameter in signature.parameters.items() if name not in bound]
+        )
+
+    def __call__(self, **inputs: Any) -> Any:
+        """Read the secrets, then call the function with values that are its own to change."""
+        constants = copy.deepcopy(self.constants)
+        secrets = {name: read_secret(reference) for name, reference in self.secrets.items()}
+        return self.__wrapped__(**constants, **secrets, **inputs)
+
+    def __dask_tokenize__(self) -> tuple[Any, ...]:
+        references = {name: (reference.name, reference.key) for name, reference in self.secrets.items()}
+        return (self.__wrapped__, self.constants, references)
+
+    def __repr__(self) -> str:
+        return f"<{self.__name__} with {', '.join([*self.constants, *self.secrets])}>"

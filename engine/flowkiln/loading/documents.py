@@ -1,0 +1,156 @@
+"""Flow and FlowRun documents in YAML files, checked as the operator checks them, without importing any code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from flowkiln.api import API_VERSION, GROUP
+from flowkiln.api.flow import FLOW_KIND, FlowSpec
+from flowkiln.api.flow_run import FLOW_RUN_KIND, FlowRunSpec
+from flowkiln.api.model import DNS_SUBDOMAIN_PATTERN
+from flowkiln.api.validation import Problem, check_flow, check_flow_run, parse_flow_run_spec, parse_flow_spec
+from flowkiln.api.validation.problem import no_such
+from flowkiln.loading.yaml_text import read_yaml
+
+_KINDS = (FLOW_KIND, FLOW_RUN_KIND)
+_FIELDS = ("apiVersion", "kind", "metadata", "spec", "status")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A problem, and the document that has it."""
+
+    file: Path
+    document: str
+    problem: Problem
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, [str(self.file), self.document, self.problem.sentence]))
+
+
+@dataclass(frozen=True, slots=True)
+class FlowDocument:
+    """A Flow."""
+
+    file: Path
+    name: str
+    spec: FlowSpec
+
+    @property
+    def title(self) -> str:
+        """Kind and name."""
+        return f"{FLOW_KIND} {self.name!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRunDocument:
+    """A FlowRun."""
+
+    file: Path
+    name: str
+    spec: FlowRunSpec
+
+    @property
+    def title(self) -> str:
+        """Kind and name."""
+        return f"{FLOW_RUN_KIND} {self.name!r}"
+
+
+@dataclass
+class Documents:
+    """What was read, and what could not be. Documents of other kinds are passed over."""
+
+    flows: list[FlowDocument] = field(default_factory=list)
+    runs: list[FlowRunDocument] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    def flow(self, name: str) -> FlowDocument | None:
+        """Find a Flow by its name."""
+        return next((flow for flow in self.flows if flow.name == name), None)
+
+
+def read_documents(files: Iterable[Path]) -> Documents:
+    """Read all Flows and FlowRuns in the files; what is wrong with one is among the findings instead of it."""
+    documents = Documents()
+    for file in files:
+        try:
+            contents = read_yaml(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            documents.findings.append(Finding(file, "", Problem("", f"cannot be read ({error.strerror})")))
+            continue
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            documents.findings.append(Finding(file, "", Problem("", f"is no YAML: {error}")))
+            continue
+        before = len(documents.flows) + len(documents.runs) + len(documents.findings)
+        for content in contents:
+            _read_document(file, content, documents)
+        if before == len(documents.flows) + len(documents.runs) + len(documents.findings):
+            documents.findings.append(Finding(file, "", Problem("", f"holds no {FLOW_KIND} and no {FLOW_RUN_KIND}")))
+    return documents
+
+
+def check_documents(documents: Documents) -> list[Finding]:
+    """Give the findings of reading and those of the operator's own checks.
+
+    A FlowRun's parameters are compared with its Flow if that is among the documents.
+    """
+    findings = list(documents.findings)
+    for flow in documents.flows:
+        findings += [Finding(flow.file, flow.title, problem) for problem in check_flow(flow.spec)]
+    for run in documents.runs:
+        reference = run.spec.flow_ref
+        known = documents.flow(reference.name) if reference is not None else None
+        problems = check_flow_run(run.spec, None if known is None else known.spec)
+        findings += [Finding(run.file, run.title, problem) for problem in problems]
+    return findings
+
+
+def _read_document(file: Path, content: Any, documents: Documents) -> None:
+    if not isinstance(content, Mapping):
+        documents.findings.append(Finding(file, "", Problem("", "a document is no mapping of fields to values")))
+        return
+    version, kind = str(content.get("apiVersion", "")), str(content.get("kind", ""))
+    if kind not in _KINDS and version.partition("/")[0] != GROUP:
+        return
+    name, problems = _frame(content, version, kind)
+    title = f"{kind} {name!r}" if name else kind
+    if kind == FLOW_KIND and "spec" in content:
+        spec, found = parse_flow_spec(content["spec"])
+        problems += found
+        if spec is not None and not problems:
+            documents.flows.append(FlowDocument(file, name, spec))
+    elif kind == FLOW_RUN_KIND and "spec" in content:
+        run_spec, found = parse_flow_run_spec(content["spec"])
+        problems += found
+        if run_spec is not None and not problems:
+            documents.runs.append(FlowRunDocument(file, name, run_spec))
+    documents.findings += [Finding(file, title, problem) for problem in problems]
+
+
+def _frame(content: Mapping[str, Any], version: str, kind: str) -> tuple[str, list[Problem]]:
+    """Check what surrounds the spec, and give the object's name (or what it is to be generated from)."""
+    problems = []
+    if version != API_VERSION:
+        problems.append(Problem("apiVersion", f'must be "{API_VERSION}", not "{version}"'))
+    if kind not in _KINDS:
+        problems.append(Problem("kind", no_such("kind", kind, _KINDS)))
+    problems += [Problem(str(one), no_such("field", str(one), _FIELDS)) for one in content if one not in _FIELDS]
+    if "spec" not in content:
+        problems.append(Problem("spec", "is required"))
+    metadata = content.get("metadata")
+    given = metadata if isinstance(metadata, Mapping) else {}
+    name, prefix = given.get("name"), given.get("generateName")
+    if name is None and isinstance(prefix, str):
+        return prefix.rstrip("-."), problems
+    if not isinstance(name, str):
+        problems.append(Problem("metadata.name", "is required, as text"))
+        return "", problems
+    if len(name) > 253 or not re.match(DNS_SUBDOMAIN_PATTERN, name):
+        problems.append(Problem("metadata.name", f'"{name}" is not allowed: write lower-case letters, digits, - and .'))
+    return name, problems

@@ -1,0 +1,71 @@
+"""Find the flow in a Python file."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+from flowkiln.core.flow import Flow
+from flowkiln.loading.import_path import ImportPath
+from flowkiln.utilities.exceptions import FlowLoadError
+
+
+def module_of(path: Path) -> tuple[Path, str]:
+    """Give the folder that must be importable, and the name that the file's module has from there.
+
+    As for `python -m`: the name of a file inside of packages has the packages in front, so that its relative imports
+    work.
+    """
+    folder, names = path.parent, [path.stem]
+    while (folder / "__init__.py").exists():
+        names.insert(0, folder.name)
+        folder = folder.parent
+    return folder, ".".join(names)
+
+
+def load_flow(path: Path, attribute: str | None, module_name: str, import_path: ImportPath) -> Flow:
+    """Import the file, which `import_path` makes importable as `module_name`, and give its flow.
+
+    Raises FlowLoadError if it cannot be imported, or if it is not plain which flow is meant.
+    """
+    loaded = sys.modules.get(module_name)
+    if loaded is not None and not _is_from(loaded, path):
+        raise FlowLoadError(
+            f"{path}: a module {module_name!r} is imported already "
+            f"(from {getattr(loaded, '__file__', 'Python itself')}); give the file another name"
+        )
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        raise FlowLoadError(f"{path}: importing it raised {type(error).__name__}: {error}") from error
+    if not _is_from(module, path):
+        raise FlowLoadError(
+            f"{path}: Python takes {module_name!r} from {getattr(module, '__file__', 'itself')}; "
+            f"give the file another name, or keep {import_path.folder} free of that module"
+        )
+    flows = {name: value for name, value in vars(module).items() if isinstance(value, Flow)}
+    if attribute is not None:
+        return _named(path, attribute, vars(module).get(attribute), flows)
+    distinct = list({id(flow): flow for flow in flows.values()}.values())
+    if not distinct:
+        raise FlowLoadError(f"{path}: there is no flow at module level; write `with Flow(...) as flow:` there")
+    if len(distinct) > 1:
+        raise FlowLoadError(
+            f"{path}: there are {len(distinct)} flows at module level; name one: "
+            + " or ".join(f"{path}:{name}" for name in flows)
+        )
+    return distinct[0]
+
+
+def _is_from(module: object, path: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and Path(file).resolve() == path
+
+
+def _named(path: Path, attribute: str, found: object, flows: dict[str, Flow]) -> Flow:
+    if isinstance(found, Flow):
+        return found
+    state = "there is no such attribute" if found is None else f"it is {type(found).__name__}"
+    known = f"; flows here: {', '.join(flows)}" if flows else ""
+    raise FlowLoadError(f"{path}: {attribute!r} is no flow ({state}){known}")

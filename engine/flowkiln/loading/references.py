@@ -1,0 +1,57 @@
+"""Find what `module:attribute` in a spec names."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from typing import Any
+
+from flowkiln.utilities.exceptions import FlowLoadError
+
+
+def resolve(reference: str, owner: str) -> Any:
+    """Import the module and give the attribute, which may be dotted.
+
+    `owner` says for the error who asks, for example "task 'extract'". Raises FlowLoadError if the module cannot be
+    imported or has no such attribute.
+    """
+    module_name, _, path = reference.partition(":")
+    found: Any = import_module(module_name, owner)
+    walked = f"module {module_name!r}"
+    for name in path.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            raise FlowLoadError(f"{owner}: {walked} has no {name!r}{_suggestion(found, name)}") from None
+        walked = f"{reference.removesuffix(path)}{name}"
+    return found
+
+
+def resolve_callable(reference: str, owner: str) -> Any:
+    """Give what `resolve` finds; raise FlowLoadError if it cannot be called."""
+    found = resolve(reference, owner)
+    if not callable(found):
+        raise FlowLoadError(f"{owner}: {reference!r} is {type(found).__name__}, and no callable; name a function")
+    return found
+
+
+def import_module(name: str, owner: str) -> Any:
+    """Import a module; raise FlowLoadError that says whether it is missing or fails by itself."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            raise FlowLoadError(
+                f"{owner}: there is no module {name!r}; put {name.replace('.', '/')}.py into spec.source.files, "
+                "or install it where the flow runs"
+            ) from error
+        raise FlowLoadError(
+            f"{owner}: module {name!r} imports {error.name!r}, which is not installed where the flow runs"
+        ) from error
+    except Exception as error:
+        raise FlowLoadError(f"{owner}: importing module {name!r} raised {type(error).__name__}: {error}") from error
+
+
+def _suggestion(holder: Any, name: str) -> str:
+    close = difflib.get_close_matches(name, dir(holder), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,34 @@
+"""Secret inputs: files below one folder, read on the worker just before the task's body."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from flowkiln.api.flow import SECRETS_DIRECTORY, SecretKeyRef
+from flowkiln.utilities.exceptions import FlowkilnError
+
+SECRETS_DIRECTORY_VARIABLE = "FLOWKILN_SECRETS_DIR"
+"""Names another folder than the one that pods have, for runs without a cluster."""
+
+
+class SecretNotFoundError(FlowkilnError):
+    """The file of a secret input is not there, or is no text."""
+
+
+def read_secret(reference: SecretKeyRef) -> str:
+    """Give the text of `<folder>/<secret>/<key>`, unchanged.
+
+    Raises SecretNotFoundError, whose message names secret and key and never holds content.
+    """
+    folder = os.environ.get(SECRETS_DIRECTORY_VARIABLE) or SECRETS_DIRECTORY
+    path = Path(folder, reference.name, reference.key)
+    try:
+        return path.read_bytes().decode()
+    except OSError as error:
+        raise SecretNotFoundError(
+            f"key {reference.key!r} of Secret {reference.name!r} cannot be read from {path} ({error.strerror}); "
+            f"without a cluster, point {SECRETS_DIRECTORY_VARIABLE} to a folder of <secret>/<key> files"
+        ) from error
+    except UnicodeDecodeError:
+        raise SecretNotFoundError(f"key {reference.key!r} of Secret {reference.name!r} is no UTF-8 text") from None
