@@ -1,7 +1,8 @@
 """Flowkiln: classic Prefect's engine, for flows that run on ephemeral Dask clusters in Kubernetes or on a laptop.
 
-Look-alikes: `flowkiln.context` is the Context instance and `flowkiln.utilities.context` a module; `flowkiln.config` is the
-Config object and `flowkiln.configuration` a module; `flowkiln.task` is the decorator and `flowkiln.tasks` a package.
+Look-alikes: `flowkiln.context` is the Context instance and `flowkiln.utilities.context` a module; `flowkiln.config` is
+the Config object and `flowkiln.configuration` a module; `flowkiln.task` is the decorator and `flowkiln.tasks` a
+package.
 """
 
 from flowkiln._version import __version__

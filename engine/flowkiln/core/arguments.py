@@ -43,7 +43,7 @@ def uuid_text(value: Any) -> str:
 def state_handlers(
     handlers: Sequence[Callable[..., Any]] | None, on_failure: Callable[..., Any] | None
 ) -> list[Callable[..., Any]]:
-    """Give a list of its own with the handlers, and one that calls `on_failure(obj, state)` when the state is a failure.
+    """Give a list of its own with the handlers, and one that calls `on_failure(obj, state)` for a failure.
 
     Raises:
         TypeError: `handlers` is no sequence.

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import copy
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSet, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from contextvars import ContextVar
+from itertools import pairwise
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from flowkiln.configuration import config
 from flowkiln.core import arguments
 from flowkiln.core.edge import Edge
-from flowkiln.core.graph import Graph, reachable
-from flowkiln.core.ordered_set import OrderedSet
+from flowkiln.core.flow_graph import FlowGraph
+from flowkiln.core.graph import Graph
 from flowkiln.core.signature import run_signature
 from flowkiln.core.task import Parameter, Task
 from flowkiln.utilities.context import context
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _open_blocks: ContextVar[tuple[ExitStack, ...]] = ContextVar("flowkiln_open_flow_blocks", default=())
 
 
-class Flow:
+class Flow(FlowGraph):
     """Tasks, edges between them, and what decides about success.
 
     Args:
@@ -64,6 +65,7 @@ class Flow:
     ) -> None:
         if not name:
             raise ValueError("A flow needs a name.")
+        super().__init__()
         self._id = str(uuid.uuid4())
         self.name = name
         self.schedule = schedule
@@ -71,10 +73,6 @@ class Flow:
         self.result_handler = result_handler
         self.logger = get_logger("Flow")
         self.state_handlers = arguments.state_handlers(state_handlers, on_failure)
-        self._tasks: OrderedSet[Task] = OrderedSet()
-        self._edges: OrderedSet[Edge] = OrderedSet()
-        self._reference_tasks: set[Task] = set()
-        self._memo: tuple[Graph, int, int] | None = None
         for task in tasks or ():
             self.add_task(task)
         self.set_reference_tasks(reference_tasks or ())
@@ -105,12 +103,6 @@ class Flow:
             and self.reference_tasks() == other.reference_tasks()
         )
 
-    def __iter__(self) -> Iterator[Task]:
-        return iter(self.sorted_tasks())
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_memo": None}
-
     def copy(self) -> Self:
         """Give a flow with a new id and sets of its own over the same tasks and edges; it equals this one."""
         new = copy.copy(self)
@@ -120,39 +112,6 @@ class Flow:
         new._reference_tasks = set(self._reference_tasks)
         new.state_handlers = list(self.state_handlers)
         return new
-
-    # ---- the sets
-
-    @property
-    def tasks(self) -> MutableSet[Task]:
-        """The tasks, in insertion order."""
-        return self._tasks
-
-    @tasks.setter
-    def tasks(self, tasks: Iterable[Task]) -> None:
-        self._tasks = OrderedSet(tasks)
-        self._memo = None
-
-    @property
-    def edges(self) -> MutableSet[Edge]:
-        """The edges, in insertion order."""
-        return self._edges
-
-    @edges.setter
-    def edges(self, edges: Iterable[Edge]) -> None:
-        self._edges = OrderedSet(edges)
-        self._memo = None
-
-    @property
-    def _graph(self) -> Graph:
-        """The index of tasks and edges as they are now."""
-        if self._memo is None or self._memo[1:] != (self._tasks.version, self._edges.version):
-            self._remember(Graph(self._tasks, self._edges))
-        assert self._memo is not None  # noqa: S101 (for the type checker: it was just set)
-        return self._memo[0]
-
-    def _remember(self, graph: Graph) -> None:
-        self._memo = (graph, self._tasks.version, self._edges.version)
 
     # ---- building
 
@@ -245,7 +204,7 @@ class Flow:
 
     def chain(self, *tasks: Task, validate: bool | None = None) -> list[Edge]:
         """Let each of the tasks wait for the one before it; gives the edges."""
-        return [self.add_edge(above, below, validate=validate) for above, below in zip(tasks, tasks[1:], strict=False)]
+        return [self.add_edge(above, below, validate=validate) for above, below in pairwise(tasks)]
 
     def set_dependencies(
         self,
@@ -325,118 +284,6 @@ class Flow:
         if strangers:
             raise ValueError(f"Reference tasks must be part of the flow; {strangers[0]} is not in {self}.")
         self._reference_tasks = chosen
-
-    # ---- queries
-
-    def root_tasks(self) -> set[Task]:
-        """Give the tasks without upstream edges."""
-        return {task for task, edges in self._graph.above.items() if not edges}
-
-    def terminal_tasks(self) -> set[Task]:
-        """Give the tasks without downstream edges."""
-        return {task for task, edges in self._graph.below.items() if not edges}
-
-    def reference_tasks(self) -> set[Task]:
-        """Give the tasks whose states decide about the flow's."""
-        return set(self._reference_tasks) or self.terminal_tasks()
-
-    def parameters(self) -> set[Parameter]:
-        """Give the tasks that are parameters."""
-        return {task for task in self._tasks if isinstance(task, Parameter)}
-
-    def edges_to(self, task: Task) -> set[Edge]:
-        """Give the edges to a task. Raises ValueError if the task is not in the flow."""
-        return set(self._known(task).above[task])
-
-    def edges_from(self, task: Task) -> set[Edge]:
-        """Give the edges from a task. Raises ValueError if the task is not in the flow."""
-        return set(self._known(task).below[task])
-
-    def upstream_tasks(self, task: Task) -> set[Task]:
-        """Give the tasks right before a task. Raises ValueError if the task is not in the flow."""
-        return set(self._known(task).tasks_above(task))
-
-    def downstream_tasks(self, task: Task) -> set[Task]:
-        """Give the tasks right after a task. Raises ValueError if the task is not in the flow."""
-        return set(self._known(task).tasks_below(task))
-
-    def has_edges(self, task: Task) -> bool:
-        """Say whether a task is in the flow and has edges there."""
-        return task in self._tasks and bool(self._graph.above[task] or self._graph.below[task])
-
-    def all_upstream_edges(self) -> dict[Task, set[Edge]]:
-        """Give the edges to each task."""
-        return {task: set(edges) for task, edges in self._graph.above.items()}
-
-    def all_downstream_edges(self) -> dict[Task, set[Edge]]:
-        """Give the edges from each task."""
-        return {task: set(edges) for task, edges in self._graph.below.items()}
-
-    def sorted_tasks(self, root_tasks: Iterable[Task] | None = None) -> tuple[Task, ...]:
-        """Give the tasks in topological order, ties in insertion order.
-
-        Args:
-            root_tasks: give only these and everything downstream of them; none means all.
-
-        Raises:
-            ValueError: there is a cycle, an edge refers to a task that is not there, or a root is unknown.
-        """
-        graph = self._graph
-        self._check_edges(graph)
-        ordered = graph.sort()
-        roots = list(root_tasks or ())
-        if not roots:
-            return ordered
-        for root in roots:
-            if root not in self._tasks:
-                raise ValueError(f"Root task {root} was not found in Flow {self.name!r}.")
-        wanted = reachable(roots, graph.tasks_below)
-        return tuple(task for task in ordered if task in wanted)
-
-    def get_tasks(
-        self,
-        name: str | None = None,
-        slug: str | None = None,
-        tags: Iterable[str] | None = None,
-        task_type: type[Task] | None = None,
-    ) -> list[Task]:
-        """Give the tasks that fit all that is asked for, in insertion order; of `tags` each must be there."""
-        asked = arguments.tags(tags)
-        return [
-            task
-            for task in self._tasks
-            if (name is None or task.name == name)
-            and (slug is None or task.slug == slug)
-            and asked <= task.tags
-            and (task_type is None or isinstance(task, task_type))
-        ]
-
-    @property
-    def task_ids(self) -> dict[str, Task]:
-        """The tasks by their ids."""
-        return {task.id: task for task in self._tasks}
-
-    def validate(self) -> None:
-        """Check the flow as a whole.
-
-        Raises:
-            ValueError: edges refer to tasks that are not there, so do the reference tasks, or there is a cycle.
-        """
-        graph = self._graph
-        self._check_edges(graph)
-        strangers = [task for task in self._reference_tasks if task not in self._tasks]
-        if strangers:
-            raise ValueError(f"Some reference tasks are not contained in {self}: {strangers[0]}.")
-        graph.sort()
-
-    def _check_edges(self, graph: Graph) -> None:
-        if graph.dangling:
-            raise ValueError(f"Some edges refer to tasks that are not contained in {self}: {graph.dangling[0]}.")
-
-    def _known(self, task: Task) -> Graph:
-        if task not in self._tasks:
-            raise ValueError(f"Task {task} was not found in Flow {self.name!r}.")
-        return self._graph
 
     # ---- running and showing
 

@@ -56,7 +56,7 @@ def reachable(roots: Iterable[Node], neighbours: Neighbours) -> set[Node]:
 
 
 def _describe_cycle(stuck: set[Node], given: Sequence[Node], downstream: Neighbours) -> str:
-    # What is stuck lies on a cycle or below one: so every stuck node has a stuck one upstream, and walking up must repeat.
+    # What is stuck lies on a cycle or below one: every stuck node has a stuck one upstream, so walking up must repeat.
     above = {below: node for node in reversed(given) if node in stuck for below in downstream(node)}
     node = next(node for node in given if node in stuck)
     path: dict[Node, None] = {}

@@ -33,7 +33,7 @@ def local_ids(flow: Flow) -> dict[Task, str]:
 
 
 def fingerprint(flow: Flow) -> str:
-    """Give a digest (SHA-256, hexadecimal) of the flow's shape: local ids and edges. Equal shapes give equal digests."""
+    """Give a digest (SHA-256, hexadecimal) of the flow's shape: local ids and edges."""
     ids = local_ids(flow)
     edges = sorted(
         (ids[edge.upstream_task], ids[edge.downstream_task], edge.key or "", edge.mapped, edge.flattened)

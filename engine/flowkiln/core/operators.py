@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flowkiln.core.task import Task
@@ -107,6 +107,6 @@ def _state_edge(upstream: object, downstream: object) -> tuple[Task, Task]:
     from flowkiln.utilities.tasks import as_task
 
     flow = active_flow(None, "No Flow was passed, and none is active; use `with Flow(...)`.")
-    ends = cast("tuple[Task, Task]", (as_task(upstream, flow), as_task(downstream, flow)))
+    ends = as_task(upstream, flow), as_task(downstream, flow)
     flow.add_edge(*ends, validate=True)
     return ends

@@ -2,4 +2,4 @@
 
 from flowkiln.utilities.lazy_modules import lazy_submodules
 
-__getattr__, __dir__ = lazy_submodules(__name__, ["command", "control_flow", "core"])
+__getattr__, __dir__ = lazy_submodules(__name__, ["control_flow", "core"])

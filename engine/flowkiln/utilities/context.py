@@ -1,6 +1,6 @@
 """The context: values that belong to what goes on now in this thread (active flow, current task run, tags, secrets).
 
-`context` here, and `flowkiln.context`, is the one Context of the process. (`flowkiln.utilities.context` is this module.)
+`context` here, and `flowkiln.context`, is the one Context of the process; `flowkiln.utilities.context` is this module.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Context(DotDict):
     """A DotDict with a content of its own in each thread and each asyncio task.
 
     A thread that sees a Context for the first time finds in it the config section `context`, overlaid by the arguments
-    of the constructor. Content is replaced, never changed in place: so the end of `with context(...)` gives back exactly
-    what was there before, and an asyncio task cannot change what its parent sees.
+    of the constructor. Content is replaced, never changed in place: so the end of `with context(...)` gives back
+    exactly what was there before, and an asyncio task cannot change what its parent sees.
     """
 
     def __init__(self, init: Mapping[Any, Any] | None = None, **kwargs: Any) -> None:
@@ -67,7 +67,7 @@ class Context(DotDict):
             self.__dict__["_content"].set(before)
 
     def snapshot(self) -> dict[Any, Any]:
-        """Give what has to travel with a task to wherever it runs: a plain dict of all but the keys of flow building."""
+        """Give, as a plain dict, what has to travel with a task: all but the keys of flow building."""
         return {key: value for key, value in self._items.items() if key not in _BUILDING_KEYS}
 
     def copy(self) -> DotDict:

@@ -10,6 +10,6 @@ from flowkiln.utilities.context import context
 
 @contextmanager
 def raise_on_exception() -> Iterator[None]:
-    """Let runs inside the block raise the errors and signals of tasks, triggers and handlers instead of keeping them."""
+    """Let runs inside the block raise the errors and signals of tasks, triggers and handlers."""
     with context(raise_on_exception=True):
         yield

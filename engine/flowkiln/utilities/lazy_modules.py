@@ -16,12 +16,12 @@ def lazy_submodules(package: str, names: Iterable[str]) -> tuple[Callable[[str],
     """
     known = frozenset(names)
 
-    def __getattr__(name: str) -> ModuleType:
+    def getattribute(name: str) -> ModuleType:
         if name in known:
             return import_module(f"{package}.{name}")
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
-    def __dir__() -> list[str]:
+    def directory() -> list[str]:
         return sorted({*vars(import_module(package)), *known})
 
-    return __getattr__, __dir__
+    return getattribute, directory

@@ -19,9 +19,10 @@ def get_logger(name: str | None = None) -> logging.Logger:
 
 
 def configure_logging() -> None:
-    """Send the package's log to standard error, as `config.logging` says, for programs that set up no logging themselves.
+    """Send the package's log to standard error, as `config.logging` says.
 
-    Does nothing when the package's logger or the root logger has a handler already.
+    For programs that set up no logging themselves: does nothing when the package's logger or the root logger has a
+    handler already.
     """
     logger = get_logger()
     if logger.handlers or logging.getLogger().handlers:

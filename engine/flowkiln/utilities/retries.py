@@ -17,8 +17,8 @@ def retry_delay(task: Task, run_count: int, random: Callable[[], float]) -> time
     """Give the delay after attempt number `run_count` (from 1) of `task`: min(max, d·b^(n-1)) · (1 ± j).
 
     d is `task.retry_delay` (of a list the entry for this attempt, the last one repeating; of a callable its answer to
-    `run_count`; None counts as zero), b `retry_backoff`, max `retry_max_delay`, j `retry_jitter`. `random` gives numbers
-    from 0 to 1, as `random.random` does.
+    `run_count`; None counts as zero), b `retry_backoff`, max `retry_max_delay`, j `retry_jitter`. `random` gives
+    numbers from 0 to 1, as `random.random` does.
     """
     backoff = 1.0 if task.retry_backoff is None else task.retry_backoff
     longest = LONGEST_DELAY if task.retry_max_delay is None else min(LONGEST_DELAY, task.retry_max_delay)

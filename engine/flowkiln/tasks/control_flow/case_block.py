@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class case:  # noqa: N801 (used like a statement)
-    """`with case(task, value):` tasks that are added to the flow inside run only if the result of `task` equals `value`.
+    """`with case(task, value):` tasks added to the flow inside run only if the result of `task` equals `value`.
 
     One `CompareValue` is put upstream of those that have no upstream task inside the block; the others follow from it.
     `merge` joins branches.

@@ -1,0 +1,196 @@
+"""A program as a task."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from contextvars import copy_context
+from pathlib import Path
+from threading import Thread
+from typing import IO, Any
+
+from flowkiln.core.task import Task
+from flowkiln.engine.signals import FAIL
+from flowkiln.utilities.exceptions import FlowkilnError
+from flowkiln.utilities.logging import get_run_logger
+
+INPUT_PREFIX = "FLOWKILN_INPUT_"
+FILE_SUFFIX = "_FILE"
+LARGEST_VARIABLE = 32 * 1024
+ERROR_TAIL = 4 * 1024
+# Between two looks at the program Python may raise in this thread what others set there, such as a deadline.
+_LOOK_EVERY = 0.05
+_GRACE = 2.0
+
+
+class CommandTask(Task):
+    """Runs a program where the task runs.
+
+    Its result is the last line of standard output: as JSON if it is, else as text. Each input arrives as JSON in the
+    environment variable `FLOWKILN_INPUT_<NAME>`; past 32 KiB in a file, named by `FLOWKILN_INPUT_<NAME>_FILE`. Output goes to the run's log. The program and what it started are one process group,
+    which is ended when the program ends, when the timeout is over or the task run is stopped.
+
+    Args:
+        command: program and arguments; a str is given to `/bin/sh -c`.
+        env: environment variables beside those of this process.
+        **kwargs: those of `Task`.
+
+    Raises:
+        TypeError: `command` is neither a str nor a list of str.
+        ValueError: `command` is empty.
+    """
+
+    def __init__(self, command: str | Sequence[str], env: Mapping[str, str] | None = None, **kwargs: Any) -> None:
+        arguments = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
+        if not all(isinstance(argument, str) for argument in arguments):
+            raise TypeError(f"command must be a str or a list of str, not {command!r}.")
+        if not command:
+            raise ValueError("command is empty; give a program to run.")
+        self.command = command
+        self.arguments = arguments
+        self.env = dict(env or {})
+        super().__init__(**kwargs)
+
+    def run(self, **inputs: Any) -> Any:
+        """Run the program.
+
+        Raises:
+            signals.FAIL: its exit code is not zero; the message has the code and the end of standard error.
+            TimeoutError: the task has a timeout, and it is over.
+            FlowkilnError: an input cannot be written as JSON.
+        """
+        logger = get_run_logger()
+        output = _LastLine(lambda line: logger.info("%s", line))
+        errors = _Tail(lambda line: logger.warning("%s", line))
+        with tempfile.TemporaryDirectory(prefix="flowkiln-") as directory:
+            environment = {**os.environ, **self.env, **_input_variables(inputs, directory)}
+            code = _run_program(self.arguments, environment, self.timeout, output.take, errors.take)
+        if code != 0:
+            how = f"exited with code {code}" if code > 0 else f"was ended by {signal.Signals(-code).name}"
+            raise FAIL(f"{self.arguments[0]} {how}. The end of its standard error: {errors.text() or '(nothing)'}")
+        return output.value()
+
+
+def _input_variables(inputs: Mapping[str, Any], directory: str) -> dict[str, str]:
+    variables = {}
+    for name, value in inputs.items():
+        try:
+            text = json.dumps(value)
+        except (TypeError, ValueError) as error:
+            raise FlowkilnError(f"Input {name!r} of a command must be JSON: {error}.") from error
+        if len(text.encode()) <= LARGEST_VARIABLE:
+            variables[INPUT_PREFIX + name.upper()] = text
+        else:
+            path = Path(directory, name)
+            path.write_text(text, encoding="utf-8")
+            variables[INPUT_PREFIX + name.upper() + FILE_SUFFIX] = str(path)
+    return variables
+
+
+def _run_program(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    timeout: float | None,
+    take_output: Callable[[str], None],
+    take_error: Callable[[str], None],
+) -> int:
+    """Give the exit code. Whatever happens, the program and what it started are ended, and their output is taken."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    process = subprocess.Popen(
+        arguments,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    readers = [_start_reading(process.stdout, take_output), _start_reading(process.stderr, take_error)]
+    try:
+        return _wait(process, deadline)
+    finally:
+        _end(process)
+        for reader in readers:
+            # Only a descendant that left the process group can still hold the stream; it shall not hold the task too.
+            reader.join(_GRACE)
+
+
+def _wait(process: subprocess.Popen[bytes], deadline: float | None) -> int:
+    while True:
+        try:
+            return process.wait(_LOOK_EVERY)
+        except subprocess.TimeoutExpired:
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeoutError("The program did not end in time.") from None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the whole process group: politely, then not."""
+    _signal_group(process, signal.SIGTERM)
+    try:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE)
+    finally:
+        _signal_group(process, signal.SIGKILL)
+        process.wait()
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    try:
+        os.killpg(process.pid, number)
+    except (ProcessLookupError, PermissionError):  # nobody is left in it
+        return
+
+
+def _start_reading(stream: IO[bytes] | None, take: Callable[[str], None]) -> Thread:
+    """Take the lines of a stream as they come, in a thread that has the context of this one."""
+
+    def read() -> None:
+        with stream or nullcontext(()) as lines:
+            for line in lines:
+                take(line.decode(errors="replace").rstrip("\r\n"))
+
+    reader = Thread(target=copy_context().run, args=(read,), daemon=True)
+    reader.start()
+    return reader
+
+
+class _LastLine:
+    """Logs each line and keeps the last one that says something."""
+
+    def __init__(self, log: Callable[[str], None]) -> None:
+        self._log = log
+        self._line: str | None = None
+
+    def take(self, line: str) -> None:
+        self._log(line)
+        if line.strip():
+            self._line = line
+
+    def value(self) -> Any:
+        if self._line is None:
+            return None
+        try:
+            return json.loads(self._line)
+        except ValueError:
+            return self._line
+
+
+class _Tail:
+    """Logs each line and keeps the last of them, up to 4 KiB."""
+
+    def __init__(self, log: Callable[[str], None]) -> None:
+        self._log = log
+        self._kept = b""
+
+    def take(self, line: str) -> None:
+        self._log(line)
+        self._kept = (self._kept + line.encode() + b"\n")[-ERROR_TAIL:]
+
+    def text(self) -> str:
+        return self._kept.decode(errors="replace").strip()
