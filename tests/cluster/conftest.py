@@ -21,6 +21,7 @@ from .harness.interface import Cluster, HarnessError, Images
 
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 FAILED = pytest.StashKey[bool]()
+CLUSTER = pytest.StashKey[Cluster]()
 KEPT = pytest.StashKey[str]()
 
 
@@ -37,7 +38,8 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     if session.config.option.collectonly or not any(_needs_cluster(item) for item in session.items):
         return
     with suppress(HarnessError):  # the fixture meets it again, and says it as the reason of each test's failure
-        _chosen_cluster().prepare()
+        chosen = session.config.stash[CLUSTER] = _chosen_cluster()
+        chosen.prepare()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -63,7 +65,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     reused = bool(os.environ.get("FLOWKILN_TEST_REUSE"))
     with _orderly_end():
         try:
-            chosen = _chosen_cluster()
+            chosen = request.config.stash.get(CLUSTER, None) or _chosen_cluster()
             if reused:
                 chosen.kubectl("get", "--raw=/readyz")
             else:

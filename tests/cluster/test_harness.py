@@ -151,14 +151,14 @@ def test_two_clusters_at_once_do_not_meet(own_cluster: Cluster, namespace: str, 
     second = choose.cluster(f"second-{os.getpid()}", owned=True)
     try:
         second.start()
-        there = second.images()
+        second.load_image(images.runtime)
         second.kubectl("create", "namespace", namespace)
         wait_until(
             "the second cluster has the service account",
             lambda: bool(second.kubectl("get", "serviceaccounts", f"--namespace={namespace}", "--output=name")),
             seconds=30,
         )
-        assert run_pod(second, namespace, there.runtime, "print('second')") == "second\n"
+        assert run_pod(second, namespace, images.runtime, "print('second')") == "second\n"
         assert own_cluster.kubectl(*pod_uid) == before
     finally:
         second.stop()

@@ -39,6 +39,7 @@ class KindCluster:
         self.name = name
         self._owned = owned
         self._kind_name = f"flowkiln-{name}"
+        self._built: Images | None = None
         self._folder = _folder() / name
 
     @property
@@ -53,7 +54,7 @@ class KindCluster:
     def prepare(self) -> None:
         """Build the images."""
         if not os.environ.get("FLOWKILN_TEST_IMAGE"):
-            docker.build()
+            self._built = self._built or docker.build()
 
     def start(self) -> None:
         """Create it, until its nodes are Ready."""
@@ -96,16 +97,17 @@ class KindCluster:
     def images(self) -> Images:
         """Load FLOWKILN_TEST_IMAGE, else build the product's images and load those."""
         if given := os.environ.get("FLOWKILN_TEST_IMAGE"):
-            self._load_once(given, given)
+            self._load_once(given)
             return Images(runtime=given, operator=given)
-        built = docker.build()
-        for reference, source in built.sources.items():
-            self._load_once(reference, source)
-        return built.images
+        self._built = built = self._built or docker.build()
+        for reference in (built.runtime, built.operator):
+            self._load_once(reference)
+        return built
 
     def load_image(self, image: str | Path) -> None:
-        """Load a docker-archive, or an image that Docker has."""
-        what = ["image-archive", str(image)] if isinstance(image, Path) else ["docker-image", image]
+        """Load a docker-archive, or an image that Docker or the harness's own store has."""
+        source = docker.loadable(image) if isinstance(image, str) else image
+        what = ["image-archive", str(source)] if isinstance(source, Path) else ["docker-image", source]
         run(["kind", "load", *what, f"--name={self._kind_name}"])
 
     def audit_events(self) -> Iterator[Mapping[str, Any]]:
@@ -137,12 +139,12 @@ class KindCluster:
     def _api_answers(self) -> bool:
         return self.kubectl("get", "--raw=/readyz", "--request-timeout=5s", check=False) == "ok"
 
-    def _load_once(self, reference: str, source: str | Path) -> None:
+    def _load_once(self, reference: str) -> None:
         present = self._docker_exec("crictl", "images", "--output=json")
         tags = {tag for image in json.loads(present)["images"] for tag in image.get("repoTags", [])}
         if not tags & {reference, f"docker.io/library/{reference}", f"docker.io/{reference}"}:
             with announced(f"loading {reference}"):
-                self.load_image(source)
+                self.load_image(reference)
 
     def _docker_exec(self, *command: str) -> str:
         return run(["docker", "exec", self._node, *command]).stdout

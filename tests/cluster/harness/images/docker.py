@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster.harness.commands import announced, run
@@ -13,47 +12,46 @@ from tests.cluster.harness.interface import HarnessError, Images
 from tests.cluster.harness.places import CHECKOUT, cache_folder
 
 
-@dataclass(frozen=True)
-class Loadable:
-    """Images, and where kind loads each from: an archive's path, or its reference in Docker."""
-
-    images: Images
-    sources: dict[str, Path | str]
-
-
-def build() -> Loadable:
-    """Build the product's images for kind."""
+def build() -> Images:
+    """Build the product's images for kind: they are in Docker then, or in the harness's own store."""
     base = _default_base()
-    if _obtainable(base):
-        return _by_docker(base)
+    if _in_docker(base) or _pulled(base):
+        return _build_by_docker(base)
     try:
-        images = buildah.build()
+        return buildah.build()
     except HarnessError as error:
         raise HarnessError(f"Docker cannot have {base}, and buildah cannot help: {error}") from error
-    sources: dict[str, Path | str] = {}
-    for reference in (images.runtime, images.operator):
-        archive = cache_folder() / "images" / f"{reference.rpartition('/')[2].replace(':', '-')}.tar"
-        if not archive.exists():
-            buildah.export_docker_archive(reference, archive)
-        sources[reference] = archive
-    return Loadable(images, sources)
 
 
-def _by_docker(base: str) -> Loadable:
+def loadable(reference: str) -> Path | str:
+    """Return what kind loads an image from: its reference when Docker has it, else the path of an archive."""
+    if _in_docker(reference):
+        return reference
+    archive = cache_folder() / "images" / f"{reference.rpartition('/')[2].replace(':', '-')}.tar"
+    if not archive.exists():
+        for older in archive.parent.glob(f"{archive.name.rpartition('-')[0]}-*.tar"):
+            older.unlink()
+        buildah.export_docker_archive(reference, archive)
+    return archive
+
+
+def _build_by_docker(base: str) -> Images:
     tag = source_digest(CHECKOUT, base)
-    images = Images(*(f"flowkiln-{target}:{tag}" for target in buildah.TARGETS))
-    for target, reference in zip(buildah.TARGETS, (images.runtime, images.operator), strict=True):
-        if run(["docker", "image", "inspect", reference], check=False).returncode != 0:
+    references = {target: f"flowkiln-{target}:{tag}" for target in buildah.TARGETS}
+    for target, reference in references.items():
+        if not _in_docker(reference):
             with announced(f"docker builds {reference}"):
-                run(["docker", "build", "--network=host", f"--target={target}", f"--tag={reference}", str(CHECKOUT)])
-    return Loadable(images, {images.runtime: images.runtime, images.operator: images.operator})
+                run(["docker", "build", "--network=host", f"--target={target}", f"--tag={reference}", CHECKOUT])
+    return Images(**references)
 
 
-def _obtainable(image: str) -> bool:
-    if run(["docker", "image", "inspect", image], check=False).returncode == 0:
-        return True
+def _in_docker(image: str) -> bool:
+    return run(["docker", "image", "inspect", image], check=False).returncode == 0
+
+
+def _pulled(image: str) -> bool:
     with announced(f"docker pulls {image}"):
-        return run(["docker", "pull", image], check=False).returncode == 0
+        return run(["docker", "pull", "--quiet", image], check=False).returncode == 0
 
 
 def _default_base() -> str:

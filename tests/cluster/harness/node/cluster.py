@@ -51,6 +51,7 @@ class NodeCluster:
         self.name = name
         self._owned = owned
         self._spawner = Spawner()
+        self._images: Images | None = None
         self._record = record.find(name) or Record(name, owner=Process.of(os.getpid()))
 
     @property
@@ -70,7 +71,7 @@ class NodeCluster:
     def prepare(self) -> None:
         """Install packages, build the node's programs and the images."""
         self._install()
-        buildah.build()
+        self._images = self._images or buildah.build()
 
     def start(self) -> None:
         """Bring it up, until the node is Ready and its API answers. Builds and installs what is missing first."""
@@ -111,8 +112,11 @@ class NodeCluster:
         return commands.kubectl(self.kubeconfig, *arguments, input=input, check=check)
 
     def images(self) -> Images:
-        """Build the product's images if need be and import those that the node does not have."""
-        built = buildah.build()
+        """Build the product's images if need be and import those that the node does not have.
+
+        An object of this class builds them once: tests that run while somebody edits the source see one version of it.
+        """
+        self._images = built = self._images or buildah.build()
         present = self._ctr("images", "list", "--quiet").split()
         for reference in (built.runtime, built.operator):
             if reference not in present:
