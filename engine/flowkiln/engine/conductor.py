@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from flowkiln.engine.driver import Event, TerminateRequested
 from flowkiln.engine.flow_runner import FlowRunner, RunRequest
 from flowkiln.engine.records import FlowRunRecord, Observer
 from flowkiln.engine.run_loop import LoopOptions
@@ -59,6 +60,10 @@ class Conductor:
             self._observer.on_flow_run(FlowRunRecord(type(state).__name__, str(state.message or "")))
         return state
 
+    def post(self, event: Event) -> None:
+        """Hand an event to the run's driver, from any thread."""
+        self._runner.post(event)
+
     def terminate(self) -> None:
         """End the run from another thread: what has not finished becomes Cancelled."""
-        self._runner.terminate()
+        self.post(TerminateRequested())

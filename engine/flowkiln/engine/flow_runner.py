@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowkiln.engine import mapping
 from flowkiln.engine.defaults import default_executor, default_task_runner_class
+from flowkiln.engine.driver import Event
 from flowkiln.engine.prepare import Prepared, make_environment, prepare
 from flowkiln.engine.records import FlowRunRecord, Observer
 from flowkiln.engine.run_loop import LoopOptions, RunLoop
@@ -133,12 +134,10 @@ class FlowRunner(Runner):
                 outcome = self.take(lambda _given: failed, Running("Running flow."))
                 return outcome.state if isinstance(outcome, End) else outcome
 
-    def terminate(self) -> None:
-        """End a run that goes on in another thread: what has not finished becomes Cancelled."""
-        from flowkiln.engine.driver import TerminateRequested
-
+    def post(self, event: Event) -> None:
+        """Hand an event to the driver of a run that goes on in another thread; without one, nothing happens."""
         if self._loop is not None:
-            self._loop.post(TerminateRequested())
+            self._loop.post(event)
 
     def _pass_checks(self, state: State, request: RunRequest) -> State:
         for check in (

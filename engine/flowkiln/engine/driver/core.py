@@ -8,6 +8,7 @@ upstream has ended.
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -91,6 +92,7 @@ class Driver:
         self._timer_number = 0
         self._asked_until: float | None = None
         self._batch: list[TaskRun] = []
+        self._moved: deque[TaskRun] = deque()
         self._out: list[Instruction] = []
         self._finished = False
 
@@ -139,6 +141,8 @@ class Driver:
                 self._timers_due()
             case TerminateRequested():
                 self._terminate()
+        while self._moved:
+            self._consider_downstream(self._moved.popleft())
         self._submit_batch()
         if not any(isinstance(instruction, CallHandlers) for instruction in self._out):
             self._wait_or_finish()
@@ -243,6 +247,7 @@ class Driver:
             self._out.append(CancelUnits(tuple(self._in_flight)))
             self._in_flight.clear()
         self._batch.clear()
+        self._moved.clear()
         for runs in self._runs:
             if not self._nodes[runs.parent.node].visited:
                 continue
@@ -293,6 +298,10 @@ class Driver:
     # -- who can go next ---------------------------------------------------------------------------------------------
 
     def _propagate(self, run: TaskRun) -> None:
+        """Note that what is downstream of a task run may be able to go on."""
+        self._moved.append(run)
+
+    def _consider_downstream(self, run: TaskRun) -> None:
         for number in self._nodes[run.node].downstream:
             if not self._nodes[number].visited:
                 continue
