@@ -1,24 +1,66 @@
-# `make demo` and `make test` need nothing but Python 3.11+ (and, for the cluster tests, what docs/testing.md lists).
+# `make demo` and `make test` need nothing but Linux, Python 3.11 or newer and, for the cluster tests, what
+# CONTRIBUTING.md lists; they set up the rest.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11
 
-.PHONY: help venv demo test test-engine test-operator test-cluster test-kind lint format verify generate lock cluster-demo clean
+.PHONY: help venv demo test test-unit test-cluster test-kind cluster-demo lint format generate verify lock bench-engine clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 $(STAMP): requirements/dev.lock pyproject.toml
-	@echo "flowkiln: setting up $(VENV) (a minute when nothing is cached)"
+	@echo "flowkiln: setting up $(VENV) (about a minute when nothing is cached)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.lock
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 venv: $(STAMP) ## Make the virtual environment with everything that development needs
 
-lock: ## Resolve the dependency ranges of pyproject.toml into requirements/*.lock
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements/runtime.lock
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra operator -c requirements/runtime.lock pyproject.toml -o requirements/operator.lock
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --all-extras --group dev -c requirements/operator.lock pyproject.toml requirements/build.in -o requirements/dev.lock
+demo: $(STAMP) ## Run the weather flow on this machine, on a local Dask
+	@$(BIN)/flowkiln run examples/weather/flow.py
+
+test: $(STAMP) ## Run all tests, cluster tests included
+	@$(BIN)/python -m pytest tests
+
+test-unit: $(STAMP) ## Run the tests that need no Kubernetes
+	@$(BIN)/python -m pytest tests --ignore tests/cluster
+
+test-cluster: $(STAMP) ## Run the tests on a real Kubernetes
+	@$(BIN)/python -m pytest tests/cluster
+
+test-kind: $(STAMP) ## Run the cluster tests on kind (needs a Docker engine and kind)
+	@FLOWKILN_TEST_CLUSTER=kind $(BIN)/python -m pytest tests/cluster
+
+cluster-demo: $(STAMP) ## Bring a cluster up, install Flowkiln, run the weather flow, show its status
+	@$(BIN)/python -m tests.cluster.demo
+
+lint: $(STAMP) ## Check style, types and the import contracts
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(STAMP) ## Put the code into its one format
+	@$(BIN)/ruff check --fix --quiet
+	@$(BIN)/ruff format --quiet
+
+generate: $(STAMP) ## Make crds/ and all else that is generated anew
+	@$(BIN)/python -m flowkiln.api.crds
+
+verify: $(STAMP) ## Fail when something generated is stale
+	@$(BIN)/python -m flowkiln.api.crds --check
+
+bench-engine: $(STAMP) ## Measure the engine beside raw Dask in the same run
+	@$(BIN)/python -m benchmarks.engine
+
+lock: ## Resolve the ranges of pyproject.toml into requirements/*.lock
+	$(COMPILE) pyproject.toml -o requirements/runtime.lock
+	$(COMPILE) --extra operator -c requirements/runtime.lock pyproject.toml -o requirements/operator.lock
+	$(COMPILE) --all-extras --group dev -c requirements/operator.lock pyproject.toml requirements/build.in -o requirements/dev.lock
+
+clean: ## Remove the virtual environment and caches of the checkout
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
