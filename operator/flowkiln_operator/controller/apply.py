@@ -58,32 +58,27 @@ async def apply(
                 case RequeueAt(time):
                     again.append(time)
                 case _:
-                    await _carry_out(api, surroundings, run, action)
+                    await _carry_out(api, memory, surroundings, run, action)
         except ObstacleError as obstacle:
             logger.warning("the API server refused: %s", obstacle.message)
             memory.meet_obstacle(run.identity, obstacle.kind, obstacle.message, snapshot.now)
-            # The next decision tells of it, and then waits.
-            return snapshot.now if snapshot.obstacle is None else _soonest(actions)
+            # The next decision tells of it, and says when to try again.
+            return snapshot.now
         created = created or isinstance(action, CreateDaskCluster)
     if created:
         memory.clear_obstacle(run.identity)
     return min(again, default=None)
 
 
-def _soonest(actions: Actions) -> datetime | None:
-    return min((action.time for action in actions if isinstance(action, RequeueAt)), default=None)
-
-
-async def _carry_out(api: KubernetesApi, surroundings: Surroundings, run: RunView, action: Action) -> None:
+async def _carry_out(
+    api: KubernetesApi, memory: Memory, surroundings: Surroundings, run: RunView, action: Action
+) -> None:
     identity = run.identity
     match action:
         case CreateChild(manifest):
             await _create_child(api, identity, manifest)
         case CreateDaskCluster(number, fixed):
-            cluster_name = identity.cluster_name(number)
-            secret = tls.secret_name(cluster_name)
-            certificates = tls.issue(cluster_name, now=datetime.now(UTC))
-            await _create_child(api, identity, tls.tls_secret(identity, secret, certificates))
+            secret = memory.tls_secret(identity) or await _create_tls_secret(api, memory, identity, number)
             manifest = dask_cluster.dask_cluster(identity, number, fixed, tls_secret=secret, surroundings=surroundings)
             await _create_child(api, identity, manifest)
         case ApplyStatus(status):
@@ -96,6 +91,15 @@ async def _carry_out(api: KubernetesApi, surroundings: Surroundings, run: RunVie
             await _record(api, identity, type, reason, message)
         case RequeueAt():
             raise AssertionError("a RequeueAt is not carried out but returned")
+
+
+async def _create_tls_secret(api: KubernetesApi, memory: Memory, run: RunIdentity, number: int) -> str:
+    cluster_name = run.cluster_name(number)
+    name = tls.secret_name(cluster_name)
+    certificates = tls.issue(cluster_name, now=datetime.now(UTC))
+    await _create_child(api, run, tls.tls_secret(run, name, certificates))
+    memory.keep_tls_secret(run, name)
+    return name
 
 
 async def _create_child(api: KubernetesApi, run: RunIdentity, manifest: Mapping[str, Any]) -> None:

@@ -14,12 +14,13 @@ from flowkiln_operator.resources.run import RunIdentity
 class _Remembered:
     uid: str
     plan: PlanWithSources | None = None
+    tls_secret: str = ""
     obstacle: Obstacle | None = None
 
 
 @dataclass(slots=True)
 class Memory:
-    """Plans, which never change, and refusals of the API server, which nothing else would tell of."""
+    """Plans, which never change; Secrets, which are never read; refusals, of which nothing else would tell."""
 
     _runs: dict[tuple[str, str], _Remembered] = field(default_factory=dict)
 
@@ -31,6 +32,14 @@ class Memory:
         """Remember the run's plan."""
         self._of(run).plan = plan
 
+    def tls_secret(self, run: RunIdentity) -> str:
+        """Return the name of the Secret that waits for its DaskCluster; empty when there is none."""
+        return self._of(run).tls_secret
+
+    def keep_tls_secret(self, run: RunIdentity, name: str) -> None:
+        """Remember the Secret that was created for the DaskCluster that comes next."""
+        self._of(run).tls_secret = name
+
     def obstacle(self, run: RunIdentity) -> Obstacle | None:
         """Return what the API server refused last for this run."""
         return self._of(run).obstacle
@@ -39,7 +48,7 @@ class Memory:
         """Remember a refusal; its time stays that of the first in a row."""
         remembered = self._of(run)
         since = remembered.obstacle.since if remembered.obstacle else now
-        remembered.obstacle = Obstacle(kind, message, since)
+        remembered.obstacle = Obstacle(kind, message, since, last=now)
 
     def clear_obstacle(self, run: RunIdentity) -> None:
         """Forget refusals: the last attempt went through."""

@@ -129,11 +129,12 @@ class ObstacleKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """A refusal that the controller met for this run. `since` is when it first did."""
+    """A refusal that the controller met for this run: `since` is when it first did, `last` when it last did."""
 
     kind: ObstacleKind
     message: str
     since: datetime
+    last: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,9 +136,9 @@ class _Builder:
             mounts=self._common_mounts(),
             resources=self.spec.cluster.scheduler.resources,
             ports=[_port("tcp-comm", SCHEDULER_PORT), _port("http-dashboard", HTTP_PORT)],
-            startupProbe=pods.probe("/health", HTTP_PORT, period=1, failures=300),
-            readinessProbe=pods.probe("/health", HTTP_PORT, period=5, failures=3),
-            livenessProbe=pods.probe("/health", HTTP_PORT, period=5, failures=4),
+            startupProbe=pods.probe("/health", "http-dashboard", period=1, failures=300),
+            readinessProbe=pods.probe("/health", "http-dashboard", period=5, failures=3),
+            livenessProbe=pods.probe("/health", "http-dashboard", period=5, failures=4),
         )
 
     def _agent(self) -> Manifest:
@@ -166,9 +166,9 @@ class _Builder:
             resources=AGENT_RESOURCES,
             ports=[_port("http-agent", AGENT_PORT)],
             # Loading the flow imports the user's modules, however long that takes.
-            startupProbe=pods.probe("/healthz", AGENT_PORT, period=1, failures=600),
-            readinessProbe=pods.probe("/healthz", AGENT_PORT, period=5, failures=3),
-            livenessProbe=pods.probe("/healthz", AGENT_PORT, period=5, failures=4),
+            startupProbe=pods.probe("/healthz", "http-agent", period=1, failures=600),
+            readinessProbe=pods.probe("/healthz", "http-agent", period=5, failures=3),
+            livenessProbe=pods.probe("/healthz", "http-agent", period=5, failures=4),
         )
 
     def _worker(self) -> Manifest:

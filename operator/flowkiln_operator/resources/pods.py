@@ -49,8 +49,8 @@ def env_from_field(name: str, path: str) -> Manifest:
     return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
 
 
-def probe(path: str, port: int | str, *, period: int, failures: int, timeout: int = 5) -> Manifest:
-    """Return an HTTP probe; times in seconds."""
+def probe(path: str, port: str, *, period: int, failures: int, timeout: int = 5) -> Manifest:
+    """Return an HTTP probe; times in seconds. Ports go by name: the DaskCluster's schema knows no numbers there."""
     return {
         "httpGet": {"path": path, "port": port},
         "periodSeconds": period,
@@ -86,7 +86,9 @@ def container(
     if env_from := [item.to_json() for item in template.env_from]:
         made["envFrom"] = env_from
     if resources is not None and (document := resources.to_json()):
-        made["resources"] = document
+        made["resources"] = {
+            bound: {name: str(amount) for name, amount in amounts.items()} for bound, amounts in document.items()
+        }
     return made
 
 

@@ -33,7 +33,7 @@ class Certificates:
 
 
 def issue(cluster_name: str, *, now: datetime.datetime) -> Certificates:
-    """Make a CA and a certificate for servers and clients, good for ten years from `now` (aware) and the hour before."""
+    """Make a CA and a certificate for servers and clients, good from an hour before `now` (aware) for ten years."""
     ca_key = ec.generate_private_key(ec.SECP256R1())
     ca_name = _name(f"{cluster_name} CA")
     ca = (

@@ -48,6 +48,8 @@ def create_what_is_missing(snapshot: Snapshot) -> Actions | None:
     if status.plan is not None and status.plan.sha256 != fixed.plan.sha256:
         message = f"The plan in the ConfigMap {status.plan.config_map} is gone, and the Flow has changed since."
         return outcome.end(snapshot, RunState.CRASHED, Reason.PLAN_CHANGED, message)
+    if snapshot.obstacle is not None and snapshot.now < (due := snapshot.obstacle.last + TRY_AGAIN):
+        return (*_tell_obstacle(snapshot), RequeueAt(due))
     again = RequeueAt(snapshot.now + TRY_AGAIN)
     create_cluster = CreateDaskCluster(status.cluster.number if status.cluster else FIRST_CLUSTER, fixed)
     if status.cluster is not None and snapshot.plan is not None:

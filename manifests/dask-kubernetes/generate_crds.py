@@ -1,0 +1,46 @@
+"""Write the CustomResourceDefinitions of dask-kubernetes that Flowkiln needs, taken from the installed wheel.
+
+`python manifests/dask-kubernetes/generate_crds.py` writes them, with `--check` it only compares.
+DaskJob and DaskAutoscaler are left out: nothing here makes one, and what a DaskAutoscaler makes the controller do
+(unpickle what a scheduler answers) is better not on offer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import sys
+from pathlib import Path
+
+NAMES = ("daskcluster", "daskworkergroup")
+FOLDER = "dask_kubernetes/operator/deployment/helm/dask-kubernetes-operator/crds"
+TARGET = Path(__file__).parent / "crds.yaml"
+
+
+def render() -> str:
+    """Return the CRDs as one YAML stream."""
+    wheel = importlib.metadata.distribution("dask-kubernetes")
+    parts = [f"# Generated from dask-kubernetes {wheel.version} by generate_crds.py. Do not edit.\n"]
+    for name in NAMES:
+        path = Path(str(wheel.locate_file(f"{FOLDER}/{name}.yaml")))
+        parts.append(path.read_text(encoding="utf-8").strip().removeprefix("---").lstrip() + "\n")
+    return "---\n".join(parts)
+
+
+def main() -> int:
+    """Write or check the file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="fail when the file is not what the wheel holds")
+    arguments = parser.parse_args()
+    rendered = render()
+    if not arguments.check:
+        TARGET.write_text(rendered, encoding="utf-8")
+        return 0
+    if TARGET.exists() and TARGET.read_text(encoding="utf-8") == rendered:
+        return 0
+    print(f"{TARGET} is stale: run python {Path(__file__).name}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
