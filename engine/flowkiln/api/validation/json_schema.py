@@ -23,11 +23,13 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-MAX_STEPS = 200_000
-"""Keywords that one check may evaluate: about a second."""
+MAX_STEPS = 100_000
+"""Keywords and subschemas that one check may evaluate: a second or two."""
 
 _MAX_ERRORS = 50
 _MAX_MESSAGE = 300
+_KEPT_END = 100
+_FOR_EACH_ITEM = ("items", "contains", "additionalProperties", "propertyNames", "patternProperties")
 _NOT_UNDERSTOOD = ("unevaluatedItems", "unevaluatedProperties")
 _DATA_KEYWORDS = ("enum", "const", "default", "examples")
 
@@ -117,10 +119,10 @@ def _bounded_validator() -> Any:
     """Make a validator class that counts its steps; one for each check, since the count is its own."""
     steps = 0
 
-    def counted(keyword: Keyword) -> Keyword:
+    def counted(name: str, keyword: Keyword) -> Keyword:
         def count(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError] | None:
             nonlocal steps
-            steps += 1
+            steps += _size(value) * (_size(instance) if name in _FOR_EACH_ITEM else 1)
             if steps > MAX_STEPS:
                 raise _TooCostlyError
             return keyword(validator, value, instance, schema)
@@ -135,8 +137,13 @@ def _bounded_validator() -> Any:
         "uniqueItems": _unique_items,
     }
     return extend(  # type: ignore[no-untyped-call]
-        Draft202012Validator, {name: counted(keyword) for name, keyword in keywords.items()}
+        Draft202012Validator, {name: counted(name, keyword) for name, keyword in keywords.items()}
     )
+
+
+def _size(value: object) -> int:
+    """Count the parts of a value, and itself: subschemas without keywords take time too, and nothing else counts them."""
+    return 1 + len(value) if isinstance(value, (list, dict)) else 1
 
 
 @lru_cache(maxsize=256)
@@ -227,4 +234,7 @@ def _path(error: ValidationError | SchemaError) -> str:
 
 
 def _cut(message: str) -> str:
-    return message if len(message) <= _MAX_MESSAGE else f"{message[: _MAX_MESSAGE - 1]}…"
+    """Shorten a message that quotes a long value; what is wrong with the value stands at its end."""
+    if len(message) <= _MAX_MESSAGE:
+        return message
+    return f"{message[: _MAX_MESSAGE - _KEPT_END - 3]} … {message[-_KEPT_END:]}"

@@ -15,8 +15,8 @@ _TAKEN_INPUTS = frozenset({"upstream_tasks", "mapped", "task_args", "flow"})
 
 def check_names(spec: FlowSpec) -> Iterator[Problem]:
     """Check that names are unique where they must be, and that inputs have names that a function can take."""
-    yield from _unique("parameters", (parameter.name for parameter in spec.parameters), "parameter")
-    yield from _unique("tasks", (task.name for task in spec.tasks), "task")
+    yield from _unique("parameters", (parameter.name for parameter in spec.parameters))
+    yield from _unique("tasks", (task.name for task in spec.tasks))
     parameters = {_as_local_id(parameter.name): parameter.name for parameter in spec.parameters}
     for index, parameter in enumerate(spec.parameters):
         yield from _no_keyword(f"parameters[{index}].name", parameter.name)
@@ -26,7 +26,7 @@ def check_names(spec: FlowSpec) -> Iterator[Problem]:
                 f"tasks[{index}].name",
                 f'"{task.name}" is taken by the parameter "{parameter_name}"; rename one of them',
             )
-        yield from _unique(f"tasks[{index}].inputs", (given.name for given in task.inputs), "input")
+        yield from _unique(f"tasks[{index}].inputs", (given.name for given in task.inputs))
         for position, given in enumerate(task.inputs):
             field = f"tasks[{index}].inputs[{position}].name"
             yield from _no_keyword(field, given.name)
@@ -39,11 +39,11 @@ def _as_local_id(name: str) -> str:
     return _NOT_IN_LOCAL_IDS.sub("-", name.lower()).strip("-")
 
 
-def _unique(field: str, names: Iterable[str], kind: str) -> Iterator[Problem]:
+def _unique(field: str, names: Iterable[str]) -> Iterator[Problem]:
     first: dict[str, int] = {}
     for index, name in enumerate(names):
         if name in first:
-            yield Problem(f"{field}[{index}].name", f'{field}[{first[name]}] is a {kind} "{name}" already')
+            yield Problem(f"{field}[{index}].name", f'{field}[{first[name]}] is called "{name}" already')
         first.setdefault(name, index)
 
 

@@ -71,6 +71,10 @@ def _problem(model: type[BaseModel], document: object, detail: ErrorDetails, fie
             return Problem(path, f'"{detail["input"]}" is not allowed: must be {context["expected"]}')
         case "model_type" | "dict_type":
             return Problem(path, "must be a mapping")
+        case "too_short":
+            return Problem(
+                path, f"must have at least {context['min_length']} {'item' if context['min_length'] == 1 else 'items'}"
+            )
         case "tuple_type":
             return Problem(path, "must be a list")
         case _:

@@ -13,19 +13,23 @@ def check_source(spec: FlowSpec) -> Iterator[Problem]:
     """Check paths and total size of the source files."""
     if spec.source is None:
         return
-    first: dict[PurePosixPath, int] = {}
+    files: dict[PurePosixPath, int] = {}
+    folders: dict[PurePosixPath, str] = {}
     for index, file in enumerate(spec.source.files):
         field = f"source.files[{index}].path"
+        path = PurePosixPath(file.path)
+        above = [parent for parent in path.parents if parent in files]
         if complaint := _complaint(file.path):
             yield Problem(field, f'"{file.path}" {complaint}')
-            continue
-        path = PurePosixPath(file.path)
-        if path in first:
-            yield Problem(field, f'source.files[{first[path]}] has the path "{file.path}" already')
-        for parent in path.parents:
-            if parent in first:
-                yield Problem(field, f'"{parent}" is a file, so nothing can be below it')
-        first.setdefault(path, index)
+        elif path in files:
+            yield Problem(field, f'source.files[{files[path]}] has the path "{file.path}" already')
+        elif above:
+            yield Problem(field, f'"{above[0]}" is a file, so nothing can be below it')
+        elif path in folders:
+            yield Problem(field, f'"{file.path}" is a folder, since "{folders[path]}" is below it')
+        else:
+            files[path] = index
+            folders.update(dict.fromkeys(path.parents, file.path))
     total = sum(len(file.content.encode()) for file in spec.source.files)
     if total > MAX_SOURCE_BYTES:
         yield Problem(
@@ -42,6 +46,8 @@ def _complaint(path: str) -> str | None:
         return 'contains ".."; files cannot be outside of their folder'
     if "" in parts or "." in parts:
         return "contains an empty part; write it like lib/units.py"
+    if parts[0].startswith(".."):
+        return 'begins with "..", which Kubernetes keeps for itself'
     if any(ord(character) < 32 or character in "\\:" for character in path):
         return "contains a character that file names cannot have"
     return None
