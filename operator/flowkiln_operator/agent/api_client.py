@@ -51,7 +51,7 @@ class Answer:
         return f"{self.code} {message if isinstance(message, str) else self.error}".strip()[:500]
 
     def is_missing(self, name: str) -> bool:
-        """Whether there is no object of this name; a 404 without it comes from a server that does not serve the kind."""
+        """Whether there is no object of this name; a 404 that does not name it is about the kind, or the path."""
         details = self.document.get("details")
         return self.code == 404 and isinstance(details, dict) and details.get("name") == name
 

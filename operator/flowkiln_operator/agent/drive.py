@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from typing import Any
 
 from flowkiln.api.plan import Plan
 from flowkiln.api.reasons import FlowReason, FlowState
 from flowkiln.core.local_ids import local_ids
-from flowkiln.engine.records import FlowRunRecord
 from flowkiln_operator.agent.api_client import Credentials, FlowRunApi
 from flowkiln_operator.agent.claim import Claimed, Refused
 from flowkiln_operator.agent.claiming import claim_run
@@ -126,25 +126,23 @@ async def _until_over(
     engine: EngineThread, link: SchedulerLink, scheduler_id: str, fence: Fence, progress: Progress
 ) -> Standing | None:
     """Wait for the end of the run, of the scheduler, or of our hold on it (None)."""
-    scheduler_lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    looking = asyncio.ensure_future(link.watch(scheduler_id, scheduler_lost.set_result))
+    looking = asyncio.ensure_future(link.wait_until_lost(scheduler_id))
     fenced = asyncio.ensure_future(fence.wait())
+    ends: list[asyncio.Future[Any]] = [engine.ended, looking, fenced]
     try:
-        await asyncio.wait({engine.ended, scheduler_lost, fenced}, return_when=asyncio.FIRST_COMPLETED)
-        if not fence.is_closed and engine.ended.done() and not engine.ended.exception():
-            state = engine.ended.result()
-            if not state.is_finished():
-                # What is left waits for somebody; so do we.
-                progress.on_flow_run(FlowRunRecord("Paused"))
-                await asyncio.wait({scheduler_lost, fenced}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if fence.is_closed:
+            return None
+        lost = looking.result() if looking.done() else None
     finally:
         looking.cancel()
         fenced.cancel()
-    if fence.is_closed:
-        return None
-    if scheduler_lost.done():
+    if lost is None and not engine.has_succeeded:
+        # Without its scheduler an engine sees nothing but failures.
+        lost = await link.is_lost(scheduler_id)
+    if lost is not None:
         engine.terminate()
-        return _closed(progress, Standing(FlowState.CRASHED, FlowReason.CLUSTER_LOST, scheduler_lost.result()))
+        return _closed(progress, Standing(FlowState.CRASHED, FlowReason.CLUSTER_LOST, lost))
     if (error := engine.ended.exception()) is not None:
         logger.error("the engine failed", exc_info=error)
         message = f"the engine failed: {type(error).__name__}: {error}"

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 import uuid
 
 from flowkiln.api.plan import Plan
 from flowkiln.core.flow import Flow
 from flowkiln.engine.conductor import Conductor
-from flowkiln.engine.driver import TerminateRequested
 from flowkiln.engine.executors.dask import DaskExecutor
 from flowkiln.engine.records import Observer
 from flowkiln.engine.state import State
@@ -25,6 +23,7 @@ def make_conductor(plan: Plan, flow: Flow, scheduler: str, observer: Observer) -
         context=dict(plan.context),
         observer=observer,
         run_id=uuid.UUID(plan.run.uid).hex,
+        until_resumed=True,
     )
 
 
@@ -45,9 +44,14 @@ class EngineThread:
         """Whether the thread is gone without having said how the run ended."""
         return not self._thread.is_alive() and not self.ended.done()
 
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether the run is over, and successful."""
+        return self.ended.done() and self.ended.exception() is None and self.ended.result().is_successful()
+
     def terminate(self) -> None:
         """Ask the engine to end the run now."""
-        self._conductor.post(TerminateRequested(now=time.time()))
+        self._conductor.terminate()
 
     def _run(self) -> None:
         try:

@@ -49,6 +49,8 @@ class Progress:
         """Take State changes of task runs, oldest first."""
         with self._lock:
             self._table.apply(records)
+            # The engine says Paused when nothing more happens by itself; then something did.
+            self._engine_state = "Running"
         self._on_change()
         for record in records:
             _log(record)

@@ -150,6 +150,7 @@ class Reporter:
                     logger.warning("the status is refused (%s); leaving more of it out", answer.reason)
                 case _Next.HOPELESS:
                     logger.error("the status is refused: %s", answer.reason)
+                    self._next_write = started + pacing.MAX_INTERVAL
                     if final is self._final:
                         return final is not None
                 case _Next.AGAIN:

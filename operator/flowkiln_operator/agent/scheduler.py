@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 from distributed.core import rpc
 from distributed.security import Security
@@ -25,11 +24,7 @@ class SchedulerLink:
 
     def __init__(self, address: str) -> None:
         self.address = address
-        self._connection = (
-            Security().get_connection_args("client")  # type: ignore[no-untyped-call]
-            if address.startswith("tls:")
-            else {}
-        )
+        self._connection = Security().get_connection_args("client") if address.startswith("tls:") else {}
 
     async def identity(self) -> str:
         """The scheduler's id, another one for each start. Raises OSError (or its TimeoutError) if it cannot be had."""
@@ -48,22 +43,25 @@ class SchedulerLink:
                 said = True
                 await asyncio.sleep(CONNECT_PAUSE)
 
-    async def watch(self, scheduler_id: str, on_lost: Callable[[str], None]) -> None:
-        """Look at the scheduler until it is gone, or is another one; then say so, once."""
+    async def is_lost(self, scheduler_id: str) -> str | None:
+        """Why the results that this scheduler kept are gone; None while it is there."""
+        try:
+            current = await self.identity()
+        except OSError as error:
+            return f"the Dask scheduler does not answer, and the task results are gone with it: {error}"
+        return None if current == scheduler_id else "the Dask scheduler was restarted, and the task results are gone"
+
+    async def wait_until_lost(self, scheduler_id: str) -> str:
+        """Look at the scheduler until it is gone, or is another one; says which."""
         misses = 0
-        while misses < LOST_AFTER:
+        while True:
             await asyncio.sleep(CHECK_EVERY)
-            try:
-                current = await self.identity()
-            except OSError as error:
-                misses += 1
-                logger.warning("the scheduler does not answer: %s", error)
-                continue
-            misses = 0
-            if current != scheduler_id:
-                on_lost("the Dask scheduler was restarted, and the task results are gone")
-                return
-        on_lost("the Dask scheduler does not answer any more")
+            why = await self.is_lost(scheduler_id)
+            misses = misses + 1 if why else 0
+            if why is not None:
+                logger.warning("%s", why)
+                if misses >= LOST_AFTER:
+                    return why
 
     async def end_workers(self) -> None:
         """End the processes of all workers, running task bodies included. Their nannies go too."""
@@ -76,7 +74,7 @@ class SchedulerLink:
                 return
 
     async def _ask(self, question: str, **arguments: object) -> dict[str, object]:
-        link = rpc(  # type: ignore[no-untyped-call]
+        link = rpc(
             self.address,
             connection_args=self._connection,
             timeout=TIMEOUT,
@@ -86,5 +84,5 @@ class SchedulerLink:
         try:
             answer = await asyncio.wait_for(getattr(link, question)(**arguments), TIMEOUT)
         finally:
-            await link.close_rpc()  # type: ignore[no-untyped-call]
+            await link.close_rpc()
         return answer if isinstance(answer, dict) else {}

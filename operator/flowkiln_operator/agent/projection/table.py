@@ -130,6 +130,10 @@ class RunTable:
         if entry.children is None:
             self._count(entry.state, -1)
             entry.state = MAPPED
+            # From here on its children wait and fail, not the task itself.
+            self._due.pop((record.task, NOT_MAPPED), None)
+            self._paused.pop((record.task, NOT_MAPPED), None)
+            self._failures.discard(record.task, NOT_MAPPED)
         children = self._expand(entry, record.map_index + 1)
         old = children.set_state(record.map_index, state)
         self._count(old, -1)
