@@ -113,12 +113,19 @@ def task_table(tasks: Sequence[TaskProgress]) -> Table:
         table.add_row(
             escape(task.name),
             Text(task.state, style=STYLES.get(task.state, "")),
-            f"{task.finished_children}/{task.total} {describe_counts(task.counts)}" if task.is_mapped else "",
+            _children(task),
             str(task.attempts or ""),
             "" if task.seconds is None else f"{task.seconds:.1f} s",
             escape(_note(task)),
         )
     return table
+
+
+def _children(task: TaskProgress) -> str:
+    if not task.is_mapped:
+        return ""
+    done = f"{task.finished_children}/{task.total}"
+    return done if set(+task.counts) <= {"Success"} else f"{done}: {describe_counts(task.counts)}"
 
 
 def describe_counts(counts: Counter[str]) -> str:

@@ -52,8 +52,9 @@ class TaskProgress:
             return self.record.state
         if self.finished_children < self.total:
             return "Running"
-        failed = [state for state in self.counts if state in FAILURES]
-        return failed[0] if failed else "Success"
+        return next(
+            (state for state in self.counts if state in FAILURES | {"Cancelled"} and self.counts[state]), "Success"
+        )
 
     @property
     def due(self) -> float | None:

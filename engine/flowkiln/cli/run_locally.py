@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,17 +20,16 @@ from flowkiln.core.local_ids import local_ids
 from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.state import Cancelled, State
 from flowkiln.loading import LoadedFlow
-from flowkiln.utilities.logging import configure_logging
+from flowkiln.utilities.logging import get_logger
 
 
 def run_locally(loaded: LoadedFlow, executor: str, workers: int | None, *, as_json: bool, quiet: bool) -> ExitCode:
     """Run the flow to its end, show progress on standard error and the outcome on standard output."""
-    configure_logging()
-    console = Console(stderr=True, quiet=quiet, soft_wrap=False)
+    console = Console(stderr=True, quiet=quiet)
     names = local_ids(loaded.flow)
     progress = RunProgress(names.values())
     returned = tuple(task for task in names if task in loaded.flow.reference_tasks()) if as_json else ()
-    with watching(console, loaded.name, progress) as observer:
+    with _log_on(console), watching(console, loaded.name, progress) as observer:
         conductor = Conductor(
             loaded.flow,
             make_executor(ExecutorKind(executor), workers),
@@ -65,6 +66,35 @@ def exit_code(state: State, interruption: Interruption) -> ExitCode:
     if interruption.requested:
         return ExitCode.INTERRUPTED
     return ExitCode.FAILED if state.is_finished() else ExitCode.PAUSED
+
+
+class _ConsoleHandler(logging.Handler):
+    """Prints log records where the progress is shown, so that neither garbles the other."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.INFO)
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        task, index = getattr(record, "task", None), getattr(record, "map_index", None)
+        origin = f"{task or record.name}{'' if index is None else f'[{index}]'}"
+        level = "" if record.levelno <= logging.INFO else f"{record.levelname} "
+        text = f"{time.strftime('%H:%M:%S', time.localtime(record.created))} {origin} | {level}{self.format(record)}"
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _log_on(console: Console) -> Iterator[None]:
+    """Show flowkiln's log, which holds that of the task bodies, on the console."""
+    logger = get_logger()
+    handler, level = _ConsoleHandler(console), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 @contextmanager
