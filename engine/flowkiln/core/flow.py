@@ -199,7 +199,7 @@ class Flow(FlowGraph):
             return
         if not run_signature(task.run).accepts(key):
             raise TypeError(f"The run of {task} has no argument {key!r}.")
-        if task in self._tasks and any(other.key == key for other in self._graph.above[task]):
+        if task in self._tasks and key in self._graph.keys[task]:
             raise ValueError(f"Argument {key!r} of {task} has an upstream task already.")
 
     def chain(self, *tasks: Task, validate: bool | None = None) -> list[Edge]:
@@ -260,7 +260,8 @@ class Flow(FlowGraph):
         if old not in self._tasks:
             raise ValueError(f"{old} cannot be replaced: it was not found in Flow {self.name!r}.")
         trial = self.copy()
-        new = as_task(new, trial)
+        with context(case=None):
+            new = as_task(new, trial)
         trial.tasks = [new if task is old else task for task in trial.tasks if task is not new]
         trial.edges = [edge for edge in trial.edges if old not in (edge.upstream_task, edge.downstream_task)]
         trial._check_slug(Graph([task for task in trial.tasks if task is not new], ()), new)

@@ -74,6 +74,7 @@ class Graph:
     def __init__(self, tasks: Iterable[Node], edges: Iterable[Edge]) -> None:
         self.above: dict[Node, dict[Edge, None]] = {}
         self.below: dict[Node, dict[Edge, None]] = {}
+        self.keys: dict[Node, set[str]] = {}
         self.slugs: dict[str, Node] = {}
         self.dangling: list[Edge] = []
         self._n_edges = 0
@@ -90,6 +91,7 @@ class Graph:
         """Add a task without edges."""
         self.above[task] = {}
         self.below[task] = {}
+        self.keys[task] = set()
         if getattr(task, "slug", None):
             self.slugs.setdefault(task.slug, task)
         if self._order is not None:
@@ -103,6 +105,8 @@ class Graph:
             return
         self.above[edge.downstream_task][edge] = None
         self.below[edge.upstream_task][edge] = None
+        if edge.key is not None:
+            self.keys[edge.downstream_task].add(edge.key)
         self._n_edges += 1
         if self._order is not None and not placed:
             self._unplaced[edge] = None

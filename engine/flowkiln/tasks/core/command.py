@@ -33,8 +33,9 @@ class CommandTask(Task):
     """Runs a program where the task runs.
 
     Its result is the last line of standard output: as JSON if it is, else as text. Each input arrives as JSON in the
-    environment variable `FLOWKILN_INPUT_<NAME>`; past 32 KiB in a file, named by `FLOWKILN_INPUT_<NAME>_FILE`. Output goes to the run's log. The program and what it started are one process group,
-    which is ended when the program ends, when the timeout is over or the task run is stopped.
+    environment variable `FLOWKILN_INPUT_<NAME>`; past 32 KiB in a file, named by `FLOWKILN_INPUT_<NAME>_FILE`. Output
+    goes to the run's log. The program and what it started are one process group, which is ended when the program ends,
+    when the timeout is over or the task run is stopped.
 
     Args:
         command: program and arguments; a str is given to `/bin/sh -c`.
