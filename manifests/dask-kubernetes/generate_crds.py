@@ -38,7 +38,7 @@ def main() -> int:
         return 0
     if TARGET.exists() and TARGET.read_text(encoding="utf-8") == rendered:
         return 0
-    print(f"{TARGET} is stale: run python {Path(__file__).name}", file=sys.stderr)
+    sys.stderr.write(f"{TARGET} is stale: run python {Path(__file__).name}\n")
     return 1
 
 

@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-# Two lines for each request that kopf makes, and for each handler that has run.
+# kopf has two lines for each event that it hands on.
 _CHATTY = ("kopf", "aiohttp", "asyncio")
 
 
@@ -30,9 +30,9 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(level: str) -> None:
-    """Log to standard error; libraries only their warnings, unless everything is asked for."""
+    """Log to standard error: our own lines from this level on, of libraries their warnings."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in _CHATTY:
-        logging.getLogger(name).setLevel("DEBUG" if level == "DEBUG" else "WARNING")
+        logging.getLogger(name).setLevel("WARNING")

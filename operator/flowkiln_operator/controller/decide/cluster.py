@@ -53,15 +53,12 @@ def end_unready(snapshot: Snapshot, problem: ClusterReady) -> Actions:
 
 
 def worker_deadline(snapshot: Snapshot) -> datetime | None:
-    """Return until when the first worker must be ready; None when one has been ready before."""
+    """Return until when a worker must be ready; None when one is, as far as the status says."""
     condition = snapshot.run.status.condition(ConditionType.CLUSTER_READY)
     cluster = snapshot.cluster
-    if cluster is None or condition is None:
+    if cluster is None or condition is None or condition.status == "True":
         return None
-    # ClusterReady turned False before the DaskCluster was created. If it turned since, it has been True.
-    if condition.status == "True" or condition.last_transition_time > cluster.created:
-        return None
-    return cluster.created + times(snapshot).start_deadline
+    return max(condition.last_transition_time, cluster.created) + times(snapshot).start_deadline
 
 
 _SILENT = ClusterReady(

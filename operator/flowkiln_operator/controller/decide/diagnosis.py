@@ -9,8 +9,8 @@ from flowkiln.api.reasons import ClusterReadyReason, Reason
 from flowkiln_operator.controller.conditions import ClusterReady
 from flowkiln_operator.controller.snapshot import ContainerView, PodView, Snapshot
 
-READY = ClusterReady(True, ClusterReadyReason.READY, "The engine has claimed the run, and workers are ready.")
-NO_WORKERS = ClusterReady(False, Reason.CLUSTER_STARTING, "No worker is ready yet.")
+READY = ClusterReady(True, ClusterReadyReason.READY, "The engine has claimed the run and has its workers.")
+NO_WORKERS = ClusterReady(False, Reason.CLUSTER_NOT_READY, "No worker is ready.")
 NO_PODS_AFTER = timedelta(seconds=15)
 NO_PODS = ClusterReady(
     False,

@@ -83,13 +83,20 @@ def _end_unanswering(snapshot: Snapshot, holder: PodView, sick: _Sick) -> Action
 def _cluster_ready(snapshot: Snapshot, holder: PodView, sick: _Sick | None) -> ClusterReady:
     if sick is not None and snapshot.now >= sick[1] + UNREADY_TOLD_AFTER:
         return ClusterReady(False, Reason.CLUSTER_NOT_READY, diagnosis.story(holder, sick[0]))
-    if not diagnosis.has_ready_worker(snapshot.pods):
-        return diagnosis.problem(snapshot) or diagnosis.NO_WORKERS
-    return diagnosis.READY
+    if diagnosis.has_ready_worker(snapshot.pods):
+        return diagnosis.READY
+    if (problem := diagnosis.problem(snapshot)) is not None:
+        return problem
+    return diagnosis.READY if snapshot.now < _workers_due(snapshot) else diagnosis.NO_WORKERS
+
+
+def _workers_due(snapshot: Snapshot) -> datetime:
+    """Return from when on a run without a ready worker counts as one that lacks them: they come a moment later."""
+    return (snapshot.run.status.start_time or snapshot.now) + UNREADY_TOLD_AFTER
 
 
 def _next_look(snapshot: Snapshot, sick: _Sick | None, until: datetime | None) -> datetime:
-    moments = [snapshot.now + LOOK_AGAIN, _time_out_at(snapshot), until]
+    moments = [snapshot.now + LOOK_AGAIN, _time_out_at(snapshot), _workers_due(snapshot), until]
     if sick is not None:
         moments += [sick[1] + UNREADY_TOLD_AFTER, sick[1] + UNREADY_ENDED_AFTER]
     return min(moment for moment in moments if moment is not None and moment > snapshot.now)
