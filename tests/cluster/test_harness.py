@@ -33,6 +33,7 @@ def make_pod(namespace: str, image: str, program: str, *, security: dict[str, An
     container = {
         "name": "main",
         "image": image,
+        "imagePullPolicy": "IfNotPresent",
         "command": ["python3", "-c", program],
         "securityContext": SECURITY if security is None else security,
     }

@@ -20,7 +20,7 @@ class BroughtCluster:
 
     way = "bring"
     name = "brought"
-    enforces_network_policy = False  # not known, so nothing may rest on it
+    enforces_network_policy: bool | None = None
 
     def __init__(self) -> None:
         self._image = os.environ.get("FLOWKILN_TEST_IMAGE")

@@ -42,8 +42,8 @@ class Cluster(Protocol):
         """A kubeconfig with all rights, good on this host outside any network namespace."""
 
     @property
-    def enforces_network_policy(self) -> bool:
-        """Whether a NetworkPolicy has an effect."""
+    def enforces_network_policy(self) -> bool | None:
+        """Whether a NetworkPolicy has an effect; None where it is not known, which a test must take for either."""
 
     def prepare(self) -> None:
         """Install and build what is needed once on this host: minutes at first, nothing later. `start` and `images` do

@@ -33,7 +33,7 @@ class KindCluster:
     """A kind cluster of our own, new or running. `owned`: a later session removes it when this process is gone."""
 
     way = "kind"
-    enforces_network_policy = True  # its default network does since 0.24, where the host can
+    enforces_network_policy: bool | None = None  # its default network does since 0.24, where the host can
 
     def __init__(self, name: str, *, owned: bool = True) -> None:
         self.name = name
@@ -70,9 +70,10 @@ class KindCluster:
             with announced(f"kind creates the cluster {self._kind_name}"):
                 run(
                     ["kind", "create", "cluster", f"--name={self._kind_name}", f"--kubeconfig={self.kubeconfig}"]
-                    + [f"--config={self._folder / 'config.yaml'}", "--wait=180s"]
+                    + [f"--config={self._folder / 'config.yaml'}", "--wait=300s"]
                     + ([f"--image={node_image}"] if node_image else []),
                 )
+                self.kubectl("rollout", "status", "deployment/coredns", "--namespace=kube-system", "--timeout=180s")
         except BaseException:
             self.stop()
             raise
@@ -97,7 +98,7 @@ class KindCluster:
     def images(self) -> Images:
         """Load FLOWKILN_TEST_IMAGE, else build the product's images and load those."""
         if given := os.environ.get("FLOWKILN_TEST_IMAGE"):
-            self._load_once(given)
+            self.load_image(given)
             return Images(runtime=given, operator=given)
         self._built = built = self._built or docker.build()
         for reference in (built.runtime, built.operator):
@@ -112,8 +113,9 @@ class KindCluster:
 
     def audit_events(self) -> Iterator[Mapping[str, Any]]:
         """Yield what the audit log holds so far."""
-        for line in self._docker_exec("cat", AUDIT_LOG).splitlines():
-            yield json.loads(line)
+        for line in self._docker_exec("cat", AUDIT_LOG).splitlines(keepends=True):
+            if line.endswith("\n"):  # else it is being written
+                yield json.loads(line)
 
     def exec_in_network(
         self, command: Sequence[str], *, timeout: float = 60, check: bool = True
@@ -141,7 +143,7 @@ class KindCluster:
 
     def _load_once(self, reference: str) -> None:
         present = self._docker_exec("crictl", "images", "--output=json")
-        tags = {tag for image in json.loads(present)["images"] for tag in image.get("repoTags", [])}
+        tags = {tag for image in json.loads(present)["images"] for tag in image.get("repoTags") or ()}
         if not tags & {reference, f"docker.io/library/{reference}", f"docker.io/{reference}"}:
             with announced(f"loading {reference}"):
                 self.load_image(reference)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,24 +47,41 @@ def add_audit_log(config: Mapping[str, Any], policy: Path) -> Mapping[str, Any]:
     nodes = result.setdefault("nodes", [{"role": "control-plane"}])
     for node in nodes:
         if node.get("role", "control-plane") == "control-plane":
-            node.setdefault("kubeadmConfigPatches", []).extend(kubeadm_patches())
-            node.setdefault("extraMounts", []).append(
-                {"hostPath": str(policy), "containerPath": POLICY_FOLDER, "readOnly": True}
-            )
+            given = [*(result.get("kubeadmConfigPatches") or ()), *(node.get("kubeadmConfigPatches") or ())]
+            node["kubeadmConfigPatches"] = [*(node.get("kubeadmConfigPatches") or ()), *kubeadm_patches(given)]
+            node["extraMounts"] = [
+                *(node.get("extraMounts") or ()),
+                {"hostPath": str(policy), "containerPath": POLICY_FOLDER, "readOnly": True},
+            ]
     return result
 
 
-def kubeadm_patches() -> list[str]:
-    """Return one patch for each version of kubeadm's configuration; kind applies the one that fits its own."""
-    old_arguments: Any = dict(ARGUMENTS)
-    new_arguments: Any = [{"name": name, "value": value} for name, value in ARGUMENTS.items()]
+def kubeadm_patches(given: Sequence[str] = ()) -> list[str]:
+    """Return one patch for each version of kubeadm's configuration; kind applies the one that fits its own.
+
+    A patch replaces whole lists, so that ours repeat what the given patches have put into them.
+    """
+    volumes = [*_given_list(given, "extraVolumes"), *VOLUMES]
+    listed = [{"name": name, "value": value} for name, value in ARGUMENTS.items()]
+    arguments: Mapping[str, Any] = {"v1beta3": ARGUMENTS, "v1beta4": [*_given_list(given, "extraArgs"), *listed]}
     return [
         json.dumps(
             {
                 "kind": "ClusterConfiguration",
                 "apiVersion": f"kubeadm.k8s.io/{version}",
-                "apiServer": {"extraArgs": arguments, "extraVolumes": VOLUMES},
+                "apiServer": {"extraArgs": arguments[version], "extraVolumes": volumes},
             }
         )
-        for version, arguments in (("v1beta3", old_arguments), ("v1beta4", new_arguments))
+        for version in arguments
     ]
+
+
+def _given_list(patches: Sequence[str], field: str) -> list[Any]:
+    """Return what patches of the cluster's configuration put into a list of the API server's."""
+    documents = [document for patch in patches for document in yaml.safe_load_all(patch) if document]
+    lists = [
+        document.get("apiServer", {}).get(field)
+        for document in documents
+        if document.get("kind") == "ClusterConfiguration"
+    ]
+    return [item for found in lists if isinstance(found, list) for item in found]

@@ -45,7 +45,7 @@ class NodeCluster:
     """
 
     way = "node"
-    enforces_network_policy = False
+    enforces_network_policy: bool | None = False
 
     def __init__(self, name: str, *, owned: bool = True) -> None:
         self.name = name
@@ -109,6 +109,7 @@ class NodeCluster:
 
     def kubectl(self, *arguments: str, input: str | None = None, check: bool = True) -> str:
         """Run kubectl as the administrator."""
+        self._running_sandbox()
         return commands.kubectl(self.kubeconfig, *arguments, input=input, check=check)
 
     def images(self) -> Images:
@@ -143,7 +144,7 @@ class NodeCluster:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command of this host in the node's network; its KUBECONFIG is one that works there."""
         return run(
-            self._sandbox.in_network(command),
+            self._running_sandbox().in_network(command),
             env={"KUBECONFIG": str(self._record.folder / "kubeconfig-in-network")},
             timeout=timeout,
             check=check,
@@ -203,21 +204,22 @@ class NodeCluster:
             self.start_component(name)
         self._wait_for_node(configuration)
 
-    @property
-    def _sandbox(self) -> Sandbox:
+    def _running_sandbox(self) -> Sandbox:
         if self._record.first is None or not self._record.running:
-            raise HarnessError(f"the cluster {self.name} is not running")
+            raise HarnessError(
+                f"no cluster {self.name} is running: start it with `python -m tests.cluster --name {self.name} up`"
+            )
         return Sandbox(self._record.first)
 
     def _spawn(self, name: str, line: Sequence[str]) -> Process:
         log = self._logs / f"{name}.log"
-        return self._spawner.first_child(self._spawner.start(self._sandbox.entered(line), log), name, log)
+        return self._spawner.first_child(self._spawner.start(self._running_sandbox().entered(line), log), name, log)
 
     def _spawn_forwarder(self, listening: socket.socket) -> Process:
         descriptor = listening.fileno()
         program = [sys.executable, "-m", "tests.cluster.harness.node.forwarder"]
         forwarder = self._spawner.start(
-            [*program, str(descriptor), str(self._sandbox.first.pid), "127.0.0.1", str(API_PORT)],
+            [*program, str(descriptor), str(self._running_sandbox().first.pid), "127.0.0.1", str(API_PORT)],
             self._logs / "forwarder.log",
             cwd=CHECKOUT,
             pass_fds=[descriptor],
@@ -230,7 +232,7 @@ class NodeCluster:
         return self._record.components[name]
 
     def _ctr(self, *arguments: str) -> str:
-        return run(self._sandbox.entered(["ctr", "--namespace=k8s.io", *arguments]), timeout=300).stdout
+        return run(self._running_sandbox().entered(["ctr", "--namespace=k8s.io", *arguments]), timeout=300).stdout
 
     def _import_missing(self, reference: str) -> None:
         layout = buildah.exported(reference)

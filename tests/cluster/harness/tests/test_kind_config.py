@@ -48,3 +48,15 @@ def test_given_configuration_stays() -> None:
     assert len(first["kubeadmConfigPatches"]) == 3
     assert second == {"role": "worker", "image": "node:1"}
     assert len(given["nodes"][0]["kubeadmConfigPatches"]) == 1
+
+
+def test_lists_of_a_given_patch_are_kept() -> None:
+    """A merge patch replaces lists, so ours carry the volumes and arguments that the user's file adds."""
+    volume = {"name": "extra", "hostPath": "/extra", "mountPath": "/extra"}
+    patch = json.dumps(
+        {"kind": "ClusterConfiguration", "apiServer": {"extraVolumes": [volume], "extraArgs": {"v": "5"}}}
+    )
+    config = add_audit_log({"kubeadmConfigPatches": [patch], "nodes": [{"role": "control-plane"}]}, POLICY)
+    old, new = patches(config)
+    for ours in (old, new):
+        assert [found["name"] for found in ours["apiServer"]["extraVolumes"]] == ["extra", "audit-policy", "audit-log"]
