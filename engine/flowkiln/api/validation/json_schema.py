@@ -142,7 +142,7 @@ def _bounded_validator() -> Any:
 
 
 def _size(value: object) -> int:
-    """Count the parts of a value, and itself: subschemas without keywords take time too, and nothing else counts them."""
+    """Count a value and its parts: subschemas without keywords take time too, and nothing else counts them."""
     return 1 + len(value) if isinstance(value, (list, dict)) else 1
 
 
