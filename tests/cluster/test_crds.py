@@ -255,7 +255,7 @@ def patched(team: Namespace, name: str, patch: dict[str, Any]) -> str:
 
 
 def test_mutable_fields_can_be_set_whatever_else_is_there(team: Namespace) -> None:
-    """Each optional field absent and present, with a patch of each mutable field: no rule stumbles over what is absent."""
+    """Each optional field, absent and present, with a patch of each mutable field: what is absent trips no rule."""
     specs = variants()
     create_all(team, specs)
     wrong = []
