@@ -14,7 +14,7 @@ from flowkiln.api.validation.parameters import check_parameters, resolve_paramet
 from flowkiln.api.validation.pod_template import check_pod_template
 from flowkiln.api.validation.problem import Problem
 from flowkiln.api.validation.references import check_references
-from flowkiln.api.validation.sizes import check_run_sizes, check_sizes
+from flowkiln.api.validation.sizes import check_plan_size, check_run_sizes, check_sizes
 from flowkiln.api.validation.source import check_source
 from flowkiln.api.validation.triggers import check_triggers
 
@@ -49,5 +49,6 @@ def check_flow_run(run: FlowRunSpec, flow: FlowSpec | None) -> tuple[Problem, ..
         flow = flow or run.flow_spec
     problems += (problem.under("spec") for problem in check_run_sizes(run.parameters, run.context))
     if flow is not None:
-        problems += (problem.under("spec") for problem in resolve_parameters(flow, run.parameters)[1])
+        values, found = resolve_parameters(flow, run.parameters)
+        problems += (problem.under("spec") for problem in (*found, *check_plan_size(flow, values, run.context)))
     return tuple(problems)

@@ -14,14 +14,15 @@ from flowkiln.api.validation.problem import Problem
 MAX_SCHEMA_BYTES = 16 * 1024
 MAX_VALUES_BYTES = 256 * 1024
 MAX_SPEC_BYTES = 512 * 1024
+MAX_PLAN_BYTES = 768 * 1024
+"""What a plan may come to, so that it fits into a ConfigMap of 1 MiB beside the source files even uncompressed."""
 
 
 def check_sizes(spec: FlowSpec) -> Iterator[Problem]:
     """Check a flow without its source files, in bytes of JSON."""
     for index, parameter in enumerate(spec.parameters):
         yield from _check(f"parameters[{index}].schema", parameter.json_schema, MAX_SCHEMA_BYTES)
-    document = spec.model_copy(update={"source": None}).to_json()
-    yield from _check("", document, MAX_SPEC_BYTES)
+    yield from _check("", _without_source(spec), MAX_SPEC_BYTES)
 
 
 def check_run_sizes(parameters: Mapping[str, JsonValue], context: Mapping[str, JsonValue]) -> Iterator[Problem]:
@@ -30,9 +31,20 @@ def check_run_sizes(parameters: Mapping[str, JsonValue], context: Mapping[str, J
     yield from _check("context", context, MAX_VALUES_BYTES)
 
 
+def check_plan_size(
+    flow: FlowSpec, parameters: Mapping[str, JsonValue], context: Mapping[str, JsonValue]
+) -> Iterator[Problem]:
+    """Check what flow, resolved parameters and the run's context come to together."""
+    yield from _check("", [_without_source(flow), parameters, {**flow.context, **context}], MAX_PLAN_BYTES)
+
+
 def schema_is_too_large(parameter: ParameterSpec) -> bool:
     """Whether a parameter's schema is larger than what is compared with values."""
     return any(True for _ in _check("schema", parameter.json_schema, MAX_SCHEMA_BYTES))
+
+
+def _without_source(spec: FlowSpec) -> dict[str, Any]:
+    return spec.model_copy(update={"source": None}).to_json()
 
 
 def _check(field: str, value: Any, most: int) -> Iterator[Problem]:

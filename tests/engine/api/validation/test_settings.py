@@ -239,3 +239,12 @@ def test_values_are_limited() -> None:
     context = {"rows": "x" * 600_000}
     (sentence,) = flow_problems({"tasks": [LOAD], "context": context})
     assert sentence.startswith("spec: 600")
+
+
+def test_flow_and_run_together_fit_into_a_plan() -> None:
+    """Parts that are each small enough can be too large together; what counts twice in a plan is counted twice."""
+    flow = {"tasks": [LOAD], "context": {"rows": "x" * 400_000}}
+    assert flow_problems(flow) == []
+    assert run_problems({"flowRef": {"name": "x"}}, flow) == [
+        "spec: 800092 bytes of JSON are more than 786432; pass large data by reference, such as a URL"
+    ]
