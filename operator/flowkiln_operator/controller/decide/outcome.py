@@ -8,7 +8,7 @@ from typing import Any
 from flowkiln.api.reasons import ClusterReadyReason, ConditionType, FlowReason, FlowState, Reason, RunState
 from flowkiln.api.status import FlowRunStatus
 from flowkiln_operator.controller.actions import Actions, ApplyStatus, DeleteDaskCluster, RecordEvent
-from flowkiln_operator.controller.closing import close_flow, close_tasks
+from flowkiln_operator.controller.closing import close_report
 from flowkiln_operator.controller.conditions import ClusterReady, conditions
 from flowkiln_operator.controller.decide.times import times
 from flowkiln_operator.controller.snapshot import RunView, Snapshot
@@ -108,13 +108,13 @@ def _closed_report(snapshot: Snapshot, state: RunState, reason: str, message: st
     report = snapshot.run.report
     if not report.flow or report.state in _REPORTED:
         return {}
-    end_state = FlowState(state.value)
-    flow_reason = FlowReason(reason) if reason in _FLOW_REASONS else FlowReason.CLUSTER_LOST
-    time = snapshot.now.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {
-        "flow": close_flow(report.flow, end_state, flow_reason, message),
-        "tasks": close_tasks(report.tasks, end_state, time),
-    }
+    return close_report(
+        report.flow,
+        report.tasks,
+        end=FlowState(state.value),
+        reason=FlowReason(reason) if reason in _FLOW_REASONS else FlowReason.CLUSTER_LOST,
+        message=message,
+    )
 
 
 def is_problem(reason: str) -> bool:
