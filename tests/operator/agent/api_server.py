@@ -61,8 +61,9 @@ class ApiServer:
         self.standing: dict[str, Problem] = {}
         """By method; given until it is taken away."""
         self.changed = asyncio.Condition()
-        self.written = asyncio.Semaphore(0)
         self.url = ""
+        self.watched = asyncio.Event()
+        """Somebody has a watch open."""
         self._events: list[tuple[int, str, dict[str, Any]]] = []
 
     @property
@@ -181,7 +182,6 @@ class _Handler(RequestHandler):
             return
         self.api.apply(body["status"])
         await self.api._announce("MODIFIED")
-        self.api.written.release()
         self._give(self.api.flow_run)
 
     async def _watch(self) -> None:
@@ -191,6 +191,7 @@ class _Handler(RequestHandler):
         seen = int(self.get_argument("resourceVersion"))
         self.set_header("Content-Type", "application/json")
         await self.flush()
+        api.watched.set()
         while True:
             for version, kind, metadata in api.events_after(seen):
                 seen = version

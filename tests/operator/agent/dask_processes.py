@@ -1,0 +1,82 @@
+"""A Dask scheduler and a worker as processes of their own, under mutual TLS, as in a run's pods."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import dask.config
+from distributed.security import Security
+
+LIMIT = 60.0
+
+
+@dataclass
+class DaskProcesses:
+    """A running scheduler and worker."""
+
+    address: str
+    scheduler: subprocess.Popen[bytes]
+    worker: subprocess.Popen[bytes]
+
+
+def tls_settings(folder: Path) -> dict[str, str]:
+    """Dask's settings for one CA, certificate and key, which are made here."""
+    security = Security.temporary()
+    for name, text in (("cert", security.tls_ca_file), ("key", security.tls_scheduler_key)):
+        (folder / f"{name}.pem").write_text(text)
+    settings = {"distributed.comm.require-encryption": "true", "distributed.comm.tls.ca-file": str(folder / "cert.pem")}
+    for role in ("scheduler", "worker", "client"):
+        settings[f"distributed.comm.tls.{role}.cert"] = str(folder / "cert.pem")
+        settings[f"distributed.comm.tls.{role}.key"] = str(folder / "key.pem")
+    return settings
+
+
+@contextmanager
+def dask_processes(folder: Path) -> Iterator[DaskProcesses]:
+    """Start both, with `folder` on the worker's path; Dask's settings hold in this process too."""
+    settings = tls_settings(folder)
+    variables = {f"DASK_{name.replace('.', '__').replace('-', '_').upper()}": text for name, text in settings.items()}
+    environment = {**os.environ, **variables, "PYTHONPATH": str(folder)}
+    file = folder / "scheduler.json"
+    options = ["--host", "127.0.0.1", "--no-dashboard"]
+    command = [sys.executable, "-m", "dask"]
+    with (folder / "scheduler.log").open("wb") as log:
+        scheduler = subprocess.Popen(
+            [*command, "scheduler", "--protocol", "tls", "--port", "0", "--scheduler-file", str(file), *options],
+            cwd=folder,
+            env=environment,
+            stderr=log,
+        )
+    with (folder / "worker.log").open("wb") as log:
+        worker = subprocess.Popen(
+            [*command, "worker", "--scheduler-file", str(file), "--nthreads", "2", *options],
+            cwd=folder,
+            env=environment,
+            stderr=log,
+        )
+    try:
+        until = time.monotonic() + LIMIT
+        while not file.exists():
+            assert time.monotonic() < until, (folder / "scheduler.log").read_text()
+            time.sleep(0.05)
+        with dask.config.set(settings):
+            yield DaskProcesses(json.loads(file.read_text())["address"], scheduler, worker)
+    finally:
+        for process in (worker, scheduler):
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in (worker, scheduler):
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

@@ -1,0 +1,70 @@
+"""The status of a run whose engine is gone."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+from hypothesis import given
+
+from flowkiln.api.status import TaskStatus
+from flowkiln.engine.records import TaskRunRecord
+from flowkiln_operator.agent.projection.budget import STATUS_BUDGET
+from flowkiln_operator.agent.projection.closing import close_counts, close_tasks
+from flowkiln_operator.agent.projection.groups import FINISHED
+from flowkiln_operator.agent.projection.indexes import parse_indexes
+from flowkiln_operator.agent.projection.table import RunTable
+from tests.operator.agent.records import child, mapped, plain, record_sequences
+
+
+@given(record_sequences())
+def test_closing_what_was_reported_equals_closing_what_is_known(
+    sequence: tuple[list[str], list[TaskRunRecord]],
+) -> None:
+    """From the status alone comes the same end, in numbers and indexes, as from the engine's own table."""
+    names, records = sequence
+    table = RunTable(names)
+    table.apply(records)
+    closed = close_tasks(json.loads(table.tasks_text(STATUS_BUDGET)), "Crashed")
+    counts = close_counts(table.summary().counts, "Crashed")
+    table.close("Crashed", 0.0)
+    known = json.loads(table.tasks_text(STATUS_BUDGET))
+    assert counts == table.summary().counts
+    assert set(counts) <= FINISHED
+    for ours, theirs in zip(closed, known, strict=True):
+        TaskStatus.model_validate(ours)
+        assert ours["state"] == theirs["state"]
+        assert _children(ours) == _children(theirs)
+
+
+def _children(entry: dict[str, object]) -> tuple[object, dict[str, set[int]]]:
+    children = entry.get("children")
+    if not isinstance(children, dict):
+        return None, {}
+    ranges: dict[str, set[int]] = {}
+    for one in children.get("indexes", ()):
+        found = {i for a, b in parse_indexes(one["indexes"]) for i in range(a, b + 1)}
+        ranges.setdefault(one["state"], set()).update(found)
+    return (children["total"], Counter(children["counts"])), ranges
+
+
+def test_cut_ranges_stay_marked_as_cut() -> None:
+    """When the status named only some of the unfinished children, so does what is made of it."""
+    table = RunTable(["m"])
+    table.apply([mapped("m", 10_000)])
+    table.apply(child("m", i, "Running") for i in range(0, 10_000, 2))
+    (entry,) = close_tasks(json.loads(table.tasks_text(STATUS_BUDGET)), "Cancelled")
+    (ranges,) = entry["children"]["indexes"]
+    assert ranges["state"] == "Cancelled"
+    assert ranges["truncated"] is True
+    assert len(ranges["indexes"]) <= 4096
+    assert entry["children"]["counts"] == {"Cancelled": 10_000}
+
+
+def test_finished_tasks_stay_as_they_were() -> None:
+    """Text, times and states of what had ended are history."""
+    table = RunTable(["a", "b"])
+    table.apply([plain("a", "Failed", message="no rows", start_time=0.0, end_time=1.0)])
+    before = json.loads(table.tasks_text(STATUS_BUDGET))
+    after = close_tasks(before, "Crashed")
+    assert after == [before[0], {"name": "b", "state": "Crashed"}]
