@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,7 @@ class RunEnvironment:
     task_runner_cls: type[TaskRunner]
     state_handlers: Sequence[StateHandler] | None
     result_handler: Any = None
+    timeout_handler: Callable[..., Any] | None = None
 
     def task_runner(self, node: int) -> TaskRunner:
         """Make the runner for a node."""
@@ -45,4 +46,5 @@ class RunEnvironment:
             task=entry.task, state_handlers=self.state_handlers, result_handler=self.result_handler
         )
         runner.is_start_task = entry.is_start
+        runner.timeout_handler = self.timeout_handler
         return runner

@@ -5,13 +5,13 @@ In a flow run the driver expands maps; this is for `TaskRunner.run` called alone
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flowkiln.engine import mapping
 from flowkiln.engine.result import NoResult
-from flowkiln.engine.state import Mapped, State
+from flowkiln.engine.state import Mapped, Pending, State
 from flowkiln.utilities.context import context as run_context
 
 if TYPE_CHECKING:
@@ -32,28 +32,23 @@ class Child:
 def children_of(state: State, upstream_states: Mapping[Edge, State]) -> list[Child] | str:
     """Give the children of a mapped parent, or one sentence that says which argument cannot be mapped."""
     before = state.map_states if isinstance(state, Mapped) else []
+    picked: dict[Edge, Callable[[int], State]] = {}
     counts: list[int] = []
     for edge, upstream in upstream_states.items():
         if not edge.mapped:
+            picked[edge] = _whole(upstream)
             continue
-        if isinstance(upstream, Mapped) and upstream.map_states and not getattr(edge, "flattened", False):
-            counts.append(len(upstream.map_states))
-            continue
-        if upstream._result == NoResult and not isinstance(upstream, Mapped):
-            if before:
-                continue
+        count, picked[edge] = _elements(edge, upstream)
+        if count is not None:
+            counts.append(count)
+        elif not before:
             return unmappable(edge.key, upstream)
-        value = _whole(edge, upstream).result
-        count = mapping.element_count(value)
-        if count is None:
-            return unmappable(edge.key, upstream)
-        counts.append(count)
     total = min(counts) if counts else len(before)
     return [
         Child(
             index,
             before[index] if index < len(before) else None,
-            {edge: _for_child(edge, upstream, index) for edge, upstream in upstream_states.items()},
+            {edge: picked[edge](index) for edge in upstream_states},
         )
         for index in range(total)
     ]
@@ -67,16 +62,20 @@ def unmappable(argument: str | None, upstream: State) -> str:
     return f"Nothing to map over: {what} is of type {kind}, which has no elements by index."
 
 
-def _whole(edge: Edge, upstream: State) -> State:
-    return mapping.flattened(upstream) if getattr(edge, "flattened", False) else mapping.reduced(upstream)
+def _whole(upstream: State) -> Callable[[int], State]:
+    whole = mapping.reduced(upstream)
+    return lambda _index: whole
 
 
-def _for_child(edge: Edge, upstream: State, index: int) -> State:
-    if not edge.mapped:
-        return _whole(edge, upstream)
-    if isinstance(upstream, Mapped) and upstream.map_states and not getattr(edge, "flattened", False):
-        return upstream.map_states[index] or State()
-    return mapping.pick(_whole(edge, upstream), (index,))
+def _elements(edge: Edge, upstream: State) -> tuple[int | None, Callable[[int], State]]:
+    """Count what one upstream state has to map over, and say how a child picks its own."""
+    if edge.flattened:
+        flat = mapping.flat_elements(upstream)
+        return (None, _whole(upstream)) if flat is None else (len(flat), flat.__getitem__)
+    if isinstance(upstream, Mapped) and upstream.map_states:
+        return len(upstream.map_states), lambda index: upstream.map_states[index] or Pending("Never started.")
+    whole = mapping.reduced(upstream)
+    return mapping.elements_in(whole), lambda index: mapping.pick(whole, (index,))
 
 
 def run_children(runner: TaskRunner, children: list[Child], executor: Executor | None) -> Mapped:

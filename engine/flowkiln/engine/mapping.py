@@ -10,18 +10,31 @@ from flowkiln.engine.result import NoResult, Result
 from flowkiln.engine.state import Mapped, Pending, State
 
 
+def elements_in(state: State) -> int | None:
+    """The number of elements that a state's result maps over; None if it gives nothing to map over.
+
+    The result of a failed state says why it failed: it is never mapped over, whatever its type.
+    """
+    return None if state.is_failed() else element_count(state.result)
+
+
+def inner_elements_in(state: State) -> tuple[int, ...] | None:
+    """The number of elements of each element of a state's result; None if it gives nothing to flatten and map over."""
+    return None if state.is_failed() else inner_counts(state.result)
+
+
 def element_count(value: Any) -> int | None:
     """The number of elements that a value maps over, by integer indexing from 0; None if it cannot be mapped."""
     if isinstance(value, Mapping | set | frozenset) or not hasattr(value, "__getitem__") or isinstance(value, type):
         return None
     try:
         count = len(value)
-    except TypeError:
+    except Exception:
         return _count_by_indexing(value)
     if count:
         try:
             value[0]
-        except (LookupError, TypeError, ValueError):
+        except Exception:
             return None
     return count
 
@@ -59,6 +72,26 @@ def pick(state: State, path: tuple[int, ...]) -> State:
     return picked
 
 
+def flat_elements(state: State) -> list[State] | None:
+    """Give a state for each element that is left when one level of nesting is removed; None if that cannot be done.
+
+    The elements of a mapped task's children are theirs: each carries its own child's state.
+    """
+    if isinstance(state, Mapped) and state.map_states:
+        picked: list[State] = []
+        for child in state.map_states:
+            count = None if child is None else elements_in(child)
+            if child is None or count is None:
+                return None
+            picked.extend(pick(child, (index,)) for index in range(count))
+        return picked
+    counts = inner_elements_in(reduced(state))
+    if counts is None:
+        return None
+    whole = reduced(state)
+    return [pick(whole, (outer, inner)) for outer, count in enumerate(counts) for inner in range(count)]
+
+
 def reduced(state: State) -> State:
     """Give a Mapped state whose result is the list of its children's results; any other state as it is."""
     if not isinstance(state, Mapped):
@@ -69,14 +102,23 @@ def reduced(state: State) -> State:
     return whole
 
 
-def flattened(state: State) -> State:
-    """Give a copy of a state with one level of nesting removed from its result."""
+def flattened(state: State) -> Result:
+    """Give the result of a state with one level of nesting removed.
+
+    What failed or has no result is left as it is: the trigger, not the flattening, decides what becomes of it.
+    """
+    if isinstance(state, Mapped) and state.map_states:
+        elements: list[Any] = []
+        for child in state.map_states:
+            if child is None or child.is_failed() or child._result == NoResult:
+                elements.append(NoResult if child is None else child.result)
+            else:
+                elements.extend(child.result)
+        return Result(elements)
     whole = reduced(state)
-    if whole._result == NoResult:
-        return whole
-    flat = copy.copy(whole)
-    flat._result = Result([element for inner in whole.result for element in inner])
-    return flat
+    if whole.is_failed() or whole._result == NoResult:
+        return whole._result
+    return Result([element for inner in whole.result for element in inner])
 
 
 def expanded(states: list[State]) -> list[State]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +72,7 @@ def make_environment(
     task_runner_cls: type[TaskRunner],
     state_handlers: Sequence[StateHandler] | None,
     result_handler: Any,
+    timeout_handler: Callable[..., Any] | None = None,
 ) -> RunEnvironment:
     """Make what every place that executes units of the run must know."""
     entries = tuple(
@@ -86,7 +87,7 @@ def make_environment(
         )
         for number, (task, node) in enumerate(zip(prepared.tasks, prepared.graph.nodes, strict=True))
     )
-    return RunEnvironment(run_id, entries, dict(context), task_runner_cls, state_handlers, result_handler)
+    return RunEnvironment(run_id, entries, dict(context), task_runner_cls, state_handlers, result_handler, timeout_handler)
 
 
 def _reachable(starts: Collection[int], downstream: Sequence[Mapping[int, None]]) -> set[int]:

@@ -31,7 +31,7 @@ from flowkiln.engine.driver import (
 from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.executors.session import Delivery, Session
 from flowkiln.engine.records import FlowRunRecord, Observer, TaskRunRecord
-from flowkiln.engine.runner import raising
+from flowkiln.engine.runner import raising, unwrap
 from flowkiln.engine.signals import ENDRUN, PAUSE
 from flowkiln.engine.state import Mapped, State
 from flowkiln.engine.unit_runner import UnitReport
@@ -198,11 +198,9 @@ class RunLoop:
 
 
 def _given(node: Node, state: State) -> GivenState:
+    state = unwrap(state)
     if isinstance(state, Mapped) and node.is_mapped:
         return GivenState(state)
-    failed = state.is_failed()
     return GivenState(
-        state,
-        None if failed else mapping.element_count(state.result),
-        mapping.inner_counts(state.result) if node.flattened_over and not failed else None,
+        state, mapping.elements_in(state), mapping.inner_elements_in(state) if node.flattened_over else None
     )

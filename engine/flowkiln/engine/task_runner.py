@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ from flowkiln.engine.state import (
     TriggerFailed,
     utc_now,
 )
-from flowkiln.engine.timeouts import call_with_deadline
+from flowkiln.engine.timeouts import call_in_time, call_with_deadline
 from flowkiln.utilities.context import context as run_context
 from flowkiln.utilities.retries import retry_delay
 
@@ -70,6 +71,9 @@ class TaskRunner(Runner):
 
     on_state: Callable[[State], None] | None = None
     """Told each state that the handlers settled on; for records, not for decisions."""
+
+    timeout_handler: Callable[..., Any] | None = None
+    """An executor's own way to call a body with a deadline: `fn(run, timeout=seconds, **inputs)`."""
 
     def __init__(
         self, task: Task, state_handlers: Sequence[StateHandler] | None = None, result_handler: Any = None
@@ -151,7 +155,9 @@ class TaskRunner(Runner):
                 state = outcome
             if not isinstance(state, Looped):
                 return state
-            run_context.update(task_loop_count=state.loop_count + 1, task_loop_result=state.result)
+            run_context.update(
+                task_loop_count=state.loop_count + 1, task_loop_result=state.result, task_run_count=1
+            )
             state = Pending("Next iteration of the loop.", cached_inputs=visit.inputs)
 
     def _fill_context(self, state: State) -> None:
@@ -173,12 +179,16 @@ class TaskRunner(Runner):
 
     def _carry_on(self, before: State | None, after: State, visit: _Visit) -> State:
         """Give a state that waits what its next visit needs: the inputs, and the place in a loop."""
-        if after is before or not isinstance(after, Pending) or visit.inputs is None:
+        if not isinstance(after, Pending) or visit.inputs is None:
             return after
-        after.cached_inputs = visit.inputs
+        carrying = after
+        if after is before or after.cached_inputs is not visit.inputs:
+            # It may be a handler's or the caller's own object.
+            carrying = copy.copy(after)
+            carrying.cached_inputs = visit.inputs
         if "task_loop_result" in run_context:
-            after._loop = (run_context["task_loop_count"], run_context["task_loop_result"])  # type: ignore[attr-defined]
-        return after
+            carrying._loop = (run_context["task_loop_count"], run_context["task_loop_result"])  # type: ignore[attr-defined]
+        return carrying
 
     def _check_task_is_ready(self, state: State, visit: _Visit) -> State | End:
         match state:
@@ -243,7 +253,13 @@ class TaskRunner(Runner):
         inputs: dict[str, Result] = {}
         for edge, upstream in visit.upstream_states.items():
             key = getattr(edge, "key", None)
-            if key is not None:
+            if key is None:
+                continue
+            if upstream.is_skipped() and not self.task.takes_skipped_results:
+                inputs[key] = NoResult
+            elif getattr(edge, "flattened", False) and not _is_mapped(edge):
+                inputs[key] = mapping.flattened(upstream).to_result()
+            else:
                 inputs[key] = mapping.reduced(upstream)._result.to_result()
         if isinstance(state, Pending) and state.cached_inputs:
             for key, cached in state.cached_inputs.items():
@@ -287,12 +303,23 @@ class TaskRunner(Runner):
         inputs = visit.inputs or {}
         try:
             values = {key: given.value for key, given in inputs.items()}
-            value = call_with_deadline(self.task.run, self.task.timeout, values)
+            value = self._call(values, visit)
         except TimeoutError as error:
             if raising():
                 raise
             return TimedOut(f"The task timed out: {error}", result=error, cached_inputs=inputs)
+        except SystemExit as error:
+            # A script's `sys.exit()` ends the script, not the worker that it happens to run on.
+            if raising():
+                raise
+            return Failed(f"The task called sys.exit({error.code!r}).", result=error)
         return Success("Task run succeeded.", Result(value, self.result_handler))
+
+    def _call(self, values: dict[str, Any], visit: _Visit) -> Any:
+        handler = self.timeout_handler or getattr(visit.executor, "timeout_handler", call_in_time)
+        if handler is call_in_time:
+            return call_with_deadline(self.task.run, self.task.timeout, values)
+        return handler(self.task.run, timeout=self.task.timeout, **values)
 
     def _cache_result(self, state: State, visit: _Visit) -> State | End:
         if not state.is_successful() or state.is_skipped() or not self.task.cache_for or state.is_cached():

@@ -3,6 +3,9 @@
 In the main thread an alarm ends the call, also inside a blocking system call. In any other thread an exception is
 set from outside, which Python raises between two bytecodes; a body that never returns to Python (a C call) is then
 stopped only with its process.
+
+A body that catches the exception and goes on is stopped again every `AGAIN` seconds, and whatever it returns or raises
+after its deadline, but for signals, counts as exceeded.
 """
 
 from __future__ import annotations
@@ -13,7 +16,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
+
+from flowkiln.engine.signals import ENDRUN, StateSignal
+
+AGAIN = 5.0
+"""Seconds after which a body that goes on after its deadline is stopped once more."""
 
 
 class DeadlineExceeded(TimeoutError):
@@ -27,47 +35,128 @@ def call_with_deadline(fn: Callable[..., Any], timeout: float | None, kwargs: Ma
     """Call `fn(**kwargs)`; raise DeadlineExceeded when it takes longer than `timeout` seconds (None: no limit)."""
     if timeout is None:
         return fn(**kwargs)
-    if threading.current_thread() is threading.main_thread():
-        return _with_alarm(fn, timeout, kwargs)
-    return _with_async_exception(fn, timeout, kwargs)
-
-
-def _with_alarm(fn: Callable[..., Any], timeout: float, kwargs: Mapping[str, Any]) -> Any:
-    def ring(_signum: int, _frame: FrameType | None) -> None:
-        raise DeadlineExceeded(f"took longer than {timeout:g} s")
-
-    started = time.monotonic()
-    others_handler = signal.signal(signal.SIGALRM, ring)
-    others_delay, others_interval = signal.setitimer(signal.ITIMER_REAL, timeout)
+    bell: _Bell = _Alarm(timeout) if threading.current_thread() is threading.main_thread() else _OtherThread(timeout)
+    message = f"took longer than {timeout:g} s"
     try:
-        return fn(**kwargs)
+        value = _call_under(bell, fn, kwargs)
+    except DeadlineExceeded as error:
+        error.args = error.args or (message,)
+        raise
+    except (StateSignal, ENDRUN):
+        raise
+    except Exception as error:
+        if bell.rang:
+            raise DeadlineExceeded(message) from error
+        raise
+    if bell.rang:
+        raise DeadlineExceeded(message)
+    return value
+
+
+def call_in_time(fn: Callable[..., Any], *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
+    """Call `fn(*args, **kwargs)`; raise TimeoutError when it takes longer than `timeout` seconds."""
+    return call_with_deadline(lambda: fn(*args, **kwargs), timeout, {})
+
+
+class _Bell(Protocol):
+    """Raises DeadlineExceeded in the thread that made it, from `start` on until `end`."""
+
+    rang: bool
+
+    def start(self) -> None: ...
+
+    def end(self) -> None: ...
+
+
+def _call_under(bell: _Bell, fn: Callable[..., Any], kwargs: Mapping[str, Any]) -> Any:
+    try:
+        try:
+            bell.start()
+            return fn(**kwargs)
+        finally:
+            bell.end()
     finally:
+        # It may ring inside the first `end`; then this one puts everything back.
+        bell.end()
+
+
+class _Alarm:
+    """The process's one alarm clock. Somebody else's alarm that is due earlier still reaches them."""
+
+    def __init__(self, timeout: float) -> None:
+        self.rang = False
+        self._deadline = time.monotonic() + timeout
+        self._others_due: float | None = None
+        self._others_interval = 0.0
+        self._others_handler: Any = None
+        self._armed = self._ended = False
+
+    def start(self) -> None:
+        delay, self._others_interval = signal.getitimer(signal.ITIMER_REAL)
+        self._others_due = time.monotonic() + delay if delay else None
+        self._others_handler = signal.signal(signal.SIGALRM, self._ring)
+        self._armed = True
+        self._arm()
+
+    def end(self) -> None:
+        self._ended = True
+        if not self._armed:
+            return
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, others_handler)
-        if others_delay:
-            left = others_delay - (time.monotonic() - started)
-            signal.setitimer(signal.ITIMER_REAL, max(left, 1e-6), others_interval)
+        signal.signal(signal.SIGALRM, self._others_handler or signal.SIG_DFL)
+        if self._others_due is not None:
+            left = max(self._others_due - time.monotonic(), 1e-6)
+            signal.setitimer(signal.ITIMER_REAL, left, self._others_interval)
+        self._armed = False
+
+    def _arm(self) -> None:
+        due = self._deadline
+        if self._others_due is not None and callable(self._others_handler):
+            due = min(due, self._others_due)
+        signal.setitimer(signal.ITIMER_REAL, max(due - time.monotonic(), 1e-6))
+
+    def _ring(self, signal_number: int, frame: FrameType | None) -> None:
+        if self._ended:
+            return
+        now = time.monotonic()
+        if self._others_due is not None and self._others_due <= now and callable(self._others_handler):
+            self._others_due = now + self._others_interval if self._others_interval else None
+            self._arm()
+            self._others_handler(signal_number, frame)
+        elif self._deadline <= now:
+            self.rang = True
+            self._deadline = now + AGAIN
+            self._arm()
+            raise DeadlineExceeded
+        else:
+            self._arm()
 
 
-def _with_async_exception(fn: Callable[..., Any], timeout: float, kwargs: Mapping[str, Any]) -> Any:
-    thread_id = ctypes.c_ulong(threading.get_ident())
-    set_exception = ctypes.pythonapi.PyThreadState_SetAsyncExc
-    lock = threading.Lock()
-    ended = False
+class _OtherThread:
+    """A thread that waits for the deadline and then sets an exception in the one that made it."""
 
-    def ring() -> None:
-        with lock:
-            if not ended:
-                set_exception(thread_id, ctypes.py_object(DeadlineExceeded))
+    def __init__(self, timeout: float) -> None:
+        self.rang = False
+        self._timeout = timeout
+        self._caller = ctypes.c_ulong(threading.get_ident())
+        self._set_exception = ctypes.pythonapi.PyThreadState_SetAsyncExc
+        self._lock = threading.Lock()
+        self._over = threading.Event()
 
-    timer = threading.Timer(timeout, ring)
-    timer.daemon = True
-    timer.start()
-    try:
-        return fn(**kwargs)
-    finally:
-        with lock:
-            ended = True
+    def start(self) -> None:
+        threading.Thread(target=self._watch, name="flowkiln-deadline", daemon=True).start()
+
+    def end(self) -> None:
+        with self._lock:
+            self._over.set()
             # An exception that was set in the last moment must not hit whatever this thread does next.
-            set_exception(thread_id, None)
-        timer.cancel()
+            self._set_exception(self._caller, None)
+
+    def _watch(self) -> None:
+        wait = self._timeout
+        while not self._over.wait(wait):
+            with self._lock:
+                if not self._over.is_set():
+                    self.rang = True
+                    self._set_exception(self._caller, ctypes.py_object(DeadlineExceeded))
+            wait = AGAIN

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from flowkiln.engine import mapping
 from flowkiln.engine.driver.events import Outcome
-from flowkiln.engine.driver.units import Children, Element, Flat, Given, Held, Member, Source, Unit, UnitKey
+from flowkiln.engine.driver.units import Children, Element, Given, Held, Member, Source, Unit, UnitKey
 from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
 from flowkiln.engine.state import Failed, Mapped, Retrying, Running, Scheduled, State, without_result
@@ -56,10 +56,13 @@ def run_unit(
     held[unit.key] = states
     outcomes: list[Outcome] = []
     records: list[TaskRunRecord] = []
-    began = time.monotonic()
+    began, before = time.monotonic(), None
     for member in unit.members:
         state, told = _run_member(environment, member, held, worker, announce)
+        if states and before is not None and before.only_for_next and state.is_finished():
+            states[-1] = without_result(states[-1])
         states.append(state)
+        before = member
         outcomes.append(_outcome(environment, member, state))
         records.extend(told)
         if not state.is_finished() or time.monotonic() - began > WORK_PER_UNIT:
@@ -78,8 +81,6 @@ def resolve(source: Source, held: Mapping[UnitKey, Sequence[State]]) -> State:
             return mapping.pick(resolve(inner, held), path)
         case Children(sources):
             return mapping.reduced(Mapped(map_states=[resolve(one, held) for one in sources]))
-        case Flat(inner):
-            return mapping.flattened(resolve(inner, held))
 
 
 def _run_member(
@@ -166,8 +167,7 @@ def _traceback(state: State) -> str:
 def _outcome(environment: RunEnvironment, member: Member, state: State) -> Outcome:
     entry = environment.entries[member.node]
     elements = inner = None
-    if state.is_finished() and not state.is_failed() and (entry.count_elements or entry.count_inner):
-        value = state.result
-        elements = mapping.element_count(value)
-        inner = mapping.inner_counts(value) if entry.count_inner else None
+    if state.is_finished() and (entry.count_elements or entry.count_inner):
+        elements = mapping.elements_in(state)
+        inner = mapping.inner_elements_in(state) if entry.count_inner else None
     return Outcome(member.node, member.map_index, member.visit, without_result(state), elements, inner)

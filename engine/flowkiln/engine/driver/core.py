@@ -35,7 +35,7 @@ from flowkiln.engine.driver.instructions import (
     WaitUntil,
 )
 from flowkiln.engine.driver.task_runs import NodeRuns, Phase, TaskRun
-from flowkiln.engine.driver.units import Children, Element, Flat, Given, Held, Member, Source, Unit, UnitKey
+from flowkiln.engine.driver.units import Children, Element, Given, Held, Member, Source, Unit, UnitKey
 from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
 from flowkiln.engine.state import Cached, Cancelled, Crashed, Mapped, Paused, Pending, Scheduled, State
 
@@ -156,7 +156,7 @@ class Driver:
             if given is not None:
                 self._start_from(run, given)
             elif not node.visited:
-                run.state = Pending("Task state not available.")
+                run.state = Pending("Task not run.")
                 run.source = Given(run.state)
         for number, node in enumerate(self._nodes):
             if node.visited:
@@ -443,18 +443,28 @@ class Driver:
 
     def _build_unit(self, key: UnitKey, runs: list[TaskRun]) -> Unit:
         members, needs = [], {}
-        for run in runs:
+        for run, following in zip(runs, (*runs[1:], None), strict=True):
             upstream = tuple(self._source(edge, run) for edge in self._nodes[run.node].upstream)
             run.optimistic = any(
                 one.phase is not Phase.DONE
                 for edge in self._nodes[run.node].upstream
                 for one in self._upstream_runs(edge, run)
             )
-            members.append(Member(run.node, run.index, run.visit, run.start_from, upstream))
+            members.append(
+                Member(run.node, run.index, run.visit, run.start_from, upstream, self._only_for_next(run, following))
+            )
             for source in (*upstream, *([run.start_from] if run.start_from else [])):
                 needs.update(dict.fromkeys(_keys(source)))
         needs.pop(key, None)
         return Unit(key, tuple(members), tuple(needs))
+
+    def _only_for_next(self, run: TaskRun, following: TaskRun | None) -> bool:
+        return (
+            not self._keep_results
+            and following is not None
+            and following.index == run.index
+            and self._nodes[run.node].downstream == (following.node,)
+        )
 
     def _upstream_runs(self, edge: InEdge, run: TaskRun) -> Iterable[TaskRun]:
         upstream = self._runs[edge.upstream]
@@ -473,12 +483,9 @@ class Driver:
                 source = self.source_of(child)
                 return Element(source, path) if path else source
             return self._element(upstream.parent, edge, run.index)
-        whole: Given | Held | Children
         if expanded:
-            whole = Children(tuple(self.source_of(child) for child in upstream.children or ()))
-        else:
-            whole = self.source_of(upstream.parent)
-        return Flat(whole) if edge.flattened and not (edge.mapped and run.index == NOT_MAPPED) else whole
+            return Children(tuple(self.source_of(child) for child in upstream.children or ()))
+        return self.source_of(upstream.parent)
 
     def _child_path(self, upstream: NodeRuns, edge: InEdge, index: int) -> tuple[TaskRun, tuple[int, ...]]:
         children = upstream.children or []
@@ -554,14 +561,14 @@ class Driver:
 def _counts(state: State) -> tuple[int | None, tuple[int, ...] | None]:
     from flowkiln.engine import mapping
 
-    return mapping.element_count(state.result), mapping.inner_counts(state.result)
+    return mapping.elements_in(state), mapping.inner_elements_in(state)
 
 
 def _keys(source: Source) -> Iterable[UnitKey]:
     match source:
         case Held(key):
             return (key,)
-        case Element(inner) | Flat(inner):
+        case Element(inner):
             return _keys(inner)
         case Children(sources):
             return (one.key for one in sources if isinstance(one, Held))

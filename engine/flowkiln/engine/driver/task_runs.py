@@ -36,7 +36,7 @@ class TaskRun:
     node: int
     index: int = NOT_MAPPED
     phase: Phase = Phase.WAITING
-    state: State = field(default_factory=Pending)
+    state: State = field(default_factory=lambda: Pending("Task not run."))
     source: Given | Held | None = None
     start_from: Given | Held | None = None
     visit: int = 0

@@ -44,25 +44,22 @@ class Children:
     sources: tuple[Given | Held, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Flat:
-    """A state with one level of nesting removed from its result."""
-
-    source: Given | Held | Children
-
-
-Source = Given | Held | Element | Children | Flat
+Source = Given | Held | Element | Children
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One task run in a unit. `upstream` goes with the node's edges, in order; `initial` is None for a fresh start."""
+    """One task run in a unit. `upstream` goes with the node's edges, in order; `initial` is None for a fresh start.
+
+    `only_for_next`: nobody but the next member uses the result, so it need not outlive that one.
+    """
 
     node: int
     map_index: int
     visit: int
     initial: Given | Held | None
     upstream: tuple[Source, ...]
+    only_for_next: bool = False
 
 
 @dataclass(frozen=True, slots=True)

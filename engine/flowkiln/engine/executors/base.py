@@ -7,22 +7,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from flowkiln.engine.timeouts import call_with_deadline
+from flowkiln.engine.timeouts import call_in_time
 
 if TYPE_CHECKING:
     from flowkiln.engine.environment import RunEnvironment
     from flowkiln.engine.executors.session import Deliver, Session
 
 
-def timeout_handler(fn: Callable[..., Any], *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
-    """Call `fn(*args, **kwargs)`; raise TimeoutError when it takes longer than `timeout` seconds."""
-    return call_with_deadline(lambda: fn(*args, **kwargs), timeout, {})
-
-
 class Executor:
     """Base of all executors. Calls are impure: two submits of one function are two calls."""
 
-    timeout_handler = staticmethod(timeout_handler)
+    timeout_handler = staticmethod(call_in_time)
+    """How a body is called with a deadline: `fn(run, timeout=seconds, **inputs)`; an executor may have its own way."""
 
     def __init__(self) -> None:
         self.executor_id = f"{type(self).__name__}: {uuid.uuid4()}"

@@ -38,10 +38,17 @@ class DaskExecutor(Executor):
         self.kwargs = kwargs
         self.is_started = False
         self.client: Client | None = None
+        self._threads = 1
 
     @contextmanager
     def start(self) -> Iterator[Client]:
-        """Open a client, and with it a local cluster if there is no address; close both in the end."""
+        """Open a client, and with it a local cluster if there is no address; close both in the end.
+
+        Inside another `start` of the same executor its client is used on: so several runs can share one cluster.
+        """
+        if self.client is not None:
+            yield self.client
+            return
         options = dict(self.kwargs)
         if self.address is None:
             options.setdefault("dashboard_address", None)
@@ -52,6 +59,7 @@ class DaskExecutor(Executor):
         try:
             with Client(**options) as client:
                 self.client, self.is_started = client, True
+                self._threads = max(1, sum(client.nthreads().values()))
                 yield client
         finally:
             self.client, self.is_started = None, False
@@ -81,7 +89,7 @@ class DaskExecutor(Executor):
 
         if self.client is None:
             raise ValueError("DaskExecutor is not started: use it inside `with executor.start():`.")
-        return DaskSession(self.client, environment, deliver)
+        return DaskSession(self.client, self._threads, environment, deliver)
 
     @contextmanager
     def _some_client(self) -> Iterator[Client]:
