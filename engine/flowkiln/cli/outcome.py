@@ -47,9 +47,9 @@ def print_json(name: str, state: State, progress: RunProgress, results: Mapping[
 
 
 def _print_failure(console: Console, record: TaskRunRecord) -> None:
-    console.print(Text(f"\n{_full_name(record)}: {record.state}: {record.message}", style="red"))
-    if record.traceback:
-        console.print(record.traceback.rstrip(), markup=False, highlight=False)
+    console.print(Text(f"\n{_full_name(record)}: {record.state}: {record.message}", style="red"), soft_wrap=True)
+    if record.traceback and record.state != "TriggerFailed":
+        console.print(record.traceback.rstrip(), markup=False, highlight=False, soft_wrap=True)
 
 
 def _full_name(record: TaskRunRecord) -> str:

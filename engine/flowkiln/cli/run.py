@@ -78,7 +78,8 @@ def _load(files: tuple[str, ...], parameters: dict[str, object]) -> LoadedFlow:
     try:
         return load_file(*files, parameters=parameters)
     except InvalidSpecError as error:
-        click.echo(f"Error: {error}", err=True)
+        for problem in str(error).splitlines():
+            click.echo(f"Error: {problem}", err=True)
         raise SystemExit(ExitCode.INVALID) from error
     except FlowLoadError as error:
         if error.__cause__ is not None:

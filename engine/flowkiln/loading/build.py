@@ -13,6 +13,7 @@ from flowkiln.core.task import Parameter, Task
 from flowkiln.loading.bound_function import BoundFunction
 from flowkiln.loading.references import resolve, resolve_callable
 from flowkiln.loading.triggers import build_trigger
+from flowkiln.tasks.core.command import CommandTask
 from flowkiln.tasks.core.function import FunctionTask
 from flowkiln.utilities.exceptions import FlowLoadError
 
@@ -62,8 +63,6 @@ def _task(spec: TaskSpec) -> Task:
     settings = {"name": spec.name, "slug": spec.name, **_settings(spec, owner)}
     task: Task
     if spec.command is not None:
-        from flowkiln.tasks.core.command import CommandTask
-
         task = CommandTask(list(spec.command), **settings)
     else:
         assert spec.function is not None, "a valid task has a function or a command"  # noqa: S101

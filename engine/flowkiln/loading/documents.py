@@ -31,7 +31,8 @@ class Finding:
     problem: Problem
 
     def __str__(self) -> str:
-        return ": ".join(filter(None, [str(self.file), self.document, self.problem.sentence]))
+        sentence = self.problem.sentence if self.problem.field else self.problem.message
+        return ": ".join(filter(None, [str(self.file), self.document, sentence]))
 
 
 @dataclass(frozen=True, slots=True)
