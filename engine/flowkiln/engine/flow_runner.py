@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flowkiln.engine import mapping
 from flowkiln.engine.defaults import default_executor, default_task_runner_class
 from flowkiln.engine.driver import Event
-from flowkiln.engine.prepare import Prepared, make_environment, prepare
+from flowkiln.engine.prepare import Prepared, make_environment, own_timeout_handler, prepare
 from flowkiln.engine.records import FlowRunRecord, Observer
 from flowkiln.engine.run_loop import LoopOptions, RunLoop
 from flowkiln.engine.runner import ENDRUN, End, Runner, StateHandler, call_state_handlers, raising, unwrap
@@ -51,6 +52,7 @@ class RunRequest:
     task_contexts: Mapping[Task, Mapping[str, Any]]
     start_tasks: Collection[Task] | None
     options: LoopOptions
+    settled: Collection[Task] = ()
     observer: Observer | None = None
     run_id: str = ""
 
@@ -67,7 +69,10 @@ class FlowRunner(Runner):
         super().__init__(state_handlers)
         self.flow = flow
         self.task_runner_cls = task_runner_cls or default_task_runner_class()
+        self.settled_tasks: Collection[Task] = ()
+        """Tasks whose given states this same run reached in an earlier pass: their Cached states are final."""
         self._loop: RunLoop | None = None
+        self._stopped_by: State | None = None
 
     def described(self) -> str:
         """The flow's name, for messages."""
@@ -111,11 +116,12 @@ class FlowRunner(Runner):
             tuple(return_tasks or ()),
             parameters,
             task_runner_state_handlers,
-            executor or default_executor(),
+            default_executor() if executor is None else executor,
             dict(context or {}),
             dict(task_contexts or {}),
             None if start_tasks is None else tuple(start_tasks),
             LoopOptions(repeats=False),
+            settled=self.settled_tasks,
         )
         return self.carry_out(state, request)
 
@@ -154,13 +160,14 @@ class FlowRunner(Runner):
 
     def _fill_context(self, request: RunRequest) -> None:
         now = utc_now()
-        scheduled = run_context.setdefault("scheduled_start_time", now)
-        date = run_context.setdefault("date", now)
+        run_context.setdefault("scheduled_start_time", now)
+        given = run_context.setdefault("date", now)
+        date = given if isinstance(given, dt.date) else now
         for name, days in (("yesterday", -1), ("today", 0), ("tomorrow", 1)):
             day = date + dt.timedelta(days=days)
             run_context.setdefault(name, day.strftime("%Y-%m-%d"))
             run_context.setdefault(f"{name}_nodash", day.strftime("%Y%m%d"))
-        run_context.update(flow_name=self.flow.name, scheduled_start_time=scheduled)
+        run_context.update(flow_name=self.flow.name)
         if request.parameters is not None:
             run_context.update(parameters={**(run_context.get("parameters") or {}), **request.parameters})
 
@@ -197,22 +204,47 @@ class FlowRunner(Runner):
                 self.task_runner_cls,
                 request.task_runner_state_handlers,
                 self.flow.result_handler,
+                own_timeout_handler(request.executor),
             ),
             request.executor,
             given={prepared.numbers[t]: s for t, s in request.task_states.items() if t in prepared.numbers},
+            settled={prepared.numbers[t] for t in request.settled if t in prepared.numbers},
             options=request.options,
             observer=request.observer,
+            on_waiting=lambda: self._wait(state),
         )
-        self._loop = loop
+        self._loop, self._stopped_by = loop, None
         try:
             with request.executor.start():
-                found = loop.run([prepared.numbers[task] for task in request.return_tasks])
+                found = loop.run([prepared.numbers[task] for task in self._tasks_to_fetch(request)])
         finally:
             self._loop = None
-        return self._conclude(prepared, loop.states(), found)
+        return self._conclude(prepared, loop.states(), found, request)
 
-    def _conclude(self, prepared: Prepared, states: list[State], found: Mapping[int, State]) -> State:
+    def _wait(self, running: State) -> bool:
+        """Tell the handlers that nothing runs and the flow waits; False if they settle on another state."""
+        outcome = self.take(lambda _given: Running("Flow run in progress."), running)
+        settled = outcome.state if isinstance(outcome, End) else outcome
+        self._stopped_by = None if settled.is_running() else settled
+        return self._stopped_by is None
+
+    def _tasks_to_fetch(self, request: RunRequest) -> list[Task]:
+        tasks = dict.fromkeys(request.return_tasks)
+        if type(self).determine_final_state is not FlowRunner.determine_final_state:
+            # A decision of the user's may look at results; ours does not.
+            tasks.update(dict.fromkeys([*self.flow.reference_tasks(), *self.flow.terminal_tasks()]))
+        return list(tasks)
+
+    def _conclude(
+        self, prepared: Prepared, states: list[State], found: Mapping[int, State], request: RunRequest
+    ) -> State:
         visited = [node.visited for node in prepared.graph.nodes]
+        states = [found.get(number, state) for number, state in enumerate(states)]
+        return_states = {task: found[prepared.numbers[task]] for task in request.return_tasks}
+        if self._stopped_by is not None:
+            stopped = copy.copy(self._stopped_by)
+            stopped.result = return_states
+            return stopped
 
         def of(tasks: Iterable[Task]) -> list[State]:
             numbers = (prepared.numbers[task] for task in tasks)
@@ -220,7 +252,7 @@ class FlowRunner(Runner):
 
         return self.determine_final_state(
             key_states=set(of(self.flow.reference_tasks())),
-            return_states={prepared.tasks[number]: state for number, state in found.items()},
+            return_states=return_states,
             terminal_states=set(of(self.flow.terminal_tasks())),
         )
 

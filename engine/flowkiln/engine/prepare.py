@@ -10,11 +10,13 @@ from flowkiln.core.local_ids import local_ids
 from flowkiln.engine.driver import InEdge, Node, RunGraph
 from flowkiln.engine.environment import RunEnvironment, TaskEntry
 from flowkiln.engine.runner import StateHandler
+from flowkiln.engine.timeouts import call_in_time
 
 if TYPE_CHECKING:
     from flowkiln.core.edge import Edge
     from flowkiln.core.flow import Flow
     from flowkiln.core.task import Task
+    from flowkiln.engine.executors.base import Executor
     from flowkiln.engine.task_runner import TaskRunner
 
 
@@ -87,7 +89,15 @@ def make_environment(
         )
         for number, (task, node) in enumerate(zip(prepared.tasks, prepared.graph.nodes, strict=True))
     )
-    return RunEnvironment(run_id, entries, dict(context), task_runner_cls, state_handlers, result_handler, timeout_handler)
+    return RunEnvironment(
+        run_id, entries, dict(context), task_runner_cls, state_handlers, result_handler, timeout_handler
+    )
+
+
+def own_timeout_handler(executor: Executor) -> Callable[..., Any] | None:
+    """Give the executor's own way to call a body with a deadline; None if it has the usual one."""
+    handler: Callable[..., Any] = executor.timeout_handler
+    return None if handler is call_in_time else handler
 
 
 def _reachable(starts: Collection[int], downstream: Sequence[Mapping[int, None]]) -> set[int]:

@@ -12,6 +12,7 @@ from flowkiln.engine.defaults import default_executor, default_flow_runner_class
 from flowkiln.engine.flow_runner import FlowRunner, RunRequest
 from flowkiln.engine.run_loop import LoopOptions
 from flowkiln.engine.state import Mapped, Pending, Scheduled, State, utc_now
+from flowkiln.utilities.context import context as run_context
 
 if TYPE_CHECKING:
     from flowkiln.core.flow import Flow
@@ -30,7 +31,7 @@ def run_flow(
         raise ValueError("The `return_tasks` keyword cannot be provided to Flow.run: all tasks are returned.")
     values, kwargs = _split(flow, dict(parameters or {}), kwargs)
     runner_cls = runner_cls or default_flow_runner_class()
-    _check_keywords(kwargs)
+    _check_keywords(runner_cls, kwargs)
     state = kwargs.pop("state", None)
     task_states = dict(kwargs.pop("task_states", None) or {})
     if isinstance(getattr(state, "result", None), dict):
@@ -60,9 +61,11 @@ def _split(flow: Flow, parameters: dict[str, Any], kwargs: dict[str, Any]) -> tu
     return values, {name: value for name, value in kwargs.items() if name not in names}
 
 
-def _check_keywords(kwargs: Mapping[str, Any]) -> None:
-    known = set(inspect.signature(FlowRunner.run).parameters) - {"self"}
-    unknown = sorted(set(kwargs) - known)
+def _check_keywords(runner_cls: type[FlowRunner], kwargs: Mapping[str, Any]) -> None:
+    known = inspect.signature(runner_cls.run).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+        return
+    unknown = sorted(set(kwargs) - set(known))
     if unknown:
         raise TypeError(f"Flow.run got unexpected keywords: {', '.join(unknown)}")
 
@@ -77,9 +80,10 @@ def _first_start(flow: Flow) -> dt.datetime:
 
 
 def _with_times(kwargs: dict[str, Any], start: dt.datetime) -> dict[str, Any]:
-    context = dict(kwargs.get("context") or {})
-    context.setdefault("scheduled_start_time", start)
-    return {**kwargs, "context": context}
+    """Fix the times of one run, which all its passes share; what the user put into the context stands."""
+    times = {"scheduled_start_time": start, "date": utc_now()}
+    ours = {key: time for key, time in times.items() if key not in run_context}
+    return {**kwargs, "context": {**ours, **(kwargs.get("context") or {})}}
 
 
 def _sleep_until(moment: dt.datetime | None) -> None:
@@ -104,7 +108,7 @@ def _run_once(
             return_tasks=tuple(flow.tasks),
             parameters=parameters,
             task_runner_state_handlers=kwargs.get("task_runner_state_handlers"),
-            executor=kwargs.get("executor") or default_executor(),
+            executor=default_executor() if kwargs.get("executor") is None else kwargs["executor"],
             context=kwargs["context"],
             task_contexts=dict(kwargs.get("task_contexts") or {}),
             start_tasks=kwargs.get("start_tasks"),
@@ -134,18 +138,26 @@ def _make_passes(
 ) -> State:
     """Run passes of a runner class of the user's until the flow is finished or a pass changed nothing."""
     states: dict[Task, State] = dict(task_states)
+    settled: set[Task] = set()
     while True:
-        state = runner_cls(flow=flow).run(
+        runner = runner_cls(flow=flow)
+        runner.settled_tasks = frozenset(settled)
+        state = runner.run(
             state=state, task_states=states, return_tasks=flow.get_tasks(), parameters=parameters, **kwargs
         )
         if state.is_finished() or not isinstance(state.result, dict):
             return state
         before, states = states, {**states, **state.result}
+        settled.update(task for task, reached in states.items() if reached is not before.get(task))
         due = [moment for task_state in states.values() for moment in _start_times(task_state)]
+        if _same(before, states):
+            # What is due already did not start: only what is still to come can change anything.
+            now = utc_now()
+            due = [moment for moment in due if moment > now]
+            if not due:
+                return state
         if due:
             _sleep_until(min(due))
-        elif _same(before, states):
-            return state
 
 
 def _start_times(state: State) -> list[dt.datetime]:
@@ -155,4 +167,13 @@ def _start_times(state: State) -> list[dt.datetime]:
 
 
 def _same(before: Mapping[Task, State], after: Mapping[Task, State]) -> bool:
-    return before.keys() == after.keys() and all(before[task] is after[task] for task in after)
+    return before.keys() == after.keys() and all(_unchanged(before[task], after[task]) for task in after)
+
+
+def _unchanged(before: State | None, after: State | None) -> bool:
+    if isinstance(before, Mapped) and isinstance(after, Mapped):
+        # Each pass makes a new Mapped state; its children tell whether anything happened.
+        return len(before.map_states) == len(after.map_states) and all(
+            map(_unchanged, before.map_states, after.map_states)
+        )
+    return before is after

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from flowkiln.engine import mapping
@@ -63,13 +63,20 @@ class RunLoop:
         executor: Executor,
         *,
         given: Mapping[int, State] | None = None,
+        settled: Collection[int] = (),
         options: LoopOptions | None = None,
         observer: Observer | None = None,
+        on_waiting: Callable[[], bool] | None = None,
     ) -> None:
         self._graph, self._environment, self._executor = graph, environment, executor
-        self._given = {number: _given(graph.nodes[number], state) for number, state in (given or {}).items()}
+        self._given = {
+            number: replace(_given(graph.nodes[number], state), settled=number in settled)
+            for number, state in (given or {}).items()
+        }
         self._options = options or LoopOptions()
         self._observer = observer
+        self._on_waiting = on_waiting
+        self._told_waiting = False
         self._inbox: queue.SimpleQueue[Delivery | Event] = queue.SimpleQueue()
         self._due: float | None = None
         self._over = False
@@ -81,6 +88,8 @@ class RunLoop:
 
     def run(self, fetch: Sequence[int] = ()) -> dict[int, State]:
         """Run to the end and give the states of the nodes in `fetch`, with their values.
+
+        `on_waiting` is called whenever nothing runs and the run waits for a time; False from it ends the run.
 
         Raises what the executor raises, and with raise_on_exception what tasks raise.
         """
@@ -113,13 +122,21 @@ class RunLoop:
                 self._due = None
                 self._handle(TimerDue(time.time()), session)
                 return
-            if session.pump():
+            if session.pump() or not self._go_on_waiting():
                 return
             try:
                 item = self._inbox.get(timeout=None if self._due is None else max(0.0, self._due - time.time()))
             except queue.Empty:
                 return
         self._take(item, session)
+
+    def _go_on_waiting(self) -> bool:
+        """Say once that nothing runs and the run waits for a time; False if it shall end instead."""
+        idle = self._due is not None and self._driver.in_flight == 0
+        if idle and self._on_waiting is not None and not self._told_waiting:
+            self._told_waiting = True
+            self._over = not self._on_waiting()
+        return not self._over
 
     def _take(self, item: Delivery | Event, session: Session) -> None:
         match item:
@@ -139,6 +156,7 @@ class RunLoop:
         for instruction in self._driver.handle(event):
             match instruction:
                 case SubmitUnits(units):
+                    self._told_waiting = False
                     session.submit(units)
                 case CancelUnits(keys):
                     session.cancel(keys)

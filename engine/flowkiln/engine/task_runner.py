@@ -155,9 +155,7 @@ class TaskRunner(Runner):
                 state = outcome
             if not isinstance(state, Looped):
                 return state
-            run_context.update(
-                task_loop_count=state.loop_count + 1, task_loop_result=state.result, task_run_count=1
-            )
+            run_context.update(task_loop_count=state.loop_count + 1, task_loop_result=state.result, task_run_count=1)
             state = Pending("Next iteration of the loop.", cached_inputs=visit.inputs)
 
     def _fill_context(self, state: State) -> None:
@@ -316,7 +314,8 @@ class TaskRunner(Runner):
         return Success("Task run succeeded.", Result(value, self.result_handler))
 
     def _call(self, values: dict[str, Any], visit: _Visit) -> Any:
-        handler = self.timeout_handler or getattr(visit.executor, "timeout_handler", call_in_time)
+        own: Callable[..., Any] = getattr(visit.executor, "timeout_handler", call_in_time)
+        handler = self.timeout_handler or own
         if handler is call_in_time:
             return call_with_deadline(self.task.run, self.task.timeout, values)
         return handler(self.task.run, timeout=self.task.timeout, **values)

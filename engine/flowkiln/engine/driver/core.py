@@ -42,11 +42,15 @@ from flowkiln.engine.state import Cached, Cancelled, Crashed, Mapped, Paused, Pe
 
 @dataclass(frozen=True, slots=True)
 class GivenState:
-    """A state that the caller starts a task from, and how many elements its result has."""
+    """A state that the caller starts a task from, and how many elements its result has.
+
+    `settled`: it was reached earlier in the same run, so that even a Cached one is final.
+    """
 
     state: State
     elements: int | None = None
     inner: tuple[int, ...] | None = None
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +177,7 @@ class Driver:
                 self._move(run, Phase.DONE)
         elif isinstance(state, Mapped):
             self._move(run, Phase.WAITING if node.is_mapped else Phase.DONE)
-        elif state.is_finished() and not isinstance(state, Cached):
+        elif state.is_finished() and (given.settled or not isinstance(state, Cached)):
             self._move(run, Phase.DONE)
         elif isinstance(state, Scheduled) and state.start_time.timestamp() > self._now:
             self._wait_for_time(run, state.start_time.timestamp())
@@ -369,7 +373,7 @@ class Driver:
         if len(known) < len(counts):
             if before is None:
                 # Nothing to map over: the TaskRunner says what becomes of the parent.
-                if all(self._present(edge, parent) for edge in node.upstream):
+                if node.is_start or all(self._present(edge, parent) for edge in node.upstream):
                     self._add_to_batch(parent)
                     self._propagate(parent)
                 return
@@ -388,7 +392,7 @@ class Driver:
                 return _UNMAPPABLE if any(n is None for n in counts) else sum(n or 0 for n in counts)
             return _UNMAPPABLE
         if upstream.parent.phase is not Phase.DONE:
-            return _UNKNOWN
+            return _UNKNOWN if self._nodes[edge.upstream].visited else _UNMAPPABLE
         if edge.flattened:
             return _UNMAPPABLE if upstream.parent.inner is None else sum(upstream.parent.inner)
         return _UNMAPPABLE if upstream.parent.elements is None else upstream.parent.elements
@@ -396,6 +400,7 @@ class Driver:
     def _set_children(self, number: int, before: Mapped | None, count: int) -> None:
         runs, visited = self._runs[number], self._nodes[number].visited
         old, parent = runs.parent.state, runs.parent
+        settled = number in self._given and self._given[number].settled
         parent.state = Mapped("Mapped tasks submitted for execution.")
         parent.source = None
         runs.children = [TaskRun(number, index) for index in range(count)]
@@ -404,7 +409,7 @@ class Driver:
         parent.visit += 1
         for child, state in zip(runs.children, before.map_states if before else (), strict=False):
             if state is not None:
-                self._start_from(child, GivenState(state, *_counts(state)))
+                self._start_from(child, GivenState(state, *_counts(state), settled=settled))
         if not visited:
             return
         self._announce(parent, map_size=count)
