@@ -59,11 +59,9 @@ class case:  # noqa: N801 (used like a statement)
         if kind is not None or self._flow is None:
             return
         flow = self._flow
-        first = [
-            task
-            for task in self._tasks
-            if not isinstance(task, Parameter) and not flow.upstream_tasks(task) & self._tasks.keys()
-        ]
+        # A parameter cannot wait, so a task that has nothing else inside the block upstream must wait itself.
+        inside = {task for task in self._tasks if not isinstance(task, Parameter)}
+        first = [task for task in self._tasks if task in inside and not flow.upstream_tasks(task) & inside]
         if not first:
             return
         options = edge_options(self.task, False)

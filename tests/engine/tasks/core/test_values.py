@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from typing import Any
+
+import cloudpickle
+import pytest
+
+from flowkiln import Flow, Task, task, unmapped
+from flowkiln.core import Edge
+from flowkiln.tasks.core.collections import Dict, List, Set, Tuple
+from flowkiln.tasks.core.constants import Constant
+from flowkiln.tasks.core.function import FunctionTask
+from flowkiln.utilities.tasks import as_task, flatten
+
+
+class TestConstant:
+    def test_run_gives_the_value(self) -> None:
+        """A constant's result is its value, the object itself."""
+        value = [1]
+        assert Constant(value).run() is value
+
+    @pytest.mark.parametrize(
+        ("value", "name"),
+        [(1, "1"), ("abcdef", "'abcdef'"), ("abcdefg", "Constant[str]"), ([1, 2, 3], "Constant[list]"), (None, "None")],
+    )
+    def test_named_after_the_value_if_short(self, value: Any, name: str) -> None:
+        """A repr of at most eight characters is the name, else the type is."""
+        assert Constant(value).name == name
+
+    def test_other_arguments(self) -> None:
+        """A name and the arguments of Task may be given."""
+        constant = Constant(1, name="one", tags=["t"])
+        assert (constant.name, constant.tags) == ("one", {"t"})
+
+
+class TestFunctionTask:
+    def test_named_after_the_function(self) -> None:
+        """The function's name is the name; a callable without one leaves the class name."""
+
+        class Callable:
+            def __call__(self, x: int) -> int:
+                return x
+
+        def load(x: int) -> int:
+            return x + 1
+
+        assert FunctionTask(load).name == "load"
+        assert FunctionTask(load, name="n").name == "n"
+        assert FunctionTask(Callable()).name == "FunctionTask"
+        assert FunctionTask(load).run(1) == 2
+
+    def test_only_callables(self) -> None:
+        """Anything else is a TypeError."""
+        with pytest.raises(TypeError, match="5"):
+            FunctionTask(5)  # type: ignore[arg-type]
+
+    def test_the_signature_rule_holds(self) -> None:
+        """Functions follow the rule of run, and what Python cannot inspect is refused in words."""
+        with pytest.raises(ValueError, match=r"\*args"):
+            FunctionTask(lambda *args: None)
+        with pytest.raises(ValueError, match="mapped"):
+            FunctionTask(lambda mapped: None)
+        with pytest.raises(ValueError, match="no signature"):
+            FunctionTask(max)
+
+    def test_an_unhashable_callable(self) -> None:
+        """A callable object that cannot be hashed works like any other."""
+
+        class Callable:
+            __hash__ = None  # type: ignore[assignment]
+
+            def __call__(self, x: int) -> int:
+                return x
+
+        with Flow("f") as flow:
+            FunctionTask(Callable())(1)
+        assert len(flow.edges) == 1
+
+
+class TestCollections:
+    @pytest.mark.parametrize(("collection", "kind"), [(List, list), (Tuple, tuple)])
+    def test_argument_order_beyond_ten(self, collection: type[Task], kind: type[Any]) -> None:
+        """D6: twelve elements come back in argument order, whatever the order they arrive in."""
+        elements = {f"arg_{i}": i for i in (10, 2, 12, 1, 11, *range(3, 10))}
+        assert collection().run(**elements) == kind(range(1, 13))
+
+    def test_set_and_dict(self) -> None:
+        """Sets and dicts are what they are called."""
+        assert Set().run(arg_1=1, arg_2=1, arg_3=2) == {1, 2}
+        assert Dict().run(a=1, b=2) == {"a": 1, "b": 2}
+
+    def test_bind_numbers_the_elements(self) -> None:
+        """Element i comes in by the key arg_i."""
+        a, b = Task(), Task()
+        flow = Flow("f")
+        made = List().bind(a, b, flow=flow, upstream_tasks=[b], mapped=True)
+        assert flow.edges_to(made) == {
+            Edge(a, made, "arg_1", mapped=True),
+            Edge(b, made, "arg_2", mapped=True),
+            Edge(b, made, mapped=True),
+        }
+
+    def test_dict_binds_by_its_keys(self) -> None:
+        """Keys are the edge keys, so they must be identifiers; names that bind uses itself are keys like others."""
+        a = Task()
+        with Flow("f") as flow:
+            made = as_task({"flow": a, "mapped": a})
+            assert flow.edges_to(made) == {Edge(a, made, "flow"), Edge(a, made, "mapped")}
+            with pytest.raises(ValueError, match="not valid"):
+                as_task({"not valid": a})
+
+    def test_survive_pickling(self) -> None:
+        """Collections travel."""
+        assert cloudpickle.loads(cloudpickle.dumps(List())).run(arg_2=2, arg_1=1) == [1, 2]
+
+
+class TestAsTask:
+    def test_kinds(self) -> None:
+        """Each kind of value becomes its kind of task."""
+        t = Task()
+        with Flow("f"):
+            assert as_task(t) is t
+            assert as_task(unmapped(t)) is t
+            assert as_task(flatten(unmapped(t))) is t
+            assert isinstance(as_task([t]), List)
+            assert isinstance(as_task((t,)), Tuple)
+            assert isinstance(as_task({t}), Set)
+            assert isinstance(as_task({"a": t}), Dict)
+            assert isinstance(as_task(lambda x: x), FunctionTask)
+            assert isinstance(as_task("text"), Constant)
+
+    def test_nested_collections_are_tasks_of_their_own(self) -> None:
+        """A dict that holds a list makes two collection tasks."""
+        with Flow("f") as flow:
+            as_task({"a": [1]})
+        assert sorted(type(each).__name__ for each in flow.tasks) == ["Constant", "Dict", "List"]
+
+    def test_equal_values_are_not_merged(self) -> None:
+        """Each use of a constant makes a new task."""
+        assert as_task(1) is not as_task(1)
+
+    def test_a_collection_needs_a_flow(self) -> None:
+        """Elements must be bound somewhere."""
+        for value in ([1], {"a": 1}):
+            with pytest.raises(ValueError, match="Could not infer an active Flow context"):
+                as_task(value)
+
+    def test_an_annotation_keeps_its_task(self) -> None:
+        """The task inside is made once; repr shows what is inside."""
+        annotated = unmapped(5)
+        assert annotated.task is annotated.task
+        assert repr(annotated) == "unmapped(5)"
+
+    def test_elements_reach_the_run_in_order(self) -> None:
+        """D6 end to end: a list of twelve results, run."""
+
+        @task
+        def same(x: Any) -> Any:
+            return x
+
+        with Flow("f") as flow:
+            listed = same([same(i) for i in range(12)])
+        assert flow.run().result[listed].result == list(range(12))
