@@ -53,6 +53,9 @@ def make_settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.peering.standalone = True
     settings.posting.enabled = False
+    # dask-kubernetes is made with kopf too. By its default name kopf would take the finalizer on a DaskCluster for one
+    # of ours that is no longer needed, and remove it. By this name it never sets one either.
+    settings.persistence.finalizer = "flowkiln.dev/unused"
     settings.watching.server_timeout = WATCH_SECONDS
     settings.watching.label_selectors["", "v1", "pods"] = RUN_LABEL
     settings.watching.label_selectors["kubernetes.dask.org", "v1", "daskclusters"] = RUN_LABEL
