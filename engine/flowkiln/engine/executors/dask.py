@@ -51,7 +51,8 @@ class DaskExecutor(Executor):
             return
         options = dict(self.kwargs)
         if self.address is None:
-            options.setdefault("dashboard_address", None)
+            # Any free port: the usual one may belong to another cluster on this machine.
+            options.setdefault("dashboard_address", "127.0.0.1:0")
             options["processes"] = self.local_processes
             options["silence_logs"] = logging.WARNING if self.debug else logging.CRITICAL
         else:

@@ -30,9 +30,10 @@ def topic_of(run_id: str) -> str:
 def dumps(value: Any) -> bytes:
     """Pickle; classes that are defined in a flow's own script travel by value."""
     try:
-        return pickle.dumps(value)
+        pickled = pickle.dumps(value)
     except Exception:
         return bytes(cloudpickle.dumps(value))
+    return bytes(cloudpickle.dumps(value)) if b"__main__" in pickled else pickled
 
 
 class EnvironmentPlugin(WorkerPlugin):  # type: ignore[misc]
