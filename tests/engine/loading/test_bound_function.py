@@ -15,12 +15,14 @@ TOKEN = SecretKeyRef(name="station", key="token")
 
 
 def fetch(token: str, rows: list[int], unit: str = "celsius") -> tuple[str, list[int], str]:
+    """A body that shows what it got, and changes it."""
     rows.append(len(token))
     return token, rows, unit
 
 
 @pytest.fixture
 def secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The text of the secret `TOKEN`, which can be read."""
     monkeypatch.setenv("FLOWKILN_SECRETS_DIR", str(tmp_path))
     (tmp_path / "station").mkdir()
     (tmp_path / "station" / "token").write_text("s3cret")
@@ -52,7 +54,7 @@ class TestBoundFunction:
         assert cloudpickle.loads(pickled)()[0] == secret
 
     def test_digest_covers_constants_and_references(self, secret: str) -> None:
-        """Equal bindings have equal digests; another constant or another key has another, and content does not count."""
+        """Equal bindings have equal digests, another constant or key has another; content does not count."""
 
         def digest(constants: dict[str, Any], key: str) -> str:
             return str(tokenize(BoundFunction(fetch, constants, {"token": SecretKeyRef(name="station", key=key)})))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,7 @@ def _kiln(tmp_path: Path) -> Any:
 
 
 def build(yaml_text: str) -> Flow:
+    """Build a flow from a spec."""
     return build_flow(flow_spec(yaml_text), "test")
 
 
@@ -161,12 +163,11 @@ class TestSettings:
 
     def test_a_task_object_keeps_its_own(self) -> None:
         """What the spec leaves open stays as the code says; tags add up; the code's object is not changed."""
-        import kiln
-
         spec = (
             "tasks: [{name: one, function: 'kiln:ready_made', inputs: [{name: x, value: 1}], tags: [new], timeout: 7s}]"
         )
         task = one_task(spec)
+        kiln = sys.modules["kiln"]
         assert (task.name, task.slug, task.max_retries, task.timeout) == ("one", "one", 3, 7)
         assert task.tags == {"kept", "new"}
         assert (kiln.ready_made.name, kiln.ready_made.tags, kiln.ready_made.timeout) == ("ready_made", {"kept"}, 5)

@@ -24,7 +24,7 @@ class TestImportPath:
             path.close()
 
     def test_close_leaves_no_trace(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Path, environment and module table are as before, also when there was a PYTHONPATH; a second close is fine."""
+        """Path, environment and module table are as before, a PYTHONPATH included; a second close is fine."""
         monkeypatch.setenv("PYTHONPATH", "/somewhere")
         (tmp_path / "kiln_shelf.py").write_text("")
         before = list(sys.path)

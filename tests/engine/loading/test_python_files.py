@@ -11,6 +11,7 @@ ONE = "from flowkiln import Flow\nflow = Flow('one')\n"
 
 
 def write(path: Path, text: str) -> Path:
+    """Write a file and the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return path
@@ -46,9 +47,9 @@ class TestFindingTheFlow:
     def test_a_name_that_is_no_flow(self, tmp_path: Path) -> None:
         """The flows that there are are named."""
         path = write(tmp_path / "kiln_one.py", ONE)
-        with pytest.raises(FlowLoadError, match="'Flow' is no flow .it is type.; flows here: flow"):
+        with pytest.raises(FlowLoadError, match=r"'Flow' is no flow .it is type.; flows here: flow"):
             load_file(f"{path}:Flow")
-        with pytest.raises(FlowLoadError, match="'nothing' is no flow .there is no such attribute."):
+        with pytest.raises(FlowLoadError, match=r"'nothing' is no flow .there is no such attribute."):
             load_file(f"{path}:nothing")
 
     def test_a_missing_file(self, tmp_path: Path) -> None:
@@ -58,7 +59,7 @@ class TestFindingTheFlow:
 
     def test_the_name_of_a_module_that_is_there(self, tmp_path: Path) -> None:
         """A file called json.py must not take the place of Python's, nor be passed over in silence."""
-        with pytest.raises(FlowLoadError, match="a module 'json' is imported already .*; give the file another name"):
+        with pytest.raises(FlowLoadError, match=r"a module 'json' is imported already .*; give the file another name"):
             load_file(write(tmp_path / "json.py", ONE))
 
 

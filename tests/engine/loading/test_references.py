@@ -26,7 +26,7 @@ class TestResolve:
 
     def test_missing_package_of_a_module(self) -> None:
         """It is the module asked for that is named, not the package in front of it."""
-        with pytest.raises(FlowLoadError, match="there is no module 'kiln_nowhere.deep'"):
+        with pytest.raises(FlowLoadError, match=r"there is no module 'kiln_nowhere\.deep'"):
             resolve("kiln_nowhere.deep:run", "task 'a'")
 
     def test_module_whose_own_import_is_missing(self, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from flowkiln.utilities.exceptions import FlowLoadError
 
 
 def passes(spec: Trigger, successful: int, failed: int) -> bool:
+    """Whether the trigger lets a task run after so many upstream tasks."""
     states: set[State] = {Success() for _ in range(successful)} | {Failed() for _ in range(failed)}
     try:
         return bool(build_trigger(spec, "task 'a'")(states))
@@ -59,7 +60,7 @@ class TestBounds:
         self, bounds: dict[str, int | str], successful: int, failed: int, expected: bool
     ) -> None:
         """Both kinds of bounds are inclusive, at the ends of their ranges too."""
-        assert passes(Trigger(rule=TriggerRule.SOME_SUCCESSFUL, **bounds), successful, failed) is expected  # type: ignore[arg-type]
+        assert passes(Trigger(rule=TriggerRule.SOME_SUCCESSFUL, **bounds), successful, failed) is expected
 
     @given(percent=st.integers(0, 100), total=st.integers(1, 300), data=st.data())
     def test_shares_are_exact(self, percent: int, total: int, data: st.DataObject) -> None:

@@ -1,0 +1,5 @@
+"""`python -m flowkiln.cli` is `flowkiln`."""
+
+from flowkiln.cli import main
+
+main(prog_name="flowkiln")

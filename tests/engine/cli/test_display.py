@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import io
+import re
+import time
+
+from rich.console import Console
+
+from flowkiln.cli.display import MAX_ROWS, task_table, watching
+from flowkiln.cli.progress import RunProgress
+from flowkiln.engine.records import FlowRunRecord, TaskRunRecord
+
+from .builders import record
+
+
+def lines(*records: TaskRunRecord) -> list[str]:
+    """What is printed about records where there is no terminal, without the time of day."""
+    text = io.StringIO()
+    with watching(Console(file=text, width=80), "flow", RunProgress(["a", "m"])) as observer:
+        for one in records:
+            observer.on_task_runs([one])
+    return [re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in text.getvalue().splitlines()]
+
+
+def table(run: RunProgress, width: int = 120) -> list[list[str]]:
+    """The cells of the table that are not empty."""
+    console = Console(file=io.StringIO(), width=width)
+    console.print(task_table(list(run.tasks.values())))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    return [re.split(r" {2,}", line.strip()) for line in text.splitlines()]
+
+
+class TestLines:
+    def test_a_task_that_is_retried(self) -> None:
+        """Each step is a line, with the wait, the reason and the attempt."""
+        said = lines(
+            record("a", "Pending"),
+            record("a", "Running", run_count=1),
+            record("a", "Retrying", run_count=1, due=time.time() + 60, message="cold"),
+            record("a", "Running", run_count=2),
+            record("a", "Success", run_count=2),
+        )
+        assert said[0] == "a: Running"
+        assert re.fullmatch(r"a: Retrying, again in (59|60) s \(cold\)", said[1])
+        assert said[2:] == ["a: Running, attempt 2", "a: Success"]
+
+    def test_children_are_counted(self) -> None:
+        """Of children only failures and waits are lines of their own."""
+        said = lines(
+            record("m", "Mapped", map_size=3),
+            record("m", "Running", 0),
+            record("m", "Success", 0),
+            record("m", "Failed", 1, message="cold"),
+            record("m", "Success", 2),
+        )
+        assert said == ["m: mapped over 3", "m[1]: Failed (cold)", "m: 2 Success, 1 Failed of 3"]
+
+    def test_brackets_are_no_markup(self) -> None:
+        """Messages are printed as they are."""
+        assert lines(record("a", "Failed", message="[red]x[/red] [0]")) == ["a: Failed ([red]x[/red] [0])"]
+
+    def test_the_flow(self) -> None:
+        """Its states are lines too."""
+        text = io.StringIO()
+        with watching(Console(file=text), "flow", RunProgress([])) as observer:
+            observer.on_flow_run(FlowRunRecord("Success", "fine"))
+        assert text.getvalue().endswith("flow run: Success (fine)\n")
+
+
+class TestTable:
+    def test_rows(self) -> None:
+        """A row has state, children, attempts, time and what there is to say."""
+        run = RunProgress(["a", "m", "w"])
+        run.on_task_runs(
+            [
+                record("a", "Success", start_time=1.0, end_time=3.5, run_count=1),
+                record("m", "Mapped", map_size=2),
+                record("m", "Success", 0, run_count=1),
+                record("m", "Failed", 1, run_count=2, message="cold\nvery"),
+                record("w", "Retrying", run_count=1, due=time.time() + 60, message="wet"),
+            ]
+        )
+        heading, a, m, w = table(run)
+        assert heading == ["TASK", "STATE", "CHILDREN", "ATTEMPTS", "TIME", "NOTE"]
+        assert a == ["a", "Success", "1", "2.5 s"]
+        assert m == ["m", "Failed", "2/2: 1 Success, 1 Failed", "2", "[1] cold"]
+        assert w[:3] == ["w", "Retrying", "1"]
+        assert re.fullmatch(r"again in (59|60) s: wet", w[3])
+
+    def test_all_is_well(self) -> None:
+        """Where all children succeeded their number is enough."""
+        run = RunProgress(["m"])
+        run.on_task_runs([record("m", "Mapped", map_size=1), record("m", "Success", 0)])
+        assert table(run)[1] == ["m", "Success", "1/1"]
+
+
+class TestLive:
+    def render(self, run: RunProgress) -> str:
+        """All that is written to a terminal while two tasks change."""
+        text = io.StringIO()
+        console = Console(file=text, force_terminal=True, width=100, height=200, color_system=None)
+        with watching(console, "kiln", run) as observer:
+            observer.on_flow_run(FlowRunRecord("Running", ""))
+            observer.on_task_runs([record("t0", "Running"), record("t1", "Success")])
+        return text.getvalue()
+
+    def test_a_terminal_shows_the_table(self) -> None:
+        """Flow, state, and how much is done stand above the tasks."""
+        assert re.search(r"kiln {2}Running {2}1/3 task runs", self.render(RunProgress(["t0", "t1", "t2"])))
+
+    def test_many_tasks(self) -> None:
+        """Of more tasks than fit only those that go on are shown."""
+        shown = self.render(RunProgress([f"t{number}" for number in range(MAX_ROWS + 1)]))
+        last = shown[shown.rindex("task runs") :]
+        assert "t0 " in last
+        assert "t1 " not in last
+        assert "t2 " not in last
