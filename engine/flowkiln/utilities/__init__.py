@@ -10,7 +10,6 @@ __getattr__, __dir__ = lazy_submodules(
         "context",
         "debug",
         "exceptions",
-        "executors",
         "lazy_modules",
         "logging",
         "notifications",

@@ -16,6 +16,7 @@ from flowkiln.utilities.configuration import set_temporary_config
 
 class Add(Task):
     def run(self, x: int, y: int = 1) -> int:
+        """Add."""
         return x + y
 
 
@@ -56,7 +57,7 @@ class TestConstructor:
         """With validate a bad edge is refused at construction."""
         a, b = Task(), Task()
         Flow("f", edges=[Edge(a, b), Edge(b, a)])
-        with pytest.raises(ValueError, match="(?i)cycle found"):
+        with pytest.raises(ValueError, match=r"(?i)cycle found"):
             Flow("f", edges=[Edge(a, b), Edge(b, a)], validate=True)
 
     def test_state_handlers_follow_the_rules_of_tasks(self) -> None:
@@ -172,7 +173,9 @@ class TestAddEdge:
         ("key", "error", "words"),
         [("nope", TypeError, "nope"), ("x", ValueError, "'x'"), (None, ValueError, "Cycle found")],
     )
-    def test_an_edge_that_fails_validation_does_not_stay(self, key: str | None, error: type[Exception], words: str) -> None:
+    def test_an_edge_that_fails_validation_does_not_stay(
+        self, key: str | None, error: type[Exception], words: str
+    ) -> None:
         """Unknown key, key in use, cycle: the error says so and the flow is as before."""
         a, b = Add(), Add()
         flow = Flow("f")
@@ -448,7 +451,7 @@ class TestValidate:
         flow = Flow("f", edges=[Edge(a, b)])
         flow.edges.add(Edge(b, a))
         for check in (flow.validate, flow.sorted_tasks):
-            with pytest.raises(ValueError, match="(?i)cycle found"):
+            with pytest.raises(ValueError, match=r"(?i)cycle found"):
                 check()
 
     def test_a_missing_task_may_come_back(self) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +21,7 @@ def has_cycle(edges: Pairs) -> bool:
 
 
 def sort(n: int, edges: Pairs) -> tuple[int, ...]:
+    """Sort the nodes below n."""
     return topological_sort(range(n), lambda node: [b for a, b in edges if a == node])
 
 
@@ -48,7 +51,7 @@ class TestTopologicalSort:
             cycle = str(error).removeprefix("Cycle found: ").rstrip(".").split(" → ")
         assert set(cycle) == {"1", "2", "3"}
         assert cycle[0] == cycle[-1]
-        assert all((int(a), int(b)) in {(1, 2), (2, 3), (3, 1)} for a, b in zip(cycle, cycle[1:], strict=False))
+        assert all((int(a), int(b)) in {(1, 2), (2, 3), (3, 1)} for a, b in pairwise(cycle))
 
 
 class TestGraph:

@@ -10,10 +10,12 @@ from flowkiln.core.local_ids import fingerprint, local_ids
 
 
 def flow_of(*names: tuple[str, str | None]) -> Flow:
+    """Make a flow of tasks with these names and slugs."""
     return Flow("f", tasks=[Task(name=name, slug=slug) for name, slug in names])
 
 
 def ids(flow: Flow) -> list[str]:
+    """Give the local ids in insertion order."""
     return list(local_ids(flow).values())
 
 

@@ -14,6 +14,7 @@ from flowkiln.tasks.core.constants import Constant
 
 class Seven(Task):
     def run(self) -> int:
+        """Give seven."""
         return 7
 
 

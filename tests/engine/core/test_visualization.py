@@ -14,10 +14,12 @@ from flowkiln.engine.state import Failed, Mapped, Success
 
 class Add(Task):
     def run(self, x: int) -> int:
+        """Add one."""
         return x + 1
 
 
 def line(source: str, start: str) -> str:
+    """Find the line of the drawing that begins like this."""
     return next(row.strip() for row in source.splitlines() if row.strip().startswith(start))
 
 

@@ -19,10 +19,12 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 def clocks(dates: list[datetime]) -> list[tuple[int, int, int]]:
+    """Give day, hour and minute as local clocks show them."""
     return [(date.day, date.hour, date.minute) for date in dates]
 
 
 def utc_hours(dates: list[datetime]) -> list[int]:
+    """Give the hours in UTC."""
     return [date.astimezone(UTC).hour for date in dates]
 
 
@@ -161,7 +163,16 @@ class TestClockChanges:
         st.sampled_from(["America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "America/Havana", "Pacific/Apia"]),
         st.datetimes(datetime(2011, 1, 1), datetime(2012, 12, 31)),
         st.sampled_from(
-            ["* * * * *", "*/20 * * * *", "0 */2 * * *", "0 * * * *", "30 1,2 * * *", "15 2 * * *", "0 0 * * 0", "0 9 30 12 *"]
+            [
+                "* * * * *",
+                "*/20 * * * *",
+                "0 */2 * * *",
+                "0 * * * *",
+                "30 1,2 * * *",
+                "15 2 * * *",
+                "0 0 * * 0",
+                "0 9 30 12 *",
+            ]
         ),
     )
     def test_dates_depend_on_nothing_but_after(self, zone: str, wall: datetime, cron: str) -> None:

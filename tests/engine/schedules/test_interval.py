@@ -18,10 +18,12 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 def local_hours(dates: list[datetime]) -> list[int]:
+    """Give the hours as local clocks show them."""
     return [date.hour for date in dates]
 
 
 def utc_hours(dates: list[datetime]) -> list[int]:
+    """Give the hours in UTC."""
     return [date.astimezone(UTC).hour for date in dates]
 
 
@@ -157,7 +159,9 @@ class TestClockChanges:
         st.sampled_from([timedelta(minutes=7), HOUR, DAY, 3 * DAY, timedelta(days=1, hours=5)]),
         st.timedeltas(timedelta(days=-2), timedelta(days=400)),
     )
-    def test_dates_depend_on_nothing_but_after(self, zone: str, wall: datetime, interval: timedelta, later: Any) -> None:
+    def test_dates_depend_on_nothing_but_after(
+        self, zone: str, wall: datetime, interval: timedelta, later: Any
+    ) -> None:
         """For any `after`: strictly later, strictly increasing, and the same dates that an earlier `after` leads to."""
         start = wall.replace(tzinfo=ZoneInfo(zone))
         schedule = IntervalSchedule(start, interval)

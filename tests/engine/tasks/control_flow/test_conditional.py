@@ -21,16 +21,19 @@ class Return(Task):
         super().__init__(**kwargs)
 
     def run(self) -> Any:
+        """Give the value."""
         return self.value
 
 
 class Skip(Task):
     def run(self) -> None:
+        """Skip."""
         raise SKIP("on purpose", result=7)
 
 
 @task
 def inc(x: int) -> int:
+    """Add one."""
     return x + 1
 
 
@@ -80,8 +83,8 @@ class TestSwitch:
         """With mapped each element decides for its own child."""
         with Flow("f") as flow:
             values = Return(["a", "b", "a"])
-            with pytest.warns(FlowkilnWarning):
-                one, two = inc.map(Return([1, 2, 3])), inc.map(Return([10, 20, 30]))
+            one, two = inc.map(Return([1, 2, 3])), inc.map(Return([10, 20, 30]))
+            with pytest.warns(FlowkilnWarning, match="upstream"):
                 switch(values, {"a": one, "b": two}, mapped=True)
             both = merge(one, two, mapped=True)
         assert flow.run().result[both].result == [2, 21, 4]

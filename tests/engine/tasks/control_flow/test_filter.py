@@ -7,6 +7,7 @@ from flowkiln.tasks.control_flow import FilterTask
 
 class Fail(Task):
     def run(self) -> None:
+        """Fail."""
         raise ValueError("on purpose")
 
 

@@ -19,10 +19,12 @@ from flowkiln.utilities.exceptions import FlowkilnError
 
 
 def python(source: str) -> list[str]:
+    """Give a command that runs Python source."""
     return [sys.executable, "-c", source]
 
 
 def alive(pid: int) -> bool:
+    """Say whether a process runs."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -32,6 +34,7 @@ def alive(pid: int) -> bool:
 
 
 def wait_until_gone(pid: int) -> None:
+    """Wait for the end of a process."""
     deadline = time.monotonic() + 20
     while alive(pid):
         assert time.monotonic() < deadline, "the process is still there"
@@ -41,7 +44,7 @@ def wait_until_gone(pid: int) -> None:
 class TestCommandTask:
     @pytest.mark.parametrize(
         ("printed", "result"),
-        [("first\\n{\"a\": [1]}\\n\\n", {"a": [1]}), ("just text", "just text"), ("3", 3), ("", None)],
+        [('first\\n{"a": [1]}\\n\\n', {"a": [1]}), ("just text", "just text"), ("3", 3), ("", None)],
     )
     def test_the_result_is_the_last_line(self, printed: str, result: Any) -> None:
         """The last line that says something, as JSON if it is; None without one."""
@@ -52,7 +55,7 @@ class TestCommandTask:
         assert CommandTask("echo a; echo $((1 + 1))").run() == 2
 
     def test_inputs_are_json_in_the_environment(self) -> None:
-        """Each input is in FLOWKILN_INPUT_<NAME>, beside the variables that the task names and those of this process."""
+        """Each input is in FLOWKILN_INPUT_<NAME>, beside the task's own variables and this process's."""
         source = "import os, json; print(json.dumps([os.environ[n] for n in ('FLOWKILN_INPUT_ROWS', 'EXTRA', 'PATH')]))"
         rows, extra, path = CommandTask(python(source), env={"EXTRA": "e"}).run(rows={"a": None})
         assert (json.loads(rows), extra, path) == ({"a": None}, "e", os.environ["PATH"])
@@ -122,7 +125,7 @@ class TestCommandTask:
     def test_in_a_flow(self) -> None:
         """Inputs come from upstream tasks; the state of one that takes too long is TimedOut."""
         with Flow("f") as flow:
-            total = CommandTask('echo $(($FLOWKILN_INPUT_A + 1))')(a=41)
+            total = CommandTask("echo $(($FLOWKILN_INPUT_A + 1))")(a=41)
             slow = CommandTask("sleep 100", timeout=1)()
         state = flow.run()
         assert state.result[total].result == 42
