@@ -86,8 +86,8 @@ class TestSets:
         flow.tasks.pop()
         with pytest.raises(ValueError, match="not found in Flow"):
             flow.edges_to(a)
-        flow.tasks = {b}  # type: ignore[assignment]
-        flow.edges = set()  # type: ignore[assignment]
+        flow.tasks = {b}
+        flow.edges = set()
         assert flow.sorted_tasks() == (b,)
 
     def test_equal_to_plain_sets(self) -> None:

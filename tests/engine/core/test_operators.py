@@ -47,7 +47,7 @@ class TestOperators:
         with Flow("f") as flow:
             result = operate(Seven(), 2)
         assert type(result) is getattr(operators, name)
-        expected = bool(7 and 2) if name == "And" else operate(7, 2)  # type: ignore[arg-type]
+        expected = bool(7 and 2) if name == "And" else operate(7, 2)
         assert run_alone(flow, result) == expected
 
     @pytest.mark.parametrize(("name", "operate"), BINARY)
@@ -55,7 +55,7 @@ class TestOperators:
         """The other operand may stand on the left; the order of operands is kept."""
         with Flow("f") as flow:
             result = operate(2, Seven())
-        expected = bool(2 and 7) if name == "And" else operate(2, 7)  # type: ignore[arg-type]
+        expected = bool(2 and 7) if name == "And" else operate(2, 7)
         assert run_alone(flow, result) == expected
 
     def test_indexing(self) -> None:

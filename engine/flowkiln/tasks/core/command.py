@@ -64,7 +64,7 @@ class CommandTask(Task):
         Raises:
             signals.FAIL: its exit code is not zero; the message has the code and the end of standard error.
             TimeoutError: the task has a timeout, and it is over.
-            FlowkilnError: an input cannot be written as JSON.
+            FlowkilnError: an input cannot be written as JSON, or two differ by case only.
         """
         logger = get_run_logger()
         output = _LastLine(lambda line: logger.info("%s", line))
@@ -79,18 +79,21 @@ class CommandTask(Task):
 
 
 def _input_variables(inputs: Mapping[str, Any], directory: str) -> dict[str, str]:
-    variables = {}
+    variables: dict[str, str] = {}
     for name, value in inputs.items():
+        variable = INPUT_PREFIX + name.upper()
+        if variable in variables or variable + FILE_SUFFIX in variables:
+            raise FlowkilnError(f"Input {name!r} of a command needs another name: another input has {variable}.")
         try:
             text = json.dumps(value)
         except (TypeError, ValueError) as error:
             raise FlowkilnError(f"Input {name!r} of a command must be JSON: {error}.") from error
         if len(text.encode()) <= LARGEST_VARIABLE:
-            variables[INPUT_PREFIX + name.upper()] = text
+            variables[variable] = text
         else:
             path = Path(directory, name)
             path.write_text(text, encoding="utf-8")
-            variables[INPUT_PREFIX + name.upper() + FILE_SUFFIX] = str(path)
+            variables[variable + FILE_SUFFIX] = str(path)
     return variables
 
 

@@ -75,6 +75,11 @@ class TestCommandTask:
         with pytest.raises(FlowkilnError, match="'rows'"):
             CommandTask("true").run(rows=object())
 
+    def test_inputs_that_differ_by_case_only(self) -> None:
+        """They would share a variable, so the second is refused by name."""
+        with pytest.raises(FlowkilnError, match="'ROWS'"):
+            CommandTask("true").run(rows=1, ROWS=2)
+
     def test_a_non_zero_exit_fails(self) -> None:
         """The message has the code and the last 4 KiB of standard error, not more."""
         source = "import sys; print('x' * 5000 + 'the end', file=sys.stderr); sys.exit(3)"
