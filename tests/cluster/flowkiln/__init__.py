@@ -1,0 +1,1 @@
+"""Flowkiln as a whole, installed on a real Kubernetes."""

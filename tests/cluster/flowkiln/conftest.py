@@ -1,0 +1,22 @@
+"""Fixtures for tests of Flowkiln on a real Kubernetes."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cluster.harness.interface import Cluster, Images
+
+from .installation import Installation, install
+from .runs import Runs
+
+
+@pytest.fixture(scope="session")
+def flowkiln(cluster: Cluster, images: Images) -> Installation:
+    """Return Flowkiln, installed and in force on the cluster."""
+    return install(cluster, images)
+
+
+@pytest.fixture
+def runs(flowkiln: Installation, namespace: str) -> Runs:
+    """Return the flows and runs of a namespace that is this test's own."""
+    return Runs(flowkiln, namespace)

@@ -1,0 +1,170 @@
+"""Flows and runs in one namespace, handled as a person with kubectl does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from tests.cluster.harness.commands import CommandError, wait_until
+from tests.cluster.harness.interface import HarnessError
+
+from .installation import Installation
+from .watching import FLOW_RUNS, PODS, RUN_LABEL, Logs, Recording, logs_of_runs, recording
+
+FLOW_RUN = "flowruns.flowkiln.dev"
+PATIENCE = 120.0  # seconds; a run takes about ten on a machine that does nothing else
+KEPT_BY_KUBERNETES = ("events", "events.events.k8s.io")  # they go after their own time
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The flows and runs of one namespace."""
+
+    installation: Installation
+    namespace: str
+
+    def kubectl(self, *arguments: str, input: str | None = None) -> str:
+        """Run kubectl in the namespace; CommandError when it fails."""
+        return self.installation.cluster.kubectl(*arguments, f"--namespace={self.namespace}", input=input)
+
+    def apply(self, *manifests: Mapping[str, Any]) -> None:
+        """Run `kubectl apply` on objects, in this order."""
+        document = {"apiVersion": "v1", "kind": "List", "items": list(manifests)}
+        self.kubectl("apply", "--server-side", "--filename=-", input=json.dumps(document))
+
+    def get(self, kind: str, name: str) -> Object:
+        """Return an object."""
+        found: Object = json.loads(self.kubectl("get", kind, name, "--output=json"))
+        return found
+
+    def list(self, kind: str, *, selector: str = "") -> list[Object]:
+        """Return the objects of a kind."""
+        items: list[Object] = json.loads(self.kubectl("get", kind, f"--selector={selector}", "--output=json"))["items"]
+        return items
+
+    def exists(self, kind: str, name: str) -> bool:
+        """Whether there is such an object."""
+        return bool(self.kubectl("get", kind, name, "--ignore-not-found", "--output=name"))
+
+    def flow_run(self, name: str) -> Object:
+        """Return a FlowRun."""
+        return self.get(FLOW_RUN, name)
+
+    def patch(self, name: str, spec: Mapping[str, Any]) -> None:
+        """Change a FlowRun's spec."""
+        self.kubectl("patch", FLOW_RUN, name, "--type=merge", f"--patch={json.dumps({'spec': spec})}")
+
+    def delete(self, name: str, *, wait: bool = True) -> None:
+        """Delete a FlowRun; `wait` for it to be gone."""
+        self.kubectl("delete", FLOW_RUN, name, f"--wait={str(wait).lower()}", "--timeout=60s")
+
+    def finish(self, name: str, *, seconds: float = PATIENCE) -> Object:
+        """Wait with `kubectl wait --for=condition=Finished`, and return the FlowRun."""
+        try:
+            self.kubectl("wait", "--for=condition=Finished", f"{FLOW_RUN}/{name}", f"--timeout={seconds:.0f}s")
+        except CommandError as error:
+            raise AssertionError(f"{error}\n{self.story(name)}") from error
+        return self.flow_run(name)
+
+    def wait_until(self, name: str, what: str, holds: Callable[[Object], bool], *, seconds: float = PATIENCE) -> Object:
+        """Wait until something holds of a FlowRun, and return that."""
+        seen: list[Object] = []
+
+        def look() -> bool:
+            seen[:] = [self.flow_run(name)]
+            return holds(seen[0])
+
+        try:
+            wait_until(f"{name}: {what}", look, seconds=seconds, every=0.2)
+        except HarnessError as error:
+            raise AssertionError(f"{error}\n{self.story(name)}") from error
+        return seen[0]
+
+    def record(self) -> AbstractContextManager[Recording]:
+        """Record every version of the namespace's FlowRuns for the length of a `with` block."""
+        return recording(self.installation.cluster, FLOW_RUNS.format(namespace=self.namespace))
+
+    def record_pods(self) -> AbstractContextManager[Recording]:
+        """Record every version of the pods of the namespace's runs for the length of a `with` block."""
+        return recording(self.installation.cluster, PODS.format(namespace=self.namespace), selector=RUN_LABEL)
+
+    @contextmanager
+    def follow_logs(self) -> Iterator[Logs]:
+        """Follow what the pods of the namespace's runs print for the length of a `with` block."""
+        with logs_of_runs(self.installation.cluster, self.namespace) as logs:
+            yield logs
+
+    def pods(self, flow_run: Object, component: str) -> list[Object]:
+        """Return the `scheduler` or `worker` pods of a run that are there and not on their way out."""
+        selector = f"{RUN_LABEL}={label_of(flow_run)},dask.org/component={component}"
+        found = self.list("pods", selector=selector)
+        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+    def belongings(self, flow_run: Object) -> list[str]:
+        """Return everything of any kind in the namespace that carries the run's label or is owned, at any depth, by it.
+
+        As kind/name, without the FlowRun itself and without Events.
+        """
+        kinds = [
+            kind
+            for kind in self.kubectl("api-resources", "--namespaced", "--verbs=list", "--output=name").split()
+            if kind not in KEPT_BY_KUBERNETES
+        ]
+        everything: list[Object] = json.loads(self.kubectl("get", ",".join(kinds), "--output=json"))["items"]
+        mine = {flow_run["metadata"]["uid"]}
+        label = label_of(flow_run)
+        found: dict[str, str] = {}
+        while True:
+            before = len(mine)
+            for item in everything:
+                metadata = item["metadata"]
+                owners = {owner["uid"] for owner in metadata.get("ownerReferences", ())}
+                if owners & mine or metadata.get("labels", {}).get(RUN_LABEL) == label:
+                    mine.add(metadata["uid"])
+                    found[metadata["uid"]] = f"{item['kind']}/{metadata['name']}"
+            if len(mine) == before:
+                return sorted(found.values())
+
+    def story(self, name: str) -> str:
+        """Tell what is known about a run that did not do what it should."""
+        parts = [
+            self.kubectl("get", FLOW_RUN, name, "--ignore-not-found", "--output=yaml"),
+            self.kubectl("get", "pods,daskclusters", "--output=wide"),
+            self.kubectl("get", "events", "--sort-by=.lastTimestamp"),
+            "\n".join(self.installation.operator_log().splitlines()[-40:]),
+        ]
+        for pod in self.list("pods"):
+            for container in pod["spec"]["containers"]:
+                arguments = ("logs", pod["metadata"]["name"], f"--container={container['name']}", "--tail=20")
+                text = self.installation.cluster.kubectl(*arguments, f"--namespace={self.namespace}", check=False)
+                parts.append(f"--- {pod['metadata']['name']} {container['name']}\n{text}")
+        return "\n".join(parts)
+
+
+def label_of(flow_run: Object) -> str:
+    """Return the value of the label `flowkiln.dev/run` on everything that belongs to a run (for short, plain names)."""
+    metadata = flow_run["metadata"]
+    return f"{metadata['name'][:36].rstrip('-')}-{metadata['uid'][:6]}"
+
+
+def condition(flow_run: Object, type: str) -> Object:
+    """Return a condition of a FlowRun, empty when it has none of that type."""
+    conditions: list[Object] = flow_run.get("status", {}).get("conditions", [])
+    return next((one for one in conditions if one["type"] == type), {})
+
+
+def state(flow_run: Object) -> str:
+    """Return a FlowRun's state, empty before the operator has seen it."""
+    said: str = flow_run.get("status", {}).get("state", "")
+    return said
+
+
+def task_status(flow_run: Object, name: str) -> Object:
+    """Return the status of one task, empty when there is none."""
+    tasks: list[Object] = flow_run.get("status", {}).get("tasks", [])
+    return next((task for task in tasks if task["name"] == name), {})

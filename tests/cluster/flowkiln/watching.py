@@ -1,0 +1,182 @@
+"""What happens while a run runs: every version of an object, and every line that its pods print."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from tests.cluster.harness.commands import kubectl_path, wait_until
+from tests.cluster.harness.interface import Cluster
+
+FLOW_RUNS = "/apis/flowkiln.dev/v1alpha1/namespaces/{namespace}/flowruns"
+PODS = "/api/v1/namespaces/{namespace}/pods"
+RUN_LABEL = "flowkiln.dev/run"
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of an object, as a watch brought it."""
+
+    at: datetime
+    type: str  # ADDED, MODIFIED or DELETED
+    object: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The object's name."""
+        name: str = self.object["metadata"]["name"]
+        return name
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """The object's status."""
+        status: dict[str, Any] = self.object.get("status", {})
+        return status
+
+
+@dataclass
+class Recording:
+    """The versions of the objects of one kind in one namespace, oldest first."""
+
+    versions: list[Version] = field(default_factory=list)
+
+    def of(self, name: str) -> list[Version]:
+        """Return the versions of one object so far."""
+        return [version for version in list(self.versions) if version.name == name]
+
+    def latest(self, name: str) -> dict[str, Any] | None:
+        """Return an object as it is now; None when it is not there, or gone."""
+        versions = self.of(name)
+        return versions[-1].object if versions and versions[-1].type != "DELETED" else None
+
+    def wait_until_gone(self, name: str, *, seconds: float = 60) -> None:
+        """Wait until an object that was there is deleted."""
+
+        def gone() -> bool:
+            versions = self.of(name)
+            return bool(versions) and versions[-1].type == "DELETED"
+
+        wait_until(f"{name} is deleted", gone, seconds=seconds)
+
+
+@contextmanager
+def recording(cluster: Cluster, path: str, *, selector: str = "") -> Iterator[Recording]:
+    """Watch a collection for the length of a `with` block, from what is there at its beginning."""
+    made = Recording()
+    listed = json.loads(cluster.kubectl("get", "--raw", f"{path}?{urlencode({'labelSelector': selector})}"))
+    now = datetime.now(UTC)
+    made.versions += [Version(now, "ADDED", item) for item in listed["items"]]
+    query = {
+        "watch": "true",
+        "labelSelector": selector,
+        "resourceVersion": listed["metadata"]["resourceVersion"],
+        "timeoutSeconds": "3600",
+    }
+
+    def receive(line: str) -> None:
+        event = json.loads(line)
+        if event["type"] == "ERROR":
+            raise AssertionError(f"the watch of {path} ended: {event['object']}")
+        made.versions.append(Version(datetime.now(UTC), event["type"], event["object"]))
+
+    with _lines(cluster, receive, "get", "--raw", f"{path}?{urlencode(query)}"):
+        yield made
+
+
+@dataclass
+class Logs:
+    """What the pods of a namespace's runs have printed, by pod and container."""
+
+    _lines: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+
+    def lines(self, container: str, *, pod: str = "") -> list[str]:
+        """Return the lines of all containers of this name, in pods whose names contain `pod`."""
+        return [
+            line
+            for (pod_name, name), lines in sorted(self._lines.items())
+            if name == container and pod in pod_name
+            for line in list(lines)
+        ]
+
+    def pods(self, container: str) -> list[str]:
+        """Return the names of the pods that have had a container of this name."""
+        return sorted(pod for pod, name in self._lines if name == container)
+
+    def wait_for(self, container: str, text: str, *, seconds: float = 60) -> str:
+        """Wait for the first line with this text in it, and return that."""
+
+        def found() -> list[str]:
+            return [line for line in self.lines(container) if text in line]
+
+        wait_until(f"a container {container} prints {text!r}", lambda: bool(found()), seconds=seconds)
+        return found()[0]
+
+
+@contextmanager
+def logs_of_runs(cluster: Cluster, namespace: str) -> Iterator[Logs]:
+    """Follow every container of the namespace's runs from its first line on: their pods are gone soon after they end."""
+    made = Logs()
+    followed: list[subprocess.Popen[str]] = []
+    threads: list[threading.Thread] = []
+
+    def follow(pod: str, container: str) -> None:
+        into = made._lines.setdefault((pod, container), [])
+        process = _start(cluster, "logs", "--follow", pod, f"--container={container}", f"--namespace={namespace}")
+        followed.append(process)
+        thread = threading.Thread(target=_receive, args=(process, into.append), daemon=True)
+        thread.start()
+        threads.append(thread)
+
+    def look(line: str) -> None:
+        pod = json.loads(line)["object"]
+        for status in pod.get("status", {}).get("containerStatuses", ()):
+            key = (pod["metadata"]["name"], status["name"])
+            if key not in made._lines and ("running" in status["state"] or "terminated" in status["state"]):
+                follow(*key)
+
+    query = urlencode({"watch": "true", "labelSelector": RUN_LABEL, "timeoutSeconds": "3600"})
+    with _lines(cluster, look, "get", "--raw", f"{PODS.format(namespace=namespace)}?{query}"):
+        try:
+            yield made
+        finally:
+            for process in followed:
+                process.terminate()
+            for thread in threads:
+                thread.join(timeout=10)
+
+
+@contextmanager
+def _lines(cluster: Cluster, receive: Callable[[str], None], *arguments: str) -> Iterator[None]:
+    process = _start(cluster, *arguments)
+    thread = threading.Thread(target=_receive, args=(process, receive), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        process.terminate()
+        thread.join(timeout=10)
+
+
+def _start(cluster: Cluster, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [kubectl_path(), f"--kubeconfig={cluster.kubeconfig}", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        errors="replace",
+    )
+
+
+def _receive(process: subprocess.Popen[str], receive: Callable[[str], None]) -> None:
+    with process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            receive(line.rstrip("\n"))
