@@ -18,6 +18,7 @@ from flowkiln.engine.run_loop import LoopOptions, RunLoop
 from flowkiln.engine.runner import ENDRUN, End, Runner, StateHandler, call_state_handlers, raising, unwrap
 from flowkiln.engine.signals import PAUSE
 from flowkiln.engine.state import Cancelled, Failed, Running, Scheduled, State, Success, utc_now
+from flowkiln.utilities.context import BUILDING_KEYS
 from flowkiln.utilities.context import context as run_context
 
 if TYPE_CHECKING:
@@ -128,6 +129,9 @@ class FlowRunner(Runner):
     def carry_out(self, state: State | None, request: RunRequest) -> State:
         """Run as requested, from `state`."""
         with run_context(request.context):
+            # A run inside a `with Flow` block is not part of the building of that flow.
+            for key in BUILDING_KEYS & run_context.keys():
+                del run_context[key]
             try:
                 before = unwrap(state)
                 self._fill_context(request)

@@ -15,7 +15,7 @@ from flowkiln.utilities.collections import DotDict, as_nested_dict
 from flowkiln.utilities.exceptions import ContextError
 
 # Keys that only mean something to the code that builds a flow; a worker has no use for them.
-_BUILDING_KEYS = frozenset({"flow", "case"})
+BUILDING_KEYS = frozenset({"flow", "case"})
 
 
 class Context(DotDict):
@@ -68,7 +68,7 @@ class Context(DotDict):
 
     def snapshot(self) -> dict[Any, Any]:
         """Give, as a plain dict, what has to travel with a task: all but the keys of flow building."""
-        return {key: value for key, value in self._items.items() if key not in _BUILDING_KEYS}
+        return {key: value for key, value in self._items.items() if key not in BUILDING_KEYS}
 
     def copy(self) -> DotDict:
         """Give a DotDict with the content as it is now."""

@@ -170,9 +170,7 @@ class TestTimes:
         """No time without a zone gets into a state."""
         naive = dt.datetime(2020, 1, 1)  # noqa: DTZ001
         assert Scheduled(start_time=naive).start_time == dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
-        assert Cached(cached_result_expiration=naive).cached_result_expiration == dt.datetime(
-            2020, 1, 1, tzinfo=dt.UTC
-        )
+        assert Cached(cached_result_expiration=naive).cached_result_expiration == dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 
     def test_no_expiration_stays_none(self) -> None:
         """None means that the result never expires."""
@@ -228,7 +226,8 @@ class TestEquality:
 
 
 @pytest.mark.parametrize(
-    ("state", "text"), [(Success("done"), 'Success("done")'), (Success(), "Success()"), (Failed('a"b'), 'Failed("a"b")')]
+    ("state", "text"),
+    [(Success("done"), 'Success("done")'), (Success(), "Success()"), (Failed('a"b'), 'Failed("a"b")')],
 )
 def test_repr_and_str_show_class_and_message_verbatim(state: State, text: str) -> None:
     """They are what people read in logs."""
