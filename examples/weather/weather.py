@@ -100,6 +100,7 @@ def report(summary: dict, verified: dict, unit: str, output: str) -> dict:
         (folder / name).write_text(text)
     outcome = {"unit": unit, **summary, "verified": verified, "files": [str(folder / name) for name in files]}
     get_run_logger().info("weather report: %s", json.dumps(outcome, sort_keys=True))
+    get_run_logger().info("the tables and the plot are in %s", folder)
     return outcome
 
 

@@ -16,9 +16,6 @@ from flowkiln.engine.executors import Executor, LocalExecutor, SynchronousExecut
 from flowkiln.engine.executors.dask import DaskExecutor
 from flowkiln.utilities.logging import RUN
 
-_ANY_PORT = "127.0.0.1:0"
-"""Where Dask's own pages are served: several runs on one machine must not quarrel about a port."""
-
 
 class ExecutorKind(StrEnum):
     """Where tasks run."""
@@ -67,13 +64,9 @@ def make_executor(kind: ExecutorKind, workers: int | None) -> Executor:
     count = workers or max(2, os.cpu_count() or 2)
     match kind:
         case ExecutorKind.DASK:
-            return _TalkingDaskExecutor(
-                local_processes=True, n_workers=count, threads_per_worker=1, dashboard_address=_ANY_PORT
-            )
+            return _TalkingDaskExecutor(local_processes=True, n_workers=count, threads_per_worker=1)
         case ExecutorKind.THREADS:
-            return DaskExecutor(
-                local_processes=False, n_workers=1, threads_per_worker=count, dashboard_address=_ANY_PORT
-            )
+            return DaskExecutor(local_processes=False, n_workers=1, threads_per_worker=count)
         case ExecutorKind.SYNC:
             return SynchronousExecutor()
         case ExecutorKind.LOCAL:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowkiln.cli.parameters import parse_parameter, parse_value, read_parameters
@@ -18,11 +18,13 @@ JSON = st.recursive(
 
 
 class TestParseParameter:
+    @settings(deadline=None)
     @given(JSON)
     def test_json_comes_back(self, value: Any) -> None:
         """Whatever JSON can express can be given."""
         assert parse_parameter(f"x={json.dumps(value)}") == ("x", value)
 
+    @settings(deadline=None)
     @given(st.text(alphabet=st.characters(categories=["L"])).filter(lambda t: t not in {"true", "false", "null"}))
     def test_words_are_text(self, text: str) -> None:
         """What is no JSON needs no quotes."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowkiln.cli.progress import FAILURES, FINISHED, RunProgress
@@ -74,6 +74,7 @@ class TestMappedTasks:
         task = progress(*(record("m", "Failed", index) for index in (7, 2, 5))).tasks["m"]
         assert [one.map_index for one in task.failures()] == [2, 5, 7]
 
+    @settings(deadline=None)
     @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(STATES))))
     def test_counts_are_those_of_the_last_records(self, changes: list[tuple[int, str]]) -> None:
         """Whatever comes in whatever order, all that is counted follows from each child's last record."""

@@ -239,7 +239,10 @@ class TestEnding:
         program.communicate()
 
     def test_interrupt(self, running: subprocess.Popen[str]) -> None:
-        """Ctrl-C, which a terminal sends to workers too, cancels the run; the outcome is printed; no process stays."""
+        """Ctrl-C, which a terminal sends to workers too, cancels the run and prints the outcome.
+
+        No process stays: each of them holds the pipes that are read to their ends here.
+        """
         os.killpg(running.pid, signal.SIGINT)
         output, errors = running.communicate(timeout=60)
         assert running.returncode == 130

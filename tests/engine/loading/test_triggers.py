@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowkiln import triggers
@@ -62,6 +62,7 @@ class TestBounds:
         """Both kinds of bounds are inclusive, at the ends of their ranges too."""
         assert passes(Trigger(rule=TriggerRule.SOME_SUCCESSFUL, **bounds), successful, failed) is expected
 
+    @settings(deadline=None)
     @given(percent=st.integers(0, 100), total=st.integers(1, 300), data=st.data())
     def test_shares_are_exact(self, percent: int, total: int, data: st.DataObject) -> None:
         """Whether a share is reached is decided as with whole numbers, whatever floats make of it."""
