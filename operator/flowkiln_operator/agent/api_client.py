@@ -106,7 +106,10 @@ class FlowRunApi:
         )
 
     async def watch(self, resource_version: str) -> AsyncGenerator[dict[str, Any] | Answer, None]:
-        """The FlowRun's events from a resource version on, metadata only, and last the Answer that ended the watch."""
+        """The FlowRun's events from a resource version on, metadata only, and last the Answer that ended the watch.
+
+        A watch that is left before its end goes on unheard until the API server ends it.
+        """
         lines: asyncio.Queue[bytes | None] = asyncio.Queue()
         url = (
             f"{self._collection}?watch=true&allowWatchBookmarks=true&timeoutSeconds={WATCH_SECONDS}"
@@ -118,19 +121,16 @@ class FlowRunApi:
         request.add_done_callback(lambda _: lines.put_nowait(None))
         buffer = b""
         refusal: dict[str, Any] = {}
-        try:
-            while (chunk := await lines.get()) is not None:
-                *complete, buffer = (buffer + chunk).split(b"\n")
-                for document in map(_parse, complete):
-                    if "type" in document:
-                        yield document
-                    else:
-                        refusal = document
-            answer = await request
-            # A refused watch answers with a Status where events would be.
-            yield replace(answer, document=_parse(buffer) or refusal)
-        finally:
-            request.cancel()
+        while (chunk := await lines.get()) is not None:
+            *complete, buffer = (buffer + chunk).split(b"\n")
+            for document in map(_parse, complete):
+                if "type" in document:
+                    yield document
+                else:
+                    refusal = document
+        answer = await request
+        # A refused watch answers with a Status where events would be.
+        yield replace(answer, document=_parse(buffer) or refusal)
 
     async def _send(
         self,

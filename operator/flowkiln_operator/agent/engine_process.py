@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+from typing import NoReturn
 
 from flowkiln_operator.agent.drive import Vitals, drive
 from flowkiln_operator.agent.health import serve_health
@@ -20,36 +21,30 @@ from flowkiln_operator.agent.settings import read_settings
 logger = logging.getLogger("flowkiln.agent")
 
 
-async def serve(formatter: JsonLines) -> None:
-    """Drive the run, then idle until a signal comes. Raises whatever keeps the run from being driven."""
-    settings = read_settings(os.environ)
+async def serve(formatter: JsonLines) -> NoReturn:
+    """Drive the run, then idle until a signal comes; ends the process, with exit code 1 if the run cannot be driven."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    vitals = Vitals()
-    serve_health(settings.health_port, vitals.check)
-    driving = asyncio.ensure_future(drive(settings, formatter, vitals))
-    stopping = asyncio.ensure_future(stop.wait())
-    await asyncio.wait({driving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    if driving.done():
-        logger.info("nothing more to do: %s", driving.result())
-        await stopping
-
-
-def main() -> None:
-    """Run, and leave with exit code 0 after a signal, 1 after an error."""
-    formatter = log_to_stdout()
     code = 0
     try:
-        asyncio.run(serve(formatter))
+        settings = read_settings(os.environ)
+        vitals = Vitals()
+        serve_health(settings.health_port, vitals.check)
+        driving = asyncio.ensure_future(drive(settings, formatter, vitals))
+        stopping = asyncio.ensure_future(stop.wait())
+        await asyncio.wait([driving, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if driving.done():
+            logger.info("nothing more to do: %s", driving.result())
+            await stopping
     except Exception:
         logger.exception("the engine process failed")
         code = 1
     sys.stdout.flush()
-    # Not sys.exit: threads of user code, and of Dask, could keep the process from ending.
+    # At once: threads of user code, and of Dask, could keep the process from ending, and nothing here needs an end.
     os._exit(code)
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(serve(log_to_stdout()))

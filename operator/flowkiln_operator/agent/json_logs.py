@@ -40,12 +40,20 @@ class JsonLines(logging.Formatter):
 
 
 def log_to_stdout() -> JsonLines:
-    """Make all logging of this process JSON lines. Returns the formatter, for the run to be filled in."""
+    """Make all logging of this process JSON lines. Returns the formatter, for the run to be filled in.
+
+    Libraries that set up handlers of their own when they are imported, as Dask does, lose them.
+    """
     formatter = JsonLines()
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+    for name, known in logging.root.manager.loggerDict.items():
+        if isinstance(known, logging.Logger) and known.handlers and not name.startswith("flowkiln"):
+            known.handlers.clear()
+            known.propagate = True
+            known.setLevel(logging.WARNING)
     logging.getLogger("flowkiln").setLevel(logging.INFO)
     return formatter

@@ -6,7 +6,7 @@ from flowkiln.api.reasons import FlowReason, FlowState
 from flowkiln_operator.agent.claim import Start
 from flowkiln_operator.agent.projection.flow_status import Standing
 
-MAX_LOADS = 5
+MAX_LOADS = 3
 """How often the engine process may die while it loads the flow."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from distributed.comm import get_address_host_port
 from distributed.core import rpc
 from distributed.security import Security
 
@@ -13,10 +14,10 @@ logger = logging.getLogger("flowkiln.agent")
 TIMEOUT = 5.0
 """Seconds for one question and its answer."""
 CONNECT_PAUSE = 0.25
-CHECK_EVERY = 5.0
+CHECK_EVERY = 3.0
 """Seconds between two looks at the scheduler."""
-LOST_AFTER = 3
-"""Looks in a row without an answer after which the scheduler counts as lost."""
+LOST_AFTER = 2
+"""Looks in a row that find nobody listening after which the scheduler counts as lost."""
 
 
 class SchedulerLink:
@@ -44,11 +45,17 @@ class SchedulerLink:
                 await asyncio.sleep(CONNECT_PAUSE)
 
     async def is_lost(self, scheduler_id: str) -> str | None:
-        """Why the results that this scheduler kept are gone; None while it is there."""
+        """Why the results that this scheduler kept are gone; None while it is there, or too busy to answer."""
+        try:
+            await self._knock()
+        except OSError as error:
+            return f"the Dask scheduler is gone, and the task results with it: {error}"
         try:
             current = await self.identity()
         except OSError as error:
-            return f"the Dask scheduler does not answer, and the task results are gone with it: {error}"
+            # Large graphs keep it busy for many seconds. One that hangs is restarted by Kubernetes, and another then.
+            logger.warning("the scheduler does not answer: %s", error)
+            return None
         return None if current == scheduler_id else "the Dask scheduler was restarted, and the task results are gone"
 
     async def wait_until_lost(self, scheduler_id: str) -> str:
@@ -57,11 +64,9 @@ class SchedulerLink:
         while True:
             await asyncio.sleep(CHECK_EVERY)
             why = await self.is_lost(scheduler_id)
-            misses = misses + 1 if why else 0
-            if why is not None:
-                logger.warning("%s", why)
-                if misses >= LOST_AFTER:
-                    return why
+            misses = 0 if why is None else misses + 1
+            if why is not None and misses >= LOST_AFTER:
+                return why
 
     async def end_workers(self) -> None:
         """End the processes of all workers, running task bodies included. Their nannies go too."""
@@ -72,6 +77,12 @@ class SchedulerLink:
             except OSError as error:
                 logger.warning("the workers could not be told to end: %s", error)
                 return
+
+    async def _knock(self) -> None:
+        """Raise OSError if nobody listens at the scheduler's address. (Dask itself would go on trying for long.)"""
+        host, port = get_address_host_port(self.address)
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), TIMEOUT)
+        writer.close()
 
     async def _ask(self, question: str, **arguments: object) -> dict[str, object]:
         link = rpc(

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from tornado.httpserver import HTTPServer
+from tornado.iostream import StreamClosedError
 from tornado.testing import bind_unused_port
 from tornado.web import Application, RequestHandler
 
@@ -62,6 +64,7 @@ class ApiServer:
         """By method; given until it is taken away."""
         self.changed = asyncio.Condition()
         self.url = ""
+        self.port = 0
         self.watched = asyncio.Event()
         """Somebody has a watch open."""
         self._events: list[tuple[int, str, dict[str, Any]]] = []
@@ -71,6 +74,12 @@ class ApiServer:
         """The FlowRun's status."""
         assert self.flow_run is not None
         return self.flow_run.setdefault("status", {})
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The FlowRun's metadata."""
+        assert self.flow_run is not None
+        return self.flow_run["metadata"]
 
     @property
     def writes(self) -> list[dict[str, Any]]:
@@ -126,7 +135,7 @@ class ApiServer:
 
 
 @asynccontextmanager
-async def running_api_server() -> AsyncIterator[ApiServer]:
+async def running_api_server(tls: ssl.SSLContext | None = None) -> AsyncIterator[ApiServer]:
     """A server on a free port of the loopback interface."""
     server = ApiServer()
     application = Application(
@@ -140,9 +149,10 @@ async def running_api_server() -> AsyncIterator[ApiServer]:
         log_function=lambda handler: None,
     )
     socket, port = bind_unused_port()
-    http = HTTPServer(application)
+    http = HTTPServer(application, ssl_options=tls)
     http.add_socket(socket)
-    server.url = f"http://127.0.0.1:{port}"
+    server.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+    server.port = port
     try:
         yield server
     finally:
@@ -161,7 +171,8 @@ class _Handler(RequestHandler):
         if self._refused():
             return
         if name is None:
-            await self._watch()
+            with suppress(StreamClosedError):
+                await self._watch()
         else:
             assert self.api.flow_run is not None
             self._give(self.api.flow_run)

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import dask.config
 from distributed.security import Security
 
 LIMIT = 60.0
@@ -24,28 +23,29 @@ class DaskProcesses:
     """A running scheduler and worker."""
 
     address: str
+    environment: dict[str, str]
+    """What processes need to take part: Dask's TLS settings, and the folder on Python's path."""
     scheduler: subprocess.Popen[bytes]
     worker: subprocess.Popen[bytes]
 
 
-def tls_settings(folder: Path) -> dict[str, str]:
-    """Dask's settings for one CA, certificate and key, which are made here."""
+def tls_variables(folder: Path) -> dict[str, str]:
+    """Dask's environment variables for one CA, certificate and key, which are made here."""
     security = Security.temporary()
     for name, text in (("cert", security.tls_ca_file), ("key", security.tls_scheduler_key)):
         (folder / f"{name}.pem").write_text(text)
-    settings = {"distributed.comm.require-encryption": "true", "distributed.comm.tls.ca-file": str(folder / "cert.pem")}
-    for role in ("scheduler", "worker", "client"):
-        settings[f"distributed.comm.tls.{role}.cert"] = str(folder / "cert.pem")
-        settings[f"distributed.comm.tls.{role}.key"] = str(folder / "key.pem")
-    return settings
+    prefix = "DASK_DISTRIBUTED__COMM__"
+    variables = {f"{prefix}REQUIRE_ENCRYPTION": "true", f"{prefix}TLS__CA_FILE": str(folder / "cert.pem")}
+    for role in ("SCHEDULER", "WORKER", "CLIENT"):
+        variables[f"{prefix}TLS__{role}__CERT"] = str(folder / "cert.pem")
+        variables[f"{prefix}TLS__{role}__KEY"] = str(folder / "key.pem")
+    return variables
 
 
 @contextmanager
 def dask_processes(folder: Path) -> Iterator[DaskProcesses]:
-    """Start both, with `folder` on the worker's path; Dask's settings hold in this process too."""
-    settings = tls_settings(folder)
-    variables = {f"DASK_{name.replace('.', '__').replace('-', '_').upper()}": text for name, text in settings.items()}
-    environment = {**os.environ, **variables, "PYTHONPATH": str(folder)}
+    """Start both, with `folder` on the worker's path."""
+    environment = {**os.environ, **tls_variables(folder), "PYTHONPATH": str(folder)}
     file = folder / "scheduler.json"
     options = ["--host", "127.0.0.1", "--no-dashboard"]
     command = [sys.executable, "-m", "dask"]
@@ -68,8 +68,7 @@ def dask_processes(folder: Path) -> Iterator[DaskProcesses]:
         while not file.exists():
             assert time.monotonic() < until, (folder / "scheduler.log").read_text()
             time.sleep(0.05)
-        with dask.config.set(settings):
-            yield DaskProcesses(json.loads(file.read_text())["address"], scheduler, worker)
+        yield DaskProcesses(json.loads(file.read_text())["address"], environment, scheduler, worker)
     finally:
         for process in (worker, scheduler):
             if process.poll() is None:

@@ -97,9 +97,7 @@ def test_when_a_claimed_run_is_lost(found: dict[str, Any], why: str | None) -> N
         (Start.NEW_CLUSTER, 0, ("Crashed", "ClusterLost")),
     ],
 )
-def test_what_becomes_of_a_run_that_was_begun(
-    start: Start, restarts: int, expected: tuple[str, str] | None
-) -> None:
+def test_what_becomes_of_a_run_that_was_begun(start: Start, restarts: int, expected: tuple[str, str] | None) -> None:
     """Nothing begun: run. Begun, and the knowledge of it gone: say so, and never run anything twice in silence."""
     standing = decide_recovery(start, restarts=restarts, last_exit="signal SIGSEGV")
     assert (standing and (standing.state, standing.reason)) == expected
