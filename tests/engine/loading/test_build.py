@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -242,3 +243,12 @@ class TestCallables:
         spec = FlowSpec.model_validate({"tasks": [{"name": "one", **task}]})
         with pytest.raises(FlowLoadError, match=said):
             build_flow(spec, "test")
+
+
+class TestImports:
+    @pytest.mark.parametrize("needed", ["flowkiln.loading.bound_function", "flowkiln.loading.build"])
+    def test_agents_and_workers_load_no_validation(self, needed: str) -> None:
+        """What builds a flow from its plan, and what runs its tasks, starts without JSON Schema and YAML checks."""
+        program = f"import sys, {needed}; sys.exit(','.join({{'jsonschema', 'click', 'rich'}} & set(sys.modules)) or 0)"
+        ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        assert (ended.returncode, ended.stderr) == (0, "")
