@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from flowkiln.engine.executors import DaskExecutor, Executor, LocalExecutor, SynchronousExecutor
 
 IN_PROCESS = ["local", "synchronous", "dask_threads"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-import flowkiln
 import pytest
+
+import flowkiln
 from flowkiln import Flow, Parameter, Task, context, task
 from flowkiln.engine import signals
 from flowkiln.engine.executors import Executor, LocalExecutor

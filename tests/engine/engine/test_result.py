@@ -7,6 +7,7 @@ import pickle
 
 import cloudpickle
 import pytest
+
 from flowkiln.engine.result import NoResult, NoResultType, Result
 
 

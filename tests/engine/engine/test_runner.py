@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from flowkiln import context
 from flowkiln.engine.runner import ENDRUN, End, Runner, call_state_handlers, unwrap
 from flowkiln.engine.signals import FAIL, PAUSE, SKIP

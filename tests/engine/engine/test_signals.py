@@ -6,6 +6,7 @@ import datetime as dt
 import pickle
 
 import pytest
+
 from flowkiln import context
 from flowkiln.engine import runner, signals, state
 from flowkiln.engine.signals import (

@@ -6,6 +6,7 @@ import datetime as dt
 import pickle
 
 import pytest
+
 from flowkiln import context
 from flowkiln.engine import state as states
 from flowkiln.engine.result import NoResult, Result
@@ -168,7 +169,7 @@ class TestTimes:
 
     def test_naive_times_are_utc(self) -> None:
         """No time without a zone gets into a state."""
-        naive = dt.datetime(2020, 1, 1)  # noqa: DTZ001
+        naive = dt.datetime(2020, 1, 1)
         assert Scheduled(start_time=naive).start_time == dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
         assert Cached(cached_result_expiration=naive).cached_result_expiration == dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 

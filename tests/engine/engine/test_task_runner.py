@@ -7,8 +7,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import flowkiln
 import pytest
+
+import flowkiln
 from flowkiln import Task, context
 from flowkiln.core.edge import Edge
 from flowkiln.engine import signals, state
