@@ -186,7 +186,8 @@ class RunLoop:
         runner = self._environment.task_runner(node)
         if not (entry.task.state_handlers or runner.state_handlers):
             return new
-        with run_context({**self._environment.context, **entry.context}):
+        full_name = {"map_index": None, "task_full_name": entry.task.name}
+        with run_context({**self._environment.context, **entry.context, **full_name}):
             try:
                 return runner.handle_state_change(old, new)
             except (ENDRUN, PAUSE) as end:
