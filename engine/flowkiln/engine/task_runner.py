@@ -69,6 +69,9 @@ class TaskRunner(Runner):
     is_start_task = False
     """Whether the checks of upstream tasks and trigger are left out, as for tasks named in `start_tasks`."""
 
+    on_stuck: Callable[[State], None] | None = None
+    """Told the state of a run whose body cannot be stopped in time; without it, such a body is waited for."""
+
     on_state: Callable[[State], None] | None = None
     """Told each state that the handlers settled on; for records, not for decisions."""
 
@@ -317,8 +320,22 @@ class TaskRunner(Runner):
         own: Callable[..., Any] = getattr(visit.executor, "timeout_handler", call_in_time)
         handler = self.timeout_handler or own
         if handler is call_in_time:
-            return call_with_deadline(self.task.run, self.task.timeout, values)
+            on_stuck = None if self.on_stuck is None else lambda: self._end_stuck(visit)
+            return call_with_deadline(self.task.run, self.task.timeout, values, on_stuck)
         return handler(self.task.run, timeout=self.task.timeout, **values)
+
+    def _end_stuck(self, visit: _Visit) -> None:
+        """Settle a body that cannot be stopped, as if it had been: it will be ended with its process."""
+        error = TimeoutError(f"took longer than {self.task.timeout} s and could not be stopped")
+        state: State = Running("Starting task run.")
+        timed_out = TimedOut(f"The task timed out: {error}", result=error, cached_inputs=visit.inputs)
+        for step in (lambda _given: timed_out, lambda given: self._check_retry(given, visit)):
+            outcome = self.take(step, state)
+            state = outcome.state if isinstance(outcome, End) else outcome
+            if isinstance(outcome, End):
+                break
+        if self.on_stuck is not None:
+            self.on_stuck(state)
 
     def _cache_result(self, state: State, visit: _Visit) -> State | End:
         if not state.is_successful() or state.is_skipped() or not self.task.cache_for or state.is_cached():

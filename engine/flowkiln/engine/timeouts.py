@@ -10,6 +10,7 @@ after its deadline, but for signals, counts as exceeded.
 
 from __future__ import annotations
 
+import contextvars
 import ctypes
 import signal
 import threading
@@ -23,6 +24,9 @@ from flowkiln.engine.signals import ENDRUN, StateSignal
 AGAIN = 5.0
 """Seconds after which a body that goes on after its deadline is stopped once more."""
 
+GRACE = 2.0
+"""Seconds after the deadline in which a call may still end by itself, before it counts as stuck."""
+
 
 class DeadlineExceeded(TimeoutError):
     """The call did not end in time."""
@@ -31,11 +35,21 @@ class DeadlineExceeded(TimeoutError):
         return super().__str__() or "the deadline was exceeded"
 
 
-def call_with_deadline(fn: Callable[..., Any], timeout: float | None, kwargs: Mapping[str, Any]) -> Any:
-    """Call `fn(**kwargs)`; raise DeadlineExceeded when it takes longer than `timeout` seconds (None: no limit)."""
+def call_with_deadline(
+    fn: Callable[..., Any],
+    timeout: float | None,
+    kwargs: Mapping[str, Any],
+    on_stuck: Callable[[], None] | None = None,
+) -> Any:
+    """Call `fn(**kwargs)`; raise DeadlineExceeded when it takes longer than `timeout` seconds (None: no limit).
+
+    `on_stuck` is called, in another thread and with this one's context, when the call cannot be stopped.
+    """
     if timeout is None:
         return fn(**kwargs)
-    bell: _Bell = _Alarm(timeout) if threading.current_thread() is threading.main_thread() else _OtherThread(timeout)
+    bell: _Bell = (
+        _Alarm(timeout) if threading.current_thread() is threading.main_thread() else _OtherThread(timeout, on_stuck)
+    )
     message = f"took longer than {timeout:g} s"
     try:
         value = _call_under(bell, fn, kwargs)
@@ -135,9 +149,11 @@ class _Alarm:
 class _OtherThread:
     """A thread that waits for the deadline and then sets an exception in the one that made it."""
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, on_stuck: Callable[[], None] | None) -> None:
         self.rang = False
         self._timeout = timeout
+        self._on_stuck = on_stuck
+        self._context = contextvars.copy_context()
         self._caller = ctypes.c_ulong(threading.get_ident())
         self._set_exception = ctypes.pythonapi.PyThreadState_SetAsyncExc
         self._lock = threading.Lock()
@@ -154,9 +170,13 @@ class _OtherThread:
 
     def _watch(self) -> None:
         wait = self._timeout
+        stuck_at = time.monotonic() + self._timeout + GRACE
         while not self._over.wait(wait):
             with self._lock:
                 if not self._over.is_set():
                     self.rang = True
                     self._set_exception(self._caller, ctypes.py_object(DeadlineExceeded))
-            wait = AGAIN
+            wait = AGAIN if self._on_stuck is None else GRACE
+            if self._on_stuck is not None and time.monotonic() >= stuck_at:
+                self._context.run(self._on_stuck)
+                return

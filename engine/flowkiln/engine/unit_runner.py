@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import TracebackType
 
 from flowkiln.engine import mapping
 from flowkiln.engine.driver.events import Outcome
@@ -44,12 +45,14 @@ def run_unit(
     needs: Sequence[HeldUnit],
     *,
     worker: str = "",
-    announce: Callable[[TaskRunRecord], None] | None = None,
+    announce: Callable[[int, TaskRunRecord], None] | None = None,
+    abandon: Callable[[Outcome, tuple[TaskRunRecord, ...]], None] | None = None,
 ) -> tuple[HeldUnit, UnitReport]:
     """Run the members of a unit one after another.
 
     It starts no further member after half a second of work, and stops at the first that ends unfinished. `announce`
-    is told that a task run began, while it runs; all else is in the report.
+    is told that the member at a position began, while it runs; all else is in the report. `abandon` gets what became
+    of a member whose body cannot be stopped in time; it is to end this process.
     """
     held: dict[UnitKey, Sequence[State]] = {key: need.states for key, need in zip(unit.needs, needs, strict=True)}
     states: list[State] = []
@@ -57,8 +60,10 @@ def run_unit(
     outcomes: list[Outcome] = []
     records: list[TaskRunRecord] = []
     began, before = time.monotonic(), None
-    for member in unit.members:
-        state, told = _run_member(environment, member, held, worker, announce)
+    for position, member in enumerate(unit.members):
+        scribe = _Scribe(environment.entries[member.node].local_id, member, position, worker, announce)
+        state = _run_member(environment, member, held, scribe, abandon)
+        told = scribe.end(state)
         if states and before is not None and before.only_for_next and state.is_finished():
             states[-1] = without_result(states[-1])
         states.append(state)
@@ -87,37 +92,51 @@ def _run_member(
     environment: RunEnvironment,
     member: Member,
     held: Mapping[UnitKey, Sequence[State]],
-    worker: str,
-    announce: Callable[[TaskRunRecord], None] | None,
-) -> tuple[State, list[TaskRunRecord]]:
+    scribe: _Scribe,
+    abandon: Callable[[Outcome, tuple[TaskRunRecord, ...]], None] | None,
+) -> State:
     entry = environment.entries[member.node]
     runner = environment.task_runner(member.node)
-    scribe = _Scribe(entry.local_id, member, worker, announce)
     runner.on_state = scribe.write
+    if abandon is not None:
+        runner.on_stuck = lambda state: abandon(_outcome(environment, member, state), tuple(scribe.end(state)))
     mapped_parent = member.map_index == NOT_MAPPED
     initial = None if member.initial is None else resolve(member.initial, held)
-    state = runner.run(
+    scribe.initial = initial
+    try:
+        upstream = {edge: resolve(source, held) for edge, source in zip(entry.edges, member.upstream, strict=True)}
+    except Exception as error:
+        if raising():
+            raise
+        return Failed(f"An element of what is mapped over could not be taken: {error!r}", result=error)
+    return runner.run(
         state=initial,
-        upstream_states={
-            edge: resolve(source, held) for edge, source in zip(entry.edges, member.upstream, strict=True)
-        },
+        upstream_states=upstream,
         context={
             **environment.context,
             **entry.context,
             "map_index": None if mapped_parent else member.map_index,
             "run_id": environment.run_id,
+            "task_local_id": entry.local_id,
         },
     )
-    return state, scribe.end(state, initial)
 
 
 class _Scribe:
     """Writes the records of one task run."""
 
+    initial: State | None = None
+
     def __init__(
-        self, local_id: str, member: Member, worker: str, announce: Callable[[TaskRunRecord], None] | None
+        self,
+        local_id: str,
+        member: Member,
+        position: int,
+        worker: str,
+        announce: Callable[[int, TaskRunRecord], None] | None,
     ) -> None:
-        self._local_id, self._member, self._worker, self._announce = local_id, member, worker, announce
+        self._local_id, self._member, self._position = local_id, member, position
+        self._worker, self._announce = worker, announce
         self._started: float | None = None
         self._runs = 0
         self._records: list[TaskRunRecord] = []
@@ -131,13 +150,13 @@ class _Scribe:
             self._runs = context.get("task_run_count", 1)
         record = self._record(state, now)
         if isinstance(state, Running) and self._announce is not None:
-            self._announce(record)
+            self._announce(self._position, record)
         else:
             self._records.append(record)
 
-    def end(self, state: State, initial: State | None) -> list[TaskRunRecord]:
+    def end(self, state: State) -> list[TaskRunRecord]:
         """Give all records; a state that no handler saw (it was replaced on the way out) is added."""
-        if state is not initial and (not self._records or self._records[-1].state != type(state).__name__):
+        if state is not self.initial and (not self._records or self._records[-1].state != type(state).__name__):
             self._records.append(self._record(state, time.time()))
         return self._records
 
@@ -161,7 +180,15 @@ def _traceback(state: State) -> str:
     error = state.result if isinstance(state, Failed) else None
     if not isinstance(error, BaseException) or error.__traceback__ is None:
         return ""
-    return "".join(traceback.format_exception(error))[-TRACEBACK_LIMIT:]
+    frames: TracebackType | None = error.__traceback__
+    while frames is not None and frames.tb_next is not None and _is_ours(frames):
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(type(error), error, frames))[-TRACEBACK_LIMIT:]
+
+
+def _is_ours(frames: TracebackType) -> bool:
+    """Whether the outermost frame is the engine's own, which tells an author nothing."""
+    return str(frames.tb_frame.f_globals.get("__name__", "")).startswith("flowkiln.engine.")
 
 
 def _outcome(environment: RunEnvironment, member: Member, state: State) -> Outcome:

@@ -4,12 +4,15 @@ from flowkiln.engine.driver.core import Driver, GivenState
 from flowkiln.engine.driver.events import (
     Event,
     HandlersCalled,
+    LostUnit,
+    MemberStuck,
     Outcome,
     Started,
     TerminateRequested,
     TimerDue,
     UnitEnded,
     UnitLost,
+    WorkerLost,
 )
 from flowkiln.engine.driver.fusion import UnitPolicy
 from flowkiln.engine.driver.graph import InEdge, Node, RunGraph
@@ -36,7 +39,9 @@ __all__ = [
     "HandlersCalled",
     "InEdge",
     "Instruction",
+    "LostUnit",
     "Member",
+    "MemberStuck",
     "Node",
     "Outcome",
     "Release",
@@ -50,4 +55,5 @@ __all__ = [
     "UnitLost",
     "UnitPolicy",
     "WaitUntil",
+    "WorkerLost",
 ]

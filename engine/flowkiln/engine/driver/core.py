@@ -9,21 +9,24 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flowkiln.engine.driver.events import (
     Event,
     HandlersCalled,
+    LostUnit,
+    MemberStuck,
     Outcome,
     Started,
     TerminateRequested,
     TimerDue,
     UnitEnded,
     UnitLost,
+    WorkerLost,
 )
 from flowkiln.engine.driver.fusion import UnitPolicy, group
-from flowkiln.engine.driver.graph import InEdge, RunGraph
+from flowkiln.engine.driver.graph import RunGraph
 from flowkiln.engine.driver.instructions import (
     Announce,
     CallHandlers,
@@ -35,7 +38,8 @@ from flowkiln.engine.driver.instructions import (
     WaitUntil,
 )
 from flowkiln.engine.driver.task_runs import NodeRuns, Phase, TaskRun
-from flowkiln.engine.driver.units import Children, Element, Given, Held, Member, Source, Unit, UnitKey
+from flowkiln.engine.driver.units import Given, Held, Member, Unit, UnitKey
+from flowkiln.engine.driver.wiring import PRESENT, UNKNOWN, UNMAPPABLE, Wiring, keys_in
 from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
 from flowkiln.engine.state import Cached, Cancelled, Crashed, Mapped, Paused, Pending, Scheduled, State
 
@@ -53,15 +57,14 @@ class GivenState:
     settled: bool = False
 
 
+CHARGES_ALLOWED = 3
+"""Workers that a task run may lose before it is Crashed."""
+
+
 @dataclass(frozen=True, slots=True)
 class _InFlight:
     runs: list[TaskRun]
     needs: tuple[UnitKey, ...]
-
-
-_PRESENT = (Phase.SUBMITTED, Phase.DONE)
-_UNKNOWN = -1
-_UNMAPPABLE = -2
 
 
 class Driver:
@@ -88,9 +91,10 @@ class Driver:
         self._repeats = repeats
         self._keep_results = keep_results
         self._runs = [NodeRuns(TaskRun(number)) for number in range(len(graph.nodes))]
+        self._wiring = Wiring(self._nodes, self._runs)
         self._in_flight: dict[UnitKey, _InFlight] = {}
         self._lost: set[UnitKey] = set()
-        self._holders: dict[UnitKey, set[int]] = {}
+        self._left_behind: dict[UnitKey, list[TaskRun]] = {}
         self._now = 0.0
         self._timers: list[tuple[float, int, TaskRun]] = []
         self._timer_number = 0
@@ -113,7 +117,7 @@ class Driver:
 
     def source_of(self, run: TaskRun) -> Given | Held:
         """Where the State of a task run is to be found."""
-        return run.source if run.source is not None else Given(run.state)
+        return self._wiring.source_of(run)
 
     def states(self) -> list[State]:
         """The states that decide about the run, one for each node; a Mapped one has its children's in it."""
@@ -138,6 +142,10 @@ class Driver:
                 self._unit_ended(key, outcomes)
             case UnitLost(key, message):
                 self._unit_lost(key, message)
+            case WorkerLost(lost, message, charged):
+                self._worker_lost(lost, message, charged)
+            case MemberStuck(key, outcome):
+                self._member_stuck(key, outcome)
             case HandlersCalled(node, state):
                 self._handlers_called(node, state)
             case TimerDue():
@@ -217,20 +225,84 @@ class Driver:
 
     def _unit_lost(self, key: UnitKey, message: str) -> None:
         unit = self._in_flight.pop(key, None)
+        self._lost.add(key)
+        if unit is None:
+            self._results_lost(key)
+            return
+        # A unit fails with what it needs, and of several members it is not known which one is to blame: such ones
+        # get another try, each by itself.
+        blameless = len(unit.runs) > 1 or any(need in self._lost or need in self._in_flight for need in unit.needs)
+        for run in unit.runs:
+            if blameless:
+                self._try_again_alone(run)
+            else:
+                self._crash(run, message)
+
+    def _results_lost(self, key: UnitKey) -> None:
+        """Run again what had ended but whose results are gone, and say so."""
+        again = [
+            run for run in self._left_behind.pop(key, ()) if isinstance(run.source, Held) and run.source.key == key
+        ]
+        while again:
+            run = again.pop()
+            if run.phase is not Phase.DONE:
+                continue
+            for edge in self._nodes[run.node].upstream:
+                again.extend(one for one in self._wiring.upstream_runs(edge, run) if self._is_released(one))
+            run.state = Pending("Its result was lost with a worker, so it runs again.")
+            run.visited = self._runs[run.node].spent = False
+            self._try_again_alone(run)
+            self._announce(run)
+
+    def _is_released(self, run: TaskRun) -> bool:
+        return isinstance(run.source, Held) and run.source.key not in self._left_behind
+
+    def _worker_lost(self, lost: tuple[LostUnit, ...], message: str, charged: bool) -> None:
+        """Charge the members that were running there; all others are submitted again at no cost.
+
+        When nobody was seen running, each comes back by itself, and its beginning is seen next time.
+        """
+        units = [(one, self._in_flight.pop(one.key)) for one in lost if one.key in self._in_flight]
+        if not units:
+            return
+        self._lost.update(one.key for one, _ in units)
+        self._out.append(CancelUnits(tuple(one.key for one, _ in units)))
+        seen = any(one.began is not None for one, _ in units)
+        for one, unit in units:
+            for position, run in enumerate(unit.runs):
+                if charged and position == one.began:
+                    run.charges += 1
+                if run.charges >= CHARGES_ALLOWED:
+                    self._crash(run, message)
+                elif charged and (not seen or position == one.began):
+                    self._try_again_alone(run)
+                else:
+                    self._back_to_waiting(run)
+                    self._consider_run(run)
+
+    def _member_stuck(self, key: UnitKey, outcome: Outcome) -> None:
+        """Take the end of a member whose worker had to be ended; what else the unit had done is gone with it."""
+        unit = self._in_flight.pop(key, None)
         if unit is None:
             return
         self._lost.add(key)
-        # A unit fails with what it needs, and of several members it is not known which one is to blame: such ones
-        # get another try, each by itself.
-        collateral = any(need in self._lost or need in self._in_flight for need in unit.needs)
+        self._out.append(CancelUnits((key,)))
         for run in unit.runs:
-            run.alone = True
-            if collateral or len(unit.runs) > 1:
+            if (run.node, run.index) == (outcome.node, outcome.map_index):
+                run.source = Given(outcome.state)
+                self._member_ended(run, outcome)
+            else:
                 self._back_to_waiting(run)
                 self._consider_run(run)
-            else:
-                self._set_state(run, Crashed(message))
-                self._propagate(run)
+
+    def _try_again_alone(self, run: TaskRun) -> None:
+        run.alone = True
+        self._back_to_waiting(run)
+        self._consider_run(run)
+
+    def _crash(self, run: TaskRun, message: str) -> None:
+        self._set_state(run, Crashed(message))
+        self._propagate(run)
 
     def _handlers_called(self, node: int, state: State) -> None:
         run = self._runs[node].parent
@@ -266,7 +338,7 @@ class Driver:
         runs = self._runs[run.node]
         if runs.children is not None and run is runs.parent:
             return
-        runs.absent += (phase not in _PRESENT) - (before not in _PRESENT)
+        runs.absent += (phase not in PRESENT) - (before not in PRESENT)
         runs.unfinished += (phase is not Phase.DONE) - (before is not Phase.DONE)
         if phase is Phase.DONE and not runs.unfinished and not self._keep_results:
             self._release_upstream(run.node)
@@ -293,7 +365,7 @@ class Driver:
             run.index,
             type(run.state).__name__,
             message=str(run.state.message or ""),
-            end_time=self._now,
+            end_time=self._now if run.state.is_finished() else None,
             visit=run.visit,
             map_size=map_size,
         )
@@ -344,16 +416,8 @@ class Driver:
             if runs.children is None:
                 self._try_to_expand(run)
             return
-        if node.is_start or all(self._present(edge, run) for edge in node.upstream):
+        if node.is_start or all(self._wiring.present(edge, run) for edge in node.upstream):
             self._add_to_batch(run)
-
-    def _present(self, edge: InEdge, run: TaskRun) -> bool:
-        upstream = self._runs[edge.upstream]
-        if upstream.children is None:
-            return upstream.parent.phase in _PRESENT
-        if edge.mapped and not edge.flattened and run.index != NOT_MAPPED:
-            return upstream.children[run.index].phase in _PRESENT
-        return not upstream.absent
 
     def _add_to_batch(self, run: TaskRun) -> None:
         self._move(run, Phase.SUBMITTED)
@@ -366,36 +430,19 @@ class Driver:
     def _try_to_expand(self, parent: TaskRun) -> None:
         node = self._nodes[parent.node]
         before = parent.state if isinstance(parent.state, Mapped) else None
-        counts = [self._element_count(edge) for edge in node.upstream if edge.mapped]
-        if _UNKNOWN in counts:
+        counts = [self._wiring.element_count(edge) for edge in node.upstream if edge.mapped]
+        if UNKNOWN in counts:
             return
-        known = [count for count in counts if count != _UNMAPPABLE]
+        known = [count for count in counts if count != UNMAPPABLE]
         if len(known) < len(counts):
             if before is None:
                 # Nothing to map over: the TaskRunner says what becomes of the parent.
-                if node.is_start or all(self._present(edge, parent) for edge in node.upstream):
+                if node.is_start or all(self._wiring.present(edge, parent) for edge in node.upstream):
                     self._add_to_batch(parent)
                     self._propagate(parent)
                 return
             known = known or [len(before.map_states)]
         self._set_children(parent.node, before, min(known))
-
-    def _element_count(self, edge: InEdge) -> int:
-        upstream = self._runs[edge.upstream]
-        if upstream.children is not None:
-            if isinstance(upstream.parent.state, Mapped):
-                if not edge.flattened:
-                    return len(upstream.children)
-                if upstream.unfinished:
-                    return _UNKNOWN
-                counts = [child.elements for child in upstream.children]
-                return _UNMAPPABLE if any(n is None for n in counts) else sum(n or 0 for n in counts)
-            return _UNMAPPABLE
-        if upstream.parent.phase is not Phase.DONE:
-            return _UNKNOWN if self._nodes[edge.upstream].visited else _UNMAPPABLE
-        if edge.flattened:
-            return _UNMAPPABLE if upstream.parent.inner is None else sum(upstream.parent.inner)
-        return _UNMAPPABLE if upstream.parent.elements is None else upstream.parent.elements
 
     def _set_children(self, number: int, before: Mapped | None, count: int) -> None:
         runs, visited = self._runs[number], self._nodes[number].visited
@@ -443,25 +490,25 @@ class Driver:
         for position, run in enumerate(members):
             run.unit, run.source = key, Held(key, position)
             self._runs[run.node].keys.add(key)
-        self._holders[key] = {run.node for run in members}
+        self._left_behind[key] = members
         return key
 
     def _build_unit(self, key: UnitKey, runs: list[TaskRun]) -> Unit:
         members, needs = [], {}
         for run, following in zip(runs, (*runs[1:], None), strict=True):
-            upstream = tuple(self._source(edge, run) for edge in self._nodes[run.node].upstream)
+            upstream = tuple(self._wiring.source(edge, run) for edge in self._nodes[run.node].upstream)
             run.optimistic = any(
                 one.phase is not Phase.DONE
                 for edge in self._nodes[run.node].upstream
-                for one in self._upstream_runs(edge, run)
+                for one in self._wiring.upstream_runs(edge, run)
             )
             members.append(
                 Member(run.node, run.index, run.visit, run.start_from, upstream, self._only_for_next(run, following))
             )
             for source in (*upstream, *([run.start_from] if run.start_from else [])):
-                needs.update(dict.fromkeys(_keys(source)))
+                needs.update(dict.fromkeys(keys_in(source)))
         needs.pop(key, None)
-        return Unit(key, tuple(members), tuple(needs))
+        return Unit(key, tuple(members), tuple(needs), announce_first=any(run.alone for run in runs))
 
     def _only_for_next(self, run: TaskRun, following: TaskRun | None) -> bool:
         return (
@@ -471,47 +518,6 @@ class Driver:
             and self._nodes[run.node].downstream == (following.node,)
         )
 
-    def _upstream_runs(self, edge: InEdge, run: TaskRun) -> Iterable[TaskRun]:
-        upstream = self._runs[edge.upstream]
-        if upstream.children is None:
-            return (upstream.parent,)
-        if edge.mapped and not edge.flattened and run.index != NOT_MAPPED:
-            return (upstream.children[run.index],)
-        return upstream.children if upstream.unfinished else ()
-
-    def _source(self, edge: InEdge, run: TaskRun) -> Source:
-        upstream = self._runs[edge.upstream]
-        expanded = upstream.children is not None and isinstance(upstream.parent.state, Mapped)
-        if edge.mapped and run.index != NOT_MAPPED:
-            if expanded:
-                child, path = self._child_path(upstream, edge, run.index)
-                source = self.source_of(child)
-                return Element(source, path) if path else source
-            return self._element(upstream.parent, edge, run.index)
-        if expanded:
-            return Children(tuple(self.source_of(child) for child in upstream.children or ()))
-        return self.source_of(upstream.parent)
-
-    def _child_path(self, upstream: NodeRuns, edge: InEdge, index: int) -> tuple[TaskRun, tuple[int, ...]]:
-        children = upstream.children or []
-        if not edge.flattened:
-            return children[index], ()
-        for child in children:
-            if index < (child.elements or 0):
-                return child, (index,)
-            index -= child.elements or 0
-        raise IndexError(index)
-
-    def _element(self, upstream: TaskRun, edge: InEdge, index: int) -> Source:
-        source = self.source_of(upstream)
-        if not edge.flattened:
-            return Element(source, (index,))
-        for outer, count in enumerate(upstream.inner or ()):
-            if index < count:
-                return Element(source, (outer, index))
-            index -= count
-        return source
-
     # -- the end -----------------------------------------------------------------------------------------------------
 
     def _release_upstream(self, number: int) -> None:
@@ -520,14 +526,13 @@ class Driver:
         free: list[UnitKey] = []
         for candidate in sorted(candidates):
             runs = self._runs[candidate]
-            if not runs.keys or runs.unfinished or not all(map(self._is_over, self._nodes[candidate].downstream)):
+            if runs.spent or runs.unfinished or not all(map(self._is_over, self._nodes[candidate].downstream)):
                 continue
+            runs.spent = True
             for key in runs.keys:
-                self._holders[key].discard(candidate)
-                if not self._holders[key]:
-                    del self._holders[key]
+                if all(self._runs[run.node].spent for run in self._left_behind.get(key, ())):
+                    self._left_behind.pop(key, None)
                     free.append(key)
-            runs.keys = set()
         if free:
             self._out.append(Release(tuple(free)))
 
@@ -567,15 +572,3 @@ def _counts(state: State) -> tuple[int | None, tuple[int, ...] | None]:
     from flowkiln.engine import mapping
 
     return mapping.elements_in(state), mapping.inner_elements_in(state)
-
-
-def _keys(source: Source) -> Iterable[UnitKey]:
-    match source:
-        case Held(key):
-            return (key,)
-        case Element(inner):
-            return _keys(inner)
-        case Children(sources):
-            return (one.key for one in sources if isinstance(one, Held))
-        case _:
-            return ()

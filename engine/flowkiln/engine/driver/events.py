@@ -46,6 +46,33 @@ class UnitLost:
 
 
 @dataclass(frozen=True, slots=True)
+class LostUnit:
+    """A unit that was on a worker that died; `began` is the position of the member that was seen running, if any."""
+
+    key: UnitKey
+    began: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLost:
+    """A worker died. `charged` False: it was ended on purpose, and nobody on it is to blame."""
+
+    units: tuple[LostUnit, ...]
+    message: str
+    charged: bool
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class MemberStuck:
+    """A member could not be stopped in time: its worker process was ended, and `outcome` is what it came to."""
+
+    key: UnitKey
+    outcome: Outcome
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
 class HandlersCalled:
     """The state handlers of a mapped parent were called and settled on `state`."""
 
@@ -68,4 +95,4 @@ class TerminateRequested:
     now: float = 0.0
 
 
-Event = Started | UnitEnded | UnitLost | HandlersCalled | TimerDue | TerminateRequested
+Event = Started | UnitEnded | UnitLost | WorkerLost | MemberStuck | HandlersCalled | TimerDue | TerminateRequested

@@ -30,7 +30,7 @@ class TaskRun:
 
     `source` is where its State is to be found, `start_from` what its next visit starts from.
     `optimistic` says that something upstream was not finished when it was submitted, `alone` that it travels by itself
-    (after a loss), `visited` that it came back at least once.
+    (after a loss), `visited` that it came back at least once. `charges` counts the workers that died under it.
     """
 
     node: int
@@ -44,6 +44,7 @@ class TaskRun:
     optimistic: bool = False
     alone: bool = False
     visited: bool = False
+    charges: int = 0
     elements: int | None = None
     inner: tuple[int, ...] | None = None
     unit: UnitKey | None = None
@@ -54,6 +55,7 @@ class NodeRuns:
     """All task runs of one node: the parent, and its children once the node is expanded.
 
     `absent` counts the runs that downstream cannot build on (neither submitted nor done), `unfinished` those not done.
+    `keys` are the units that left something of this node behind; `spent`: nobody needs that any more.
     """
 
     parent: TaskRun
@@ -61,6 +63,7 @@ class NodeRuns:
     absent: int = 1
     unfinished: int = 1
     keys: set[UnitKey] = field(default_factory=set)
+    spent: bool = False
 
     def all(self) -> list[TaskRun]:
         """The runs that count: the children of an expanded node, else the one run."""

@@ -64,8 +64,12 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Members that travel together and run one after another; `needs` are the units whose states they use."""
+    """Members that travel together and run one after another; `needs` are the units whose states they use.
+
+    `announce_first`: that a member begins is told before it runs, so that its worker's death can be laid to it.
+    """
 
     key: UnitKey
     members: tuple[Member, ...]
     needs: tuple[UnitKey, ...]
+    announce_first: bool = False

@@ -5,11 +5,15 @@ from typing import TYPE_CHECKING, Any
 from flowkiln.engine.executors.base import Executor
 from flowkiln.engine.executors.local import LocalExecutor
 from flowkiln.engine.executors.sync import SynchronousExecutor
+from flowkiln.utilities.lazy_modules import lazy_submodules
 
 if TYPE_CHECKING:
     from flowkiln.engine.executors.dask import DaskExecutor
 
 __all__ = ["DaskExecutor", "Executor", "LocalExecutor", "SynchronousExecutor"]
+
+
+_submodule, __dir__ = lazy_submodules(__name__, ("base", "dask", "local", "sync"))
 
 
 def __getattr__(name: str) -> Any:
@@ -18,4 +22,4 @@ def __getattr__(name: str) -> Any:
         from flowkiln.engine.executors.dask import DaskExecutor
 
         return DaskExecutor
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _submodule(name)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import dask
 from distributed import Client, Queue, worker_client
 
 from flowkiln.configuration import config
@@ -15,6 +16,12 @@ from flowkiln.engine.executors.base import Executor
 if TYPE_CHECKING:
     from flowkiln.engine.environment import RunEnvironment
     from flowkiln.engine.executors.session import Deliver, Session
+
+
+_SETTINGS = {
+    # Dask blames every task that was only queued on a dead worker; the driver charges those that were running.
+    "distributed.scheduler.allowed-failures": 1_000_000,
+}
 
 
 class DaskExecutor(Executor):
@@ -58,7 +65,7 @@ class DaskExecutor(Executor):
         else:
             options["address"] = self.address
         try:
-            with Client(**options) as client:
+            with dask.config.set(_SETTINGS if self.address is None else {}), Client(**options) as client:
                 self.client, self.is_started = client, True
                 self._threads = max(1, sum(client.nthreads().values()))
                 yield client

@@ -7,17 +7,27 @@ as events; values stay on the workers under the units' keys until they are relea
 from __future__ import annotations
 
 import pickle
+import time
 from collections.abc import Sequence
 
 import cloudpickle
 from distributed import Client, Future
 
-from flowkiln.engine.driver import UnitLost, UnitPolicy
+from flowkiln.engine.driver import LostUnit, MemberStuck, UnitLost, UnitPolicy, WorkerLost
 from flowkiln.engine.driver.units import Given, Held, Unit, UnitKey
 from flowkiln.engine.environment import RunEnvironment
-from flowkiln.engine.executors.dask_worker import EnvironmentPlugin, dumps, run_on_worker, topic_of
+from flowkiln.engine.executors.dask_losses import Loss, unwatch_losses, watch_losses
+from flowkiln.engine.executors.dask_worker import (
+    Abandoned,
+    EnvironmentPlugin,
+    WorkerNews,
+    dumps,
+    run_on_worker,
+    topic_of,
+)
 from flowkiln.engine.executors.session import Deliver
-from flowkiln.engine.state import State, utc_now
+from flowkiln.engine.state import State
+from flowkiln.engine.unit_runner import UnitReport
 
 INLINE_LIMIT = 8 * 1024
 """Bytes up to which a run's environment travels with each unit; a larger one is brought to each worker once."""
@@ -28,6 +38,8 @@ class DaskSession:
 
     def __init__(self, client: Client, threads: int, environment: RunEnvironment, deliver: Deliver) -> None:
         self._client, self._deliver = client, deliver
+        self._began: dict[UnitKey, tuple[str, int]] = {}
+        self._ended_on_purpose: set[str] = set()
         self._run_id = environment.run_id
         self._raise = bool(environment.context.get("raise_on_exception"))
         self._futures: dict[UnitKey, Future] = {}
@@ -38,7 +50,8 @@ class DaskSession:
         if self._has_plugin:
             client.register_plugin(EnvironmentPlugin(self._run_id, self._inline))
             self._inline = None
-        client.subscribe_topic(self._topic, self._on_event)
+        client.subscribe_topic(self._topic, self._on_news)
+        watch_losses(client, self._on_worker_lost)
 
     def submit(self, units: Sequence[Unit]) -> None:
         """Send units to the scheduler as one graph."""
@@ -84,16 +97,38 @@ class DaskSession:
     def close(self) -> None:
         """Forget everything of this run."""
         self._client.unsubscribe_topic(self._topic)
+        unwatch_losses(self._client, self._on_worker_lost)
         self._futures.clear()
         if self._has_plugin:
             self._client.unregister_worker_plugin(self._topic)
 
-    def _on_event(self, event: tuple[float, bytes]) -> None:
-        began, report = pickle.loads(event[1])  # noqa: S301  # from this run's own workers
-        for record in began:
-            self._deliver(record)
-        if report is not None:
-            self._deliver(report)
+    def _on_news(self, event: tuple[float, bytes]) -> None:
+        news: WorkerNews = pickle.loads(event[1])  # noqa: S301  # from this run's own workers
+        for began in news.began:
+            self._began[began.key] = (news.address, began.position)
+            self._deliver(began.record)
+        match news.end:
+            case UnitReport(key):
+                self._began.pop(key, None)
+                self._deliver(news.end)
+            case Abandoned(key, outcome, records):
+                self._ended_on_purpose.add(news.address)
+                self._began.pop(key, None)
+                for record in records:
+                    self._deliver(record)
+                self._deliver(MemberStuck(key, outcome, time.time()))
+
+    def _on_worker_lost(self, loss: Loss) -> None:
+        units = []
+        for key in loss.keys:
+            if key not in self._futures:
+                continue
+            address, position = self._began.pop(key, ("", 0))
+            units.append(LostUnit(key, position if address == loss.address else None))
+        if units:
+            charged = loss.address not in self._ended_on_purpose
+            message = "The worker process died while it ran this task."
+            self._deliver(WorkerLost(tuple(units), message, charged, time.time()))
 
     def _on_done(self, future: Future) -> None:
         if future.status == "finished":
@@ -102,7 +137,7 @@ class DaskSession:
         if self._raise and error is not None:
             self._deliver(error)
         else:
-            self._deliver(UnitLost(future.key, _explain(error, future.status), utc_now().timestamp()))
+            self._deliver(UnitLost(future.key, _explain(error, future.status), time.time()))
 
 
 def _explain(error: BaseException | None, status: str) -> str:

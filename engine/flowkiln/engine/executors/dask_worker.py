@@ -2,24 +2,59 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import threading
+import time
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Any
 
 import cloudpickle
 from distributed import Worker, WorkerPlugin, get_worker
 
-from flowkiln.engine.driver.units import Unit
+from flowkiln.engine.driver import Outcome, Unit
+from flowkiln.engine.driver.units import UnitKey
 from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.records import TaskRunRecord
 from flowkiln.engine.unit_runner import HeldUnit, UnitReport, run_unit
+from flowkiln.utilities.logging import configure_logging
 
 STREAM_INTERVAL = 0.05
 """Seconds that a worker collects the beginnings of task runs before it sends them."""
 
+SENDING_TAKES = 0.05
+"""Seconds after which an event that was handed to Dask is on its way, also if this process then ends at once."""
+
 ENVIRONMENTS_KEPT = 32
 """Environments of recent runs that a worker process keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """The member at `position` of a unit began to run."""
+
+    key: UnitKey
+    position: int
+    record: TaskRunRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """A member could not be stopped; its process ends now."""
+
+    key: UnitKey
+    outcome: Outcome
+    records: tuple[TaskRunRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerNews:
+    """What a worker tells about a run, in one event."""
+
+    address: str
+    began: tuple[Began, ...]
+    end: UnitReport | Abandoned | None
 
 
 def topic_of(run_id: str) -> str:
@@ -30,10 +65,9 @@ def topic_of(run_id: str) -> str:
 def dumps(value: Any) -> bytes:
     """Pickle; classes that are defined in a flow's own script travel by value."""
     try:
-        pickled = pickle.dumps(value)
+        return pickle.dumps(value)
     except Exception:
         return bytes(cloudpickle.dumps(value))
-    return bytes(cloudpickle.dumps(value)) if b"__main__" in pickled else pickled
 
 
 class EnvironmentPlugin(WorkerPlugin):  # type: ignore[misc]
@@ -50,7 +84,7 @@ class _RunsHere:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._environments: OrderedDict[tuple[str, str], RunEnvironment] = OrderedDict()
-        self._began: dict[tuple[str, str], list[TaskRunRecord]] = {}
+        self._began: dict[tuple[str, str], list[Began]] = {}
 
     def environment(self, worker: Worker, run_id: str, pickled: bytes | None) -> RunEnvironment:
         """Give a run's environment, unpickled once; its errors are then those of the unit that asks first."""
@@ -58,27 +92,30 @@ class _RunsHere:
         with self._lock:
             found = self._environments.get(key)
             if found is None:
+                if worker.nanny:
+                    # A process of Dask's own: nobody else makes it show what task bodies log.
+                    configure_logging()
                 found = cloudpickle.loads(worker.plugins[topic_of(run_id)].environment if pickled is None else pickled)
                 self._environments[key] = found
                 while len(self._environments) > ENVIRONMENTS_KEPT:
                     self._environments.popitem(last=False)
             return found
 
-    def announce(self, worker: Worker, run_id: str, record: TaskRunRecord) -> None:
+    def announce(self, worker: Worker, run_id: str, began: Began) -> None:
         """Stream that a task run began: soon, together with others."""
         with self._lock:
             waiting = self._began.setdefault((worker.address, run_id), [])
-            waiting.append(record)
+            waiting.append(began)
             if len(waiting) > 1:
                 return
         worker.loop.add_callback(worker.loop.call_later, STREAM_INTERVAL, self.flush, worker, run_id)
 
-    def flush(self, worker: Worker, run_id: str, report: UnitReport | None = None) -> None:
-        """Stream what is waiting. A report goes at once: before its key, since both take the same way."""
+    def flush(self, worker: Worker, run_id: str, end: UnitReport | Abandoned | None = None) -> None:
+        """Stream what is waiting. An end goes at once: before its key, since both take the same way."""
         with self._lock:
             began = self._began.pop((worker.address, run_id), [])
-        if began or report is not None:
-            worker.log_event(topic_of(run_id), dumps((began, report)))
+        if began or end is not None:
+            worker.log_event(topic_of(run_id), dumps(WorkerNews(worker.address, tuple(began), end)))
 
 
 _here = _RunsHere()
@@ -88,12 +125,26 @@ def run_on_worker(run_id: str, environment: bytes | None, pickled_unit: bytes, n
     """Run a unit and stream its report. `environment` is None when a plugin brought it."""
     worker = get_worker()
     unit: Unit = pickle.loads(pickled_unit)  # noqa: S301  # made by this run's own driver
+
+    def announce(position: int, record: TaskRunRecord) -> None:
+        _here.announce(worker, run_id, Began(unit.key, position, record))
+        if unit.announce_first:
+            _here.flush(worker, run_id)
+            time.sleep(SENDING_TAKES)
+
+    def abandon(outcome: Outcome, records: tuple[TaskRunRecord, ...]) -> None:
+        _here.flush(worker, run_id, Abandoned(unit.key, outcome, records))
+        time.sleep(SENDING_TAKES)
+        os._exit(1)
+
     held, report = run_unit(
         _here.environment(worker, run_id, environment),
         unit,
         needs,
         worker=str(worker.name),
-        announce=lambda record: _here.announce(worker, run_id, record),
+        announce=announce,
+        # Only a process that a nanny starts again may be ended.
+        abandon=abandon if worker.nanny else None,
     )
     _here.flush(worker, run_id, report)
     return held

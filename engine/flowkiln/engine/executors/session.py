@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from flowkiln.engine.driver import UnitLost, UnitPolicy
+from flowkiln.engine.driver import MemberStuck, UnitLost, UnitPolicy, WorkerLost
 from flowkiln.engine.driver.units import Given, Held, Unit, UnitKey
 from flowkiln.engine.records import TaskRunRecord
 from flowkiln.engine.state import State
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flowkiln.engine.environment import RunEnvironment
     from flowkiln.engine.executors.base import Executor
 
-Delivery = UnitReport | UnitLost | TaskRunRecord | BaseException
+Delivery = UnitReport | UnitLost | WorkerLost | MemberStuck | TaskRunRecord | BaseException
 Deliver = Callable[[Delivery], None]
 """Where a session puts what it has to say; may be called from any thread. An exception ends the run."""
 
@@ -123,7 +123,10 @@ class SequentialSession:
         return True
 
     def _run(self, unit: Unit, needs: list[HeldUnit]) -> tuple[HeldUnit, UnitReport]:
-        return run_unit(self._environment, unit, needs, announce=self._deliver)
+        return run_unit(self._environment, unit, needs, announce=self._announce)
+
+    def _announce(self, position: int, record: TaskRunRecord) -> None:
+        self._deliver(record)
 
     def fetch(self, sources: Sequence[Given | Held]) -> list[State]:
         """Get states with their values."""

@@ -1,0 +1,112 @@
+"""What a task run is connected to at this moment: reads the driver's task runs, changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from flowkiln.engine.driver.graph import InEdge, Node
+from flowkiln.engine.driver.task_runs import NodeRuns, Phase, TaskRun
+from flowkiln.engine.driver.units import Children, Element, Given, Held, Source, UnitKey
+from flowkiln.engine.records import NOT_MAPPED
+from flowkiln.engine.state import Mapped
+
+PRESENT = (Phase.SUBMITTED, Phase.DONE)
+"""Phases of a task run that others can build on."""
+
+UNKNOWN = -1
+UNMAPPABLE = -2
+"""Answers of `element_count`: it will be known later; there is nothing to map over."""
+
+
+class Wiring:
+    """The upstream side of every task run."""
+
+    def __init__(self, nodes: Sequence[Node], runs: Sequence[NodeRuns]) -> None:
+        self._nodes, self._runs = nodes, runs
+
+    def source_of(self, run: TaskRun) -> Given | Held:
+        """Where the State of a task run is to be found."""
+        return run.source if run.source is not None else Given(run.state)
+
+    def present(self, edge: InEdge, run: TaskRun) -> bool:
+        """Whether all that an edge leads to is done or under way."""
+        upstream = self._runs[edge.upstream]
+        if upstream.children is None:
+            return upstream.parent.phase in PRESENT
+        if edge.mapped and not edge.flattened and run.index != NOT_MAPPED:
+            return upstream.children[run.index].phase in PRESENT
+        return not upstream.absent
+
+    def upstream_runs(self, edge: InEdge, run: TaskRun) -> Iterable[TaskRun]:
+        """The task runs that an edge leads to; none when all of many are finished."""
+        upstream = self._runs[edge.upstream]
+        if upstream.children is None:
+            return (upstream.parent,)
+        if edge.mapped and not edge.flattened and run.index != NOT_MAPPED:
+            return (upstream.children[run.index],)
+        return upstream.children if upstream.unfinished else ()
+
+    def source(self, edge: InEdge, run: TaskRun) -> Source:
+        """Where a task run finds the state that an edge brings."""
+        upstream = self._runs[edge.upstream]
+        expanded = upstream.children is not None and isinstance(upstream.parent.state, Mapped)
+        if edge.mapped and run.index != NOT_MAPPED:
+            if expanded:
+                child, path = self._child_path(upstream, edge, run.index)
+                source = self.source_of(child)
+                return Element(source, path) if path else source
+            return self._element(upstream.parent, edge, run.index)
+        if expanded:
+            return Children(tuple(self.source_of(child) for child in upstream.children or ()))
+        return self.source_of(upstream.parent)
+
+    def _child_path(self, upstream: NodeRuns, edge: InEdge, index: int) -> tuple[TaskRun, tuple[int, ...]]:
+        children = upstream.children or []
+        if not edge.flattened:
+            return children[index], ()
+        for child in children:
+            if index < (child.elements or 0):
+                return child, (index,)
+            index -= child.elements or 0
+        raise IndexError(index)
+
+    def _element(self, upstream: TaskRun, edge: InEdge, index: int) -> Source:
+        source = self.source_of(upstream)
+        if not edge.flattened:
+            return Element(source, (index,))
+        for outer, count in enumerate(upstream.inner or ()):
+            if index < count:
+                return Element(source, (outer, index))
+            index -= count
+        return source
+
+    def element_count(self, edge: InEdge) -> int:
+        """How many children an edge that is mapped asks for; UNKNOWN or UNMAPPABLE if it cannot say."""
+        upstream = self._runs[edge.upstream]
+        if upstream.children is not None:
+            if isinstance(upstream.parent.state, Mapped):
+                if not edge.flattened:
+                    return len(upstream.children)
+                if upstream.unfinished:
+                    return UNKNOWN
+                counts = [child.elements for child in upstream.children]
+                return UNMAPPABLE if any(n is None for n in counts) else sum(n or 0 for n in counts)
+            return UNMAPPABLE
+        if upstream.parent.phase is not Phase.DONE:
+            return UNKNOWN if self._nodes[edge.upstream].visited else UNMAPPABLE
+        if edge.flattened:
+            return UNMAPPABLE if upstream.parent.inner is None else sum(upstream.parent.inner)
+        return UNMAPPABLE if upstream.parent.elements is None else upstream.parent.elements
+
+
+def keys_in(source: Source) -> Iterable[UnitKey]:
+    """The units whose states a source needs."""
+    match source:
+        case Held(key):
+            return (key,)
+        case Element(inner):
+            return keys_in(inner)
+        case Children(sources):
+            return (one.key for one in sources if isinstance(one, Held))
+        case _:
+            return ()
