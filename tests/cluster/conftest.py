@@ -20,16 +20,19 @@ from .harness.commands import wait_until
 from .harness.interface import Cluster, HarnessError, Images
 
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+TIME_LIMIT = 900  # seconds: kind takes minutes to start and to load images on a small machine
 FAILED = pytest.StashKey[bool]()
 CLUSTER = pytest.StashKey[Cluster]()
 KEPT = pytest.StashKey[str]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a cluster, so that `-m 'not cluster'` leaves it out."""
+    """Mark what needs a cluster, so that `-m 'not cluster'` leaves it out, and allow the first for the cluster's start."""
     for item in items:
         if _needs_cluster(item):
             item.add_marker("cluster")
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(TIME_LIMIT))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -142,9 +142,8 @@ class KindCluster:
         return self.kubectl("get", "--raw=/readyz", "--request-timeout=5s", check=False) == "ok"
 
     def _load_once(self, reference: str) -> None:
-        present = self._docker_exec("crictl", "images", "--output=json")
-        tags = {tag for image in json.loads(present)["images"] for tag in image.get("repoTags") or ()}
-        if not tags & {reference, f"docker.io/library/{reference}", f"docker.io/{reference}"}:
+        present = self._docker_exec("ctr", "--namespace=k8s.io", "images", "list", "--quiet").split()
+        if not {reference, f"docker.io/library/{reference}", f"docker.io/{reference}"} & set(present):
             with announced(f"loading {reference}"):
                 self.load_image(reference)
 
