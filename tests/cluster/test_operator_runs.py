@@ -167,13 +167,14 @@ def test_a_quota_on_our_own_objects_is_told_too(runs: Runs) -> None:
 
 def test_terminate_ends_a_running_run_within_ten_seconds(runs: Runs) -> None:
     """Cancelled, with everything unfinished Cancelled too; the agent's late report changes nothing."""
-    runs.create("long", flowSpec=small_flow("quick", "slow"))
+    runs.create("long", flowSpec=small_flow("slow", "quick"))
     runs.wait_for("long", "has a running task", lambda s: s.get("flow", {}).get("counts", {}).get("Running") == 1)
     runs.patch("long", terminate="Immediate")
     status = runs.wait_for_state("long", "Cancelled", seconds=10)
     assert condition(status, "Succeeded")["reason"] == "Terminated"
     assert status["flow"]["state"] == "Cancelled"
-    assert [task["state"] for task in status["tasks"]] == ["Success", "Cancelled"]
+    assert status["flow"]["counts"] == {"Cancelled": 2}
+    assert [task["state"] for task in status["tasks"]] == ["Cancelled", "Cancelled"]
     runs.wait_until_empty("pods")
     assert runs.status("long") == status
 
