@@ -1,0 +1,43 @@
+"""Namespaces that several tests share: what takes its time is started in them at once, and looked at test by test."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from tests.cluster.conftest import RESTRICTED
+from tests.cluster.harness.commands import wait_until
+
+from .installation import Installation
+from .runs import Runs
+
+
+@contextmanager
+def room(installation: Installation, *objects: Mapping[str, Any]) -> Iterator[Runs]:
+    """Make a namespace in which only pods of the restricted profile may run, with these objects in it."""
+    cluster = installation.cluster
+    name = f"room-{uuid.uuid4().hex[:10]}"
+    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}}
+    cluster.kubectl("create", "--filename=-", input=json.dumps(manifest))
+    account = ("get", "serviceaccount", "default", f"--namespace={name}", "--ignore-not-found", "--output=name")
+    wait_until("the namespace has its service account", lambda: bool(cluster.kubectl(*account)), seconds=30)
+    runs = Runs(installation, name)
+    if objects:
+        runs.apply(*objects)
+    try:
+        yield runs
+    finally:
+        cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def no_pods(runs: Runs) -> Mapping[str, Any]:
+    """Forbid pods in a namespace from here on."""
+    quota = {"hard": {"pods": "0"}}
+    made = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "no-pods"}, "spec": quota}
+    runs.apply(made)
+    counted = ("get", "resourcequota", "no-pods", "--output=jsonpath={.status.hard.pods}")
+    wait_until("the quota is counted", lambda: runs.kubectl(*counted) == "0", seconds=30)
+    return made

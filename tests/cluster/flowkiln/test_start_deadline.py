@@ -1,0 +1,141 @@
+"""Runs whose cluster never comes up: the status says why while there is hope, and the end says it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.cluster.harness.commands import wait_until
+
+from .flows import Object, make_run, make_spec
+from .installation import Installation
+from .rooms import no_pods, room
+from .runs import Runs, condition, state
+from .watching import Recording
+
+SOURCE = {"steps.py": "def rows():\n    return []\n"}
+ROWS: Object = {"name": "rows", "function": "steps:rows"}
+SHADOW = {**SOURCE, "flowkiln_operator.py": "raise SystemExit('this module hides the real one')\n"}
+
+
+def spec(*, source: dict[str, str] = SOURCE, **cluster: object) -> Object:
+    """Return the spec of a small flow with a short startDeadline."""
+    return make_spec(ROWS, source=source, cluster={"startDeadline": "20s", **cluster})
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What keeps a cluster from coming up, and what the status has to say about it."""
+
+    spec: Object
+    reason: str
+    words: list[str] = field(default_factory=list)
+
+
+TROUBLES = {
+    "no-image": Trouble(spec(image="registry.invalid/none:1"), "ImagePullFailed", ["registry.invalid/none:1"]),
+    "no-node": Trouble(
+        spec(podTemplate={"nodeSelector": {"no-such": "node"}}), "Unschedulable", ["cannot be scheduled", "node"]
+    ),
+    "no-room-for-workers": Trouble(
+        spec(workers={"resources": {"requests": {"memory": "100Ti"}}}), "Unschedulable", ["memory"]
+    ),
+    "no-agent": Trouble(spec(source=SHADOW), "AgentUnavailable", ["container agent", "exit code 1"]),
+}
+"""Runs in a namespace that allows pods."""
+NO_QUOTA = Trouble(spec(), "QuotaExceeded", ["exceeded quota", "no-pods"])
+
+
+@pytest.fixture(scope="module")
+def unlucky(flowkiln: Installation) -> Iterator[tuple[Runs, Recording]]:
+    """Start the runs of `TROUBLES`, and one whose Flow never comes; record what their statuses say."""
+    with room(flowkiln) as runs, runs.record() as recorded:
+        runs.apply(make_run("no-flow", "nowhere", startDeadline="5s"))
+        runs.apply(*(make_run(name, trouble.spec) for name, trouble in TROUBLES.items()))
+        yield runs, recorded
+
+
+@pytest.fixture(scope="module")
+def poor(flowkiln: Installation) -> Iterator[tuple[Runs, Recording]]:
+    """Start a run where a quota forbids all pods."""
+    with room(flowkiln) as runs, runs.record() as recorded:
+        no_pods(runs)
+        runs.apply(make_run("no-quota", NO_QUOTA.spec))
+        yield runs, recorded
+
+
+def check_told_in_time(recorded: Recording, name: str, trouble: Trouble) -> None:
+    """Wait until ClusterReady=False names the reason, with a sentence, while the run is still Pending."""
+
+    def tells(run: Object) -> bool:
+        ready = condition(run, "ClusterReady")
+        return bool(ready) and ready["reason"] == trouble.reason and state(run) in ("Pending", "Running")
+
+    wait_until(
+        f"{name} tells {trouble.reason}",
+        lambda: any(tells(version.object) for version in recorded.of(name)),
+        seconds=30,
+    )
+    run = next(version.object for version in recorded.of(name) if tells(version.object))
+    ready = condition(run, "ClusterReady")
+    assert ready["status"] == "False"
+    for words in trouble.words:
+        assert words in ready["message"]
+    assert condition(run, "Finished")["status"] == "False"
+
+
+def check_crashed(runs: Runs, name: str, trouble: Trouble) -> None:
+    """Wait for the end: Crashed with the reason that was told before, and nothing left that runs."""
+    run = runs.finish(name)
+    assert state(run) == "Crashed"
+    succeeded = condition(run, "Succeeded")
+    assert succeeded["reason"] == trouble.reason
+    assert "startDeadline" in succeeded["message"]
+    for words in trouble.words:
+        assert words in succeeded["message"]
+    ready = condition(run, "ClusterReady")
+    assert (ready["status"], ready["reason"]) == ("False", trouble.reason)
+    running = ("DaskCluster/", "DaskWorkerGroup/", "Deployment/", "ReplicaSet/", "Pod/", "Service/")
+
+    def is_quiet(run: Object) -> bool:
+        return not [thing for thing in runs.belongings(run) if thing.startswith(running)]
+
+    runs.wait_until(name, "nothing of it runs any more", is_quiet, seconds=60)
+
+
+@pytest.mark.parametrize("name", TROUBLES)
+def test_what_keeps_a_cluster_from_starting_is_told_within_thirty_seconds(
+    unlucky: tuple[Runs, Recording], name: str
+) -> None:
+    """ClusterReady=False carries the reason and a sentence that names what a person has to mend."""
+    check_told_in_time(unlucky[1], name, TROUBLES[name])
+
+
+def test_a_quota_that_denies_pods_is_told_within_thirty_seconds(poor: tuple[Runs, Recording]) -> None:
+    """There is no pod to look at: the message is that of the Deployment, which names the quota."""
+    check_told_in_time(poor[1], "no-quota", NO_QUOTA)
+
+
+@pytest.mark.parametrize("name", TROUBLES)
+def test_a_cluster_that_does_not_start_in_time_crashes_its_run(unlucky: tuple[Runs, Recording], name: str) -> None:
+    """When cluster.startDeadline is over, the run is Crashed for the same reason, and its objects are gone."""
+    check_crashed(unlucky[0], name, TROUBLES[name])
+
+
+def test_a_quota_that_denies_pods_crashes_the_run(poor: tuple[Runs, Recording]) -> None:
+    """When cluster.startDeadline is over, the run is Crashed with the quota as its reason."""
+    check_crashed(poor[0], "no-quota", NO_QUOTA)
+
+
+def test_a_flow_that_does_not_come_fails_the_run(unlucky: tuple[Runs, Recording]) -> None:
+    """Pending with FlowNotFound until FlowRun.startDeadline, then Failed with StartDeadlineExceeded."""
+    runs, recorded = unlucky
+    run = runs.finish("no-flow", seconds=30)
+    assert state(run) == "Failed"
+    assert condition(run, "Succeeded")["reason"] == "StartDeadlineExceeded"
+    assert "nowhere" in condition(run, "Succeeded")["message"]
+    waited = [version.object for version in recorded.of("no-flow") if state(version.object) == "Pending"]
+    assert {condition(run, "Succeeded")["reason"] for run in waited} == {"FlowNotFound"}
+    assert runs.belongings(run) == []
