@@ -14,6 +14,8 @@ logger = logging.getLogger("flowkiln.agent")
 TIMEOUT = 5.0
 """Seconds for one question and its answer."""
 CONNECT_PAUSE = 0.25
+PROMPT = 1.0
+"""Seconds that a scheduler which is well takes to answer, at most."""
 CHECK_EVERY = 3.0
 """Seconds between two looks at the scheduler."""
 LOST_AFTER = 2
@@ -47,15 +49,19 @@ class SchedulerLink:
     async def is_lost(self, scheduler_id: str) -> str | None:
         """Why the results that this scheduler kept are gone; None while it is there, or too busy to answer."""
         try:
-            await self._knock()
-        except OSError as error:
-            return f"the Dask scheduler is gone, and the task results with it: {error}"
-        try:
-            current = await self.identity()
-        except OSError as error:
-            # Large graphs keep it busy for many seconds. One that hangs is restarted by Kubernetes, and another then.
-            logger.warning("the scheduler does not answer: %s", error)
-            return None
+            current = await asyncio.wait_for(self.identity(), PROMPT)
+        except OSError:
+            # Not before: the scheduler logs each knock as a failed handshake.
+            try:
+                await self._knock()
+            except OSError as error:
+                return f"the Dask scheduler is gone, and the task results with it: {error}"
+            try:
+                current = await self.identity()
+            except OSError as error:
+                # Large graphs keep it busy for many seconds. One that hangs is restarted by Kubernetes, another then.
+                logger.warning("the scheduler does not answer: %s", error)
+                return None
         return None if current == scheduler_id else "the Dask scheduler was restarted, and the task results are gone"
 
     async def wait_until_lost(self, scheduler_id: str) -> str:

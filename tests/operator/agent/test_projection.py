@@ -330,3 +330,13 @@ def test_a_map_that_grows_keeps_what_its_children_did() -> None:
     table.apply([TaskRunRecord("m", NOT_MAPPED, "TriggerFailed", message="Trigger failed")])
     assert "children" not in tasks_of(table)["m"]
     assert table.summary().counts == {"TriggerFailed": 1}
+
+
+@given(st.permutations(["Running", "Success"]), st.sampled_from([NOT_MAPPED, 2]))
+def test_a_beginning_that_comes_after_its_end_is_no_news(order: list[str], index: int) -> None:
+    """Beginnings and ends take different ways from the worker; either order leaves the same state."""
+    table = RunTable(["m"])
+    table.apply([TaskRunRecord("m", index, state, visit=3, run_count=1) for state in order])
+    assert table.summary().counts.get("Running") is None
+    table.apply([TaskRunRecord("m", index, "Running", visit=4, run_count=2)])
+    assert table.summary().counts["Running"] == 1

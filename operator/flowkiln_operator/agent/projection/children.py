@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+
 from flowkiln_operator.agent.projection.groups import FINISHED, PENDING, Priority, priority
 from flowkiln_operator.agent.projection.indexes import IndexSet
 
@@ -9,10 +11,11 @@ from flowkiln_operator.agent.projection.indexes import IndexSet
 class Children:
     """States of the children 0 … total - 1; a child that was never heard of is Pending."""
 
-    __slots__ = ("_sets", "_states", "last_end")
+    __slots__ = ("_sets", "_states", "_visits", "last_end")
 
     def __init__(self, total: int) -> None:
         self._states: list[str] = [PENDING] * total
+        self._visits = array("L", bytes(array("L").itemsize * total))
         self._sets: dict[str, IndexSet] = {PENDING: IndexSet(total)} if total else {}
         self.last_end: float | None = None
 
@@ -25,9 +28,14 @@ class Children:
         """The state of one child."""
         return self._states[index]
 
-    def set_state(self, index: int, state: str) -> str:
+    def visit(self, index: int) -> int:
+        """The submission of a child that its state is from."""
+        return self._visits[index]
+
+    def set_state(self, index: int, state: str, visit: int) -> str:
         """Give a child its new state; returns the old one."""
         old = self._states[index]
+        self._visits[index] = visit
         if old != state:
             self._states[index] = state
             self._take(old, index)
@@ -43,6 +51,7 @@ class Children:
         for index in range(len(self._states), total):
             pending.add(index)
         self._states.extend([PENDING] * added)
+        self._visits.extend([0] * added)
         return added
 
     def counts(self) -> dict[str, int]:

@@ -26,6 +26,7 @@ class TaskEntry:
     start: float | None = None
     end: float | None = None
     run_count: int = 0
+    visit: int = 0
     children: Children | None = None
 
 

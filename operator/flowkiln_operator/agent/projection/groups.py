@@ -17,6 +17,8 @@ RUNNING = frozenset({"Running", "Cancelling"})
 WAITING = frozenset({"Retrying", "Scheduled", "Resume"})
 """States that start by themselves when their time comes."""
 UNFINISHED_OTHERS = frozenset({"Pending", "Paused", "Submitted", "Queued", "Looped"})
+ENDED_VISIT = FINISHED | WAITING | {"Paused"}
+"""States in which the body does not run any more, until the task run is submitted again."""
 KNOWN = FINISHED | RUNNING | WAITING | UNFINISHED_OTHERS
 """Every state name that the custom resource takes."""
 

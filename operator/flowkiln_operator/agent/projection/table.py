@@ -15,7 +15,15 @@ from flowkiln_operator.agent.projection.budget import Candidate, fit
 from flowkiln_operator.agent.projection.children import Children
 from flowkiln_operator.agent.projection.entry import TaskEntry, render
 from flowkiln_operator.agent.projection.failures import FailureTexts
-from flowkiln_operator.agent.projection.groups import FAILURES, FINISHED, MAPPED, PENDING, RUNNING, known_name
+from flowkiln_operator.agent.projection.groups import (
+    ENDED_VISIT,
+    FAILURES,
+    FINISHED,
+    MAPPED,
+    PENDING,
+    RUNNING,
+    known_name,
+)
 
 Key = tuple[str, int]
 """A task run: local id and map index."""
@@ -105,8 +113,10 @@ class RunTable:
             # A flow whose graph is found while it runs names its tasks as they come.
             entry = self._entries[record.task] = TaskEntry(record.task)
             self._count(PENDING, 1)
-        self._rendered.pop(record.task, None)
         state = known_name(record.state, ended=record.end_time is not None)
+        if _is_late(entry, state, record):
+            return
+        self._rendered.pop(record.task, None)
         key = (record.task, record.map_index)
         self._note_wait(key, state, record.due)
         self._note_failure(state, record)
@@ -124,7 +134,8 @@ class RunTable:
             self._forget_children(entry)
             self._count(state, 1)
         entry.state = state
-        entry.start, entry.end, entry.run_count = record.start_time, record.end_time, record.run_count
+        entry.start, entry.end = record.start_time, record.end_time
+        entry.run_count, entry.visit = record.run_count, record.visit
 
     def _apply_child(self, entry: TaskEntry, state: str, record: TaskRunRecord) -> None:
         if entry.children is None:
@@ -135,7 +146,7 @@ class RunTable:
             self._paused.pop((record.task, NOT_MAPPED), None)
             self._failures.discard(record.task, NOT_MAPPED)
         children = self._expand(entry, record.map_index + 1)
-        old = children.set_state(record.map_index, state)
+        old = children.set_state(record.map_index, state, record.visit)
         self._count(old, -1)
         self._count(state, 1)
         if record.end_time is not None:
@@ -195,6 +206,21 @@ class RunTable:
             self._counts[state] = count
         else:
             self._counts.pop(state, None)
+
+
+def _is_late(entry: TaskEntry, state: str, record: TaskRunRecord) -> bool:
+    """Whether a record tells of the beginning of a visit whose end is known already.
+
+    Workers stream beginnings and ends on their own, and one may overtake the other.
+    """
+    if state not in RUNNING or not record.visit:
+        return False
+    if record.map_index == NOT_MAPPED:
+        return entry.state in ENDED_VISIT and record.visit <= entry.visit
+    children = entry.children
+    if children is None or record.map_index >= children.total:
+        return False
+    return children.state(record.map_index) in ENDED_VISIT and record.visit <= children.visit(record.map_index)
 
 
 def full_name(key: Key) -> str:
