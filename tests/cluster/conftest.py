@@ -27,7 +27,7 @@ KEPT = pytest.StashKey[str]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a cluster, so that `-m 'not cluster'` leaves it out, and allow the first for the cluster's start."""
+    """Mark what needs a cluster (`-m "not cluster"` leaves it out), and allow time for the cluster's start."""
     for item in items:
         if _needs_cluster(item):
             item.add_marker("cluster")
@@ -105,7 +105,7 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}}
     cluster.kubectl("create", "--filename=-", input=json.dumps(manifest))
     account = ("get", "serviceaccount", "default", f"--namespace={name}", "--ignore-not-found", "--output=name")
-    wait_until("the namespace has its service account", lambda: bool(cluster.kubectl(*account)), seconds=30)
+    wait_until("the namespace has its service account", lambda: bool(cluster.kubectl(*account)), seconds=60)
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")
 

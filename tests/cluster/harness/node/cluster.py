@@ -248,14 +248,14 @@ class NodeCluster:
                 raise HarnessError("the API server ended")
             return self.kubectl("get", "--raw=/readyz", check=False) == "ok"
 
-        wait_until("the API server is ready", answers, seconds=60)
+        wait_until("the API server is ready", answers, seconds=120)
 
     def _wait_for_node(self, configuration: Configuration) -> None:
         ready = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
         wait_until(
             "the node is Ready",
             lambda: self.kubectl("get", "node", self.name, "--output", ready, check=False) == "True",
-            seconds=60,
+            seconds=120,
         )
         for name, process in self._record.components.items():
             if not process.alive:
