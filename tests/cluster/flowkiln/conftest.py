@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.cluster.harness.interface import Cluster, Images
 
 from .installation import Installation, install
-from .runs import Runs
+from .runs import Runs, runs_of_their_own
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +22,10 @@ def flowkiln(cluster: Cluster, images: Images) -> Installation:
 def runs(flowkiln: Installation, namespace: str) -> Runs:
     """Return the flows and runs of a namespace that is this test's own."""
     return Runs(flowkiln, namespace)
+
+
+@pytest.fixture(scope="module")
+def shared_runs(flowkiln: Installation) -> Iterator[Runs]:
+    """Return the flows and runs of a namespace that all tests of a module look at."""
+    with runs_of_their_own(flowkiln) as runs:
+        yield runs

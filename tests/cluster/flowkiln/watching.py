@@ -121,7 +121,7 @@ class Logs:
 
 @contextmanager
 def logs_of_runs(cluster: Cluster, namespace: str) -> Iterator[Logs]:
-    """Follow every container of the namespace's runs from its first line on: their pods are gone soon after they end."""
+    """Follow every container of the namespace's runs from its first line on: their pods go soon after they end."""
     made = Logs()
     followed: list[subprocess.Popen[str]] = []
     threads: list[threading.Thread] = []
