@@ -78,7 +78,7 @@ class Runs:
 
     def kubectl(self, *arguments: str, input: str | None = None) -> str:
         """Run kubectl in the namespace."""
-        return self.cluster.kubectl(*arguments, f"--namespace={self.namespace}", input=input)
+        return self.cluster.kubectl(f"--namespace={self.namespace}", *arguments, input=input)
 
     def apply(self, *documents: Mapping[str, Any]) -> None:
         """Apply objects to the namespace."""
