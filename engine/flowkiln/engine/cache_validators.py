@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from flowkiln.engine.result import Result
+from flowkiln.engine.result import Result, same_value
 from flowkiln.engine.state import Cached, utc_now
 
 Validator = Callable[[Any, Any, Any], bool]
@@ -26,12 +26,12 @@ def duration_only(state: Cached, inputs: Any, parameters: Any) -> bool:
 
 def all_inputs(state: Cached, inputs: Any, parameters: Any) -> bool:
     """Valid until it expires, if all inputs are the same."""
-    return duration_only(state, inputs, parameters) and _values(state.cached_inputs) == _values(inputs)
+    return duration_only(state, inputs, parameters) and _same(_values(state.cached_inputs), _values(inputs))
 
 
 def all_parameters(state: Cached, inputs: Any, parameters: Any) -> bool:
     """Valid until it expires, if all parameters of the flow are the same."""
-    return duration_only(state, inputs, parameters) and _values(state.cached_parameters) == _values(parameters)
+    return duration_only(state, inputs, parameters) and _same(_values(state.cached_parameters), _values(parameters))
 
 
 def partial_inputs_only(
@@ -67,5 +67,10 @@ def _values(mapping: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _same_on(names: Iterable[str] | None, cached: Mapping[str, Any] | None, given: Mapping[str, Any] | None) -> bool:
-    before, now = _values(cached), _values(given)
-    return all(name in before and name in now and before[name] == now[name] for name in names or ())
+    wanted = frozenset(names or ())
+    before, now = ({k: v for k, v in _values(one).items() if k in wanted} for one in (cached, given))
+    return _same(before, now)
+
+
+def _same(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    return before.keys() == now.keys() and all(same_value(before[name], now[name]) for name in before)

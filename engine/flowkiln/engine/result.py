@@ -5,6 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 
+def same_value(one: Any, other: Any) -> bool:
+    """Whether two values are equal. Arrays and tables are if all their elements are; what cannot be compared is not."""
+    if one is other:
+        return True
+    try:
+        equal = one == other
+        while not isinstance(equal, bool) and callable(getattr(equal, "all", None)):
+            equal = equal.all()
+        return bool(equal)
+    except Exception:
+        return False
+
+
 class Result:
     """A value that a task run computed.
 
@@ -25,7 +38,7 @@ class Result:
         return (
             type(self) is type(other)
             and isinstance(other, Result)
-            and bool(self.value == other.value)
+            and same_value(self.value, other.value)
             and self.result_handler == other.result_handler
         )
 

@@ -115,20 +115,22 @@ class RunLoop:
         return self._driver.states()
 
     def _step(self, session: Session) -> None:
+        item = self._next(timeout=0)
+        if item is not None:
+            self._take(item, session)
+        elif self._due is not None and self._due <= time.time():
+            self._due = None
+            self._handle(TimerDue(time.time()), session)
+        elif not session.pump() and self._go_on_waiting():
+            item = self._next(timeout=None if self._due is None else max(0.0, self._due - time.time()))
+            if item is not None:
+                self._take(item, session)
+
+    def _next(self, timeout: float | None) -> Delivery | Event | None:
         try:
-            item = self._inbox.get_nowait()
+            return self._inbox.get(block=timeout != 0, timeout=timeout)
         except queue.Empty:
-            if self._due is not None and self._due <= time.time():
-                self._due = None
-                self._handle(TimerDue(time.time()), session)
-                return
-            if session.pump() or not self._go_on_waiting():
-                return
-            try:
-                item = self._inbox.get(timeout=None if self._due is None else max(0.0, self._due - time.time()))
-            except queue.Empty:
-                return
-        self._take(item, session)
+            return None
 
     def _go_on_waiting(self) -> bool:
         """Say once that nothing runs and the run waits for a time; False if it shall end instead."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from flowkiln.engine.result import NoResult, Result
+from flowkiln.engine.result import NoResult, Result, same_value
 
 
 def utc_now() -> dt.datetime:
@@ -53,7 +53,7 @@ class State:
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other) or not isinstance(other, State):
             return False
-        if not (self._result is other._result or bool(self._result.value == other._result.value)):
+        if not same_value(self._result.value, other._result.value):
             return False
         return _public(self) == _public(other)
 

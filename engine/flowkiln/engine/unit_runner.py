@@ -13,6 +13,7 @@ from flowkiln.engine.driver.events import Outcome
 from flowkiln.engine.driver.units import Children, Element, Given, Held, Member, Source, Unit, UnitKey
 from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
+from flowkiln.engine.runner import raising
 from flowkiln.engine.state import Failed, Mapped, Retrying, Running, Scheduled, State, without_result
 
 WORK_PER_UNIT = 0.5

@@ -12,6 +12,7 @@ from distributed import Client, Queue, worker_client
 
 from flowkiln.configuration import config
 from flowkiln.engine.executors.base import Executor
+from flowkiln.engine.executors.dask_tuning import tune
 
 if TYPE_CHECKING:
     from flowkiln.engine.environment import RunEnvironment
@@ -28,7 +29,8 @@ class DaskExecutor(Executor):
     """Runs calls on a Dask cluster.
 
     `address` is a scheduler's, or None ("local") for a cluster of its own, with processes if `local_processes`.
-    `kwargs` go to `distributed.Client`. `debug` lets Dask's warnings through.
+    `kwargs` go to `distributed.Client`. `debug` lets Dask's warnings through. The attribute `tuned` says whether the
+    cluster is ours, so that its waits between messages may be shortened: by default one that we start.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class DaskExecutor(Executor):
         )
         self.debug = config.debug if debug is None else debug
         self.kwargs = kwargs
+        self.tuned = self.address is None
         self.is_started = False
         self.client: Client | None = None
         self._threads = 1
@@ -66,6 +69,8 @@ class DaskExecutor(Executor):
             options["address"] = self.address
         try:
             with dask.config.set(_SETTINGS if self.address is None else {}), Client(**options) as client:
+                if self.tuned:
+                    tune(client)
                 self.client, self.is_started = client, True
                 self._threads = max(1, sum(client.nthreads().values()))
                 yield client

@@ -1,0 +1,1 @@
+"""The engine beside raw Dask on the same workers."""
