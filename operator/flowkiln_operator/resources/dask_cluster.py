@@ -192,6 +192,8 @@ class _Builder:
                         # dask-kubernetes would set a tcp:// address of its own.
                         "DASK_SCHEDULER_ADDRESS": self.scheduler_address,
                         "DASK_DISTRIBUTED__WORKER__HTTP__ROUTES": HTTP_ROUTES,
+                        # What tasks log, and what programs print, is shown beside Dask's own lines.
+                        "DASK_LOGGING__FLOWKILN": "info",
                     }
                 ),
             ],
