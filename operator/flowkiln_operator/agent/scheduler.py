@@ -81,8 +81,7 @@ class SchedulerLink:
             try:
                 await self._ask("broadcast", msg={"op": "terminate"}, nanny=nanny, on_error="ignore")
             except OSError as error:
-                logger.warning("the workers could not be told to end: %s", error)
-                return
+                logger.warning("the workers did not say that they ended: %s", error)
 
     async def _knock(self) -> None:
         """Raise OSError if nobody listens at the scheduler's address. (Dask itself would go on trying for long.)"""
