@@ -11,8 +11,9 @@ def same_value(one: Any, other: Any) -> bool:
         return True
     try:
         equal = one == other
-        while not isinstance(equal, bool) and callable(getattr(equal, "all", None)):
-            equal = equal.all()
+        # An array becomes one truth value by `all`; a table becomes a column first.
+        for _ in range(2):
+            equal = equal.all() if callable(getattr(equal, "all", None)) else equal
         return bool(equal)
     except Exception:
         return False

@@ -6,9 +6,10 @@ import copy
 import pickle
 
 import cloudpickle
+import numpy as np
 import pytest
 
-from flowkiln.engine.result import NoResult, NoResultType, Result
+from flowkiln.engine.result import NoResult, NoResultType, Result, same_value
 
 
 def test_a_result_holds_its_value_and_handler() -> None:
@@ -64,3 +65,21 @@ def test_equality_is_by_value_and_handler() -> None:
     assert Result(1) == Result(1)
     assert Result(1) != Result(2)
     assert Result(1, "a") != Result(1, "b")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (np.array([1, 2]), np.array([1, 2]), True),
+        (np.array([1, 2]), np.array([1, 3]), False),
+        (np.array([1, 2]), np.array([1, 2, 3]), False),
+        (np.array([1, 2]), None, False),
+        ([np.array([1, 2])], [np.array([1, 2])], False),
+        (float("nan"), float("nan"), False),
+        ({"a": [1]}, {"a": [1]}, True),
+    ],
+)
+def test_arrays_are_compared_element_by_element(one: object, other: object, same: bool) -> None:
+    """Their `==` is no truth value; what cannot be compared counts as different."""
+    assert same_value(one, other) is same
+    assert (Result(one) == Result(other)) is same
