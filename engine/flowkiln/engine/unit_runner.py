@@ -14,7 +14,7 @@ from flowkiln.engine.driver.units import Children, Element, Given, Held, Member,
 from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
 from flowkiln.engine.runner import raising
-from flowkiln.engine.state import Failed, Mapped, Retrying, Running, Scheduled, State, without_result
+from flowkiln.engine.state import Failed, Mapped, Pending, Retrying, Running, Scheduled, State, without_result
 
 WORK_PER_UNIT = 0.5
 """Seconds of work after which a unit starts no further member."""
@@ -82,7 +82,8 @@ def resolve(source: Source, held: Mapping[UnitKey, Sequence[State]]) -> State:
         case Given(state):
             return state
         case Held(key, position):
-            return held[key][position]
+            # A unit that was cut short holds fewer states than it had members.
+            return held[key][position] if position < len(held[key]) else Pending("Not run yet.")
         case Element(inner, path):
             return mapping.pick(resolve(inner, held), path)
         case Children(sources):
@@ -157,7 +158,8 @@ class _Scribe:
 
     def end(self, state: State) -> list[TaskRunRecord]:
         """Give all records; a state that no handler saw (it was replaced on the way out) is added."""
-        if state is not self.initial and (not self._records or self._records[-1].state != type(state).__name__):
+        came_back_unchanged = state is self.initial or (not self._records and type(state) is Pending)
+        if not came_back_unchanged and (not self._records or self._records[-1].state != type(state).__name__):
             self._records.append(self._record(state, time.time()))
         return self._records
 

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from flowkiln.engine.driver.assembly import Assembler
 from flowkiln.engine.driver.events import (
     Event,
     HandlersCalled,
@@ -25,7 +26,7 @@ from flowkiln.engine.driver.events import (
     UnitLost,
     WorkerLost,
 )
-from flowkiln.engine.driver.fusion import UnitPolicy, group
+from flowkiln.engine.driver.fusion import UnitPolicy
 from flowkiln.engine.driver.graph import RunGraph
 from flowkiln.engine.driver.instructions import (
     Announce,
@@ -37,9 +38,10 @@ from flowkiln.engine.driver.instructions import (
     SubmitUnits,
     WaitUntil,
 )
+from flowkiln.engine.driver.leftovers import Leftovers
 from flowkiln.engine.driver.task_runs import NodeRuns, Phase, TaskRun
-from flowkiln.engine.driver.units import Given, Held, Member, Unit, UnitKey
-from flowkiln.engine.driver.wiring import PRESENT, UNKNOWN, UNMAPPABLE, Wiring, keys_in
+from flowkiln.engine.driver.units import Given, Held, UnitKey
+from flowkiln.engine.driver.wiring import PRESENT, UNKNOWN, UNMAPPABLE, Wiring
 from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
 from flowkiln.engine.state import Cached, Cancelled, Crashed, Mapped, Paused, Pending, Scheduled, State
 
@@ -85,16 +87,15 @@ class Driver:
         keep_results: bool = True,
     ) -> None:
         self._nodes = graph.nodes
-        self._run_id = run_id
         self._given = dict(given or {})
-        self._policy = policy or UnitPolicy()
         self._repeats = repeats
         self._keep_results = keep_results
         self._runs = [NodeRuns(TaskRun(number)) for number in range(len(graph.nodes))]
         self._wiring = Wiring(self._nodes, self._runs)
+        self._assembler = Assembler(run_id, self._nodes, self._runs, self._wiring, policy or UnitPolicy(), keep_results)
+        self._leftovers = Leftovers(self._nodes, self._runs)
         self._in_flight: dict[UnitKey, _InFlight] = {}
         self._lost: set[UnitKey] = set()
-        self._left_behind: dict[UnitKey, list[TaskRun]] = {}
         self._now = 0.0
         self._timers: list[tuple[float, int, TaskRun]] = []
         self._timer_number = 0
@@ -240,22 +241,18 @@ class Driver:
 
     def _results_lost(self, key: UnitKey) -> None:
         """Run again what had ended but whose results are gone, and say so."""
-        again = [
-            run for run in self._left_behind.pop(key, ()) if isinstance(run.source, Held) and run.source.key == key
-        ]
+        again = [run for run in self._leftovers.forget(key) if isinstance(run.source, Held) and run.source.key == key]
         while again:
             run = again.pop()
             if run.phase is not Phase.DONE:
                 continue
             for edge in self._nodes[run.node].upstream:
-                again.extend(one for one in self._wiring.upstream_runs(edge, run) if self._is_released(one))
+                upstream = self._wiring.upstream_runs(edge, run)
+                again.extend(one for one in upstream if self._leftovers.is_released(one))
             run.state = Pending("Its result was lost with a worker, so it runs again.")
             run.visited = self._runs[run.node].spent = False
             self._try_again_alone(run)
             self._announce(run)
-
-    def _is_released(self, run: TaskRun) -> bool:
-        return isinstance(run.source, Held) and run.source.key not in self._left_behind
 
     def _worker_lost(self, lost: tuple[LostUnit, ...], message: str, charged: bool) -> None:
         """Charge the members that were running there; all others are submitted again at no cost.
@@ -341,7 +338,9 @@ class Driver:
         runs.absent += (phase not in PRESENT) - (before not in PRESENT)
         runs.unfinished += (phase is not Phase.DONE) - (before is not Phase.DONE)
         if phase is Phase.DONE and not runs.unfinished and not self._keep_results:
-            self._release_upstream(run.node)
+            free = self._leftovers.freed_by(run.node)
+            if free:
+                self._out.append(Release(free))
 
     def _back_to_waiting(self, run: TaskRun) -> None:
         run.unit, run.source = None, run.start_from
@@ -474,71 +473,13 @@ class Driver:
         batch, self._batch = self._batch, []
         if not batch:
             return
-        groups = group(batch, self._policy, self._nodes, self._runs)
-        keys = [self._name_unit(members) for members in groups]
-        units = tuple(self._build_unit(key, members) for key, members in zip(keys, groups, strict=True))
-        for unit, members in zip(units, groups, strict=True):
+        assembled = self._assembler.assemble(batch)
+        for unit, members in assembled:
             self._in_flight[unit.key] = _InFlight(members, unit.needs)
-        self._out.append(SubmitUnits(units))
-
-    def _name_unit(self, members: list[TaskRun]) -> UnitKey:
-        for run in members:
-            run.visit += 1
-        first = members[0]
-        prefix = f"{self._nodes[first.node].local_id.replace('-', '_')}-{self._run_id}"
-        key = (prefix, first.index, first.visit)
-        for position, run in enumerate(members):
-            run.unit, run.source = key, Held(key, position)
-            self._runs[run.node].keys.add(key)
-        self._left_behind[key] = members
-        return key
-
-    def _build_unit(self, key: UnitKey, runs: list[TaskRun]) -> Unit:
-        members, needs = [], {}
-        for run, following in zip(runs, (*runs[1:], None), strict=True):
-            upstream = tuple(self._wiring.source(edge, run) for edge in self._nodes[run.node].upstream)
-            run.optimistic = any(
-                one.phase is not Phase.DONE
-                for edge in self._nodes[run.node].upstream
-                for one in self._wiring.upstream_runs(edge, run)
-            )
-            members.append(
-                Member(run.node, run.index, run.visit, run.start_from, upstream, self._only_for_next(run, following))
-            )
-            for source in (*upstream, *([run.start_from] if run.start_from else [])):
-                needs.update(dict.fromkeys(keys_in(source)))
-        needs.pop(key, None)
-        return Unit(key, tuple(members), tuple(needs), announce_first=any(run.alone for run in runs))
-
-    def _only_for_next(self, run: TaskRun, following: TaskRun | None) -> bool:
-        return (
-            not self._keep_results
-            and following is not None
-            and following.index == run.index
-            and self._nodes[run.node].downstream == (following.node,)
-        )
+            self._leftovers.note(unit.key, members)
+        self._out.append(SubmitUnits(tuple(unit for unit, _ in assembled)))
 
     # -- the end -----------------------------------------------------------------------------------------------------
-
-    def _release_upstream(self, number: int) -> None:
-        """Release what only finished tasks used."""
-        candidates = {edge.upstream for edge in self._nodes[number].upstream} | {number}
-        free: list[UnitKey] = []
-        for candidate in sorted(candidates):
-            runs = self._runs[candidate]
-            if runs.spent or runs.unfinished or not all(map(self._is_over, self._nodes[candidate].downstream)):
-                continue
-            runs.spent = True
-            for key in runs.keys:
-                if all(self._runs[run.node].spent for run in self._left_behind.get(key, ())):
-                    self._left_behind.pop(key, None)
-                    free.append(key)
-        if free:
-            self._out.append(Release(tuple(free)))
-
-    def _is_over(self, number: int) -> bool:
-        runs = self._runs[number]
-        return not runs.unfinished and (runs.children is not None or runs.parent.phase is Phase.DONE)
 
     def _wait_or_finish(self) -> None:
         self._ask_for_timer()

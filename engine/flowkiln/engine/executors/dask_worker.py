@@ -114,8 +114,9 @@ class _RunsHere:
         """Stream what is waiting. An end goes at once: before its key, since both take the same way."""
         with self._lock:
             began = self._began.pop((worker.address, run_id), [])
-        if began or end is not None:
-            worker.log_event(topic_of(run_id), dumps(WorkerNews(worker.address, tuple(began), end)))
+            if began or end is not None:
+                # Under the lock, lest an end overtakes its beginning that another thread is about to send.
+                worker.log_event(topic_of(run_id), dumps(WorkerNews(worker.address, tuple(began), end)))
 
 
 _here = _RunsHere()

@@ -1,0 +1,69 @@
+"""Makes units of a batch of task runs: who travels together, under which key, with what from upstream."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flowkiln.engine.driver.fusion import UnitPolicy, group
+from flowkiln.engine.driver.graph import Node
+from flowkiln.engine.driver.task_runs import NodeRuns, Phase, TaskRun
+from flowkiln.engine.driver.units import Held, Member, Unit, UnitKey
+from flowkiln.engine.driver.wiring import Wiring, keys_in
+
+
+@dataclass(frozen=True, slots=True)
+class Assembler:
+    """Names and builds the units of one run. `keep_results`: every result is wanted in the end."""
+
+    run_id: str
+    nodes: Sequence[Node]
+    runs: Sequence[NodeRuns]
+    wiring: Wiring
+    policy: UnitPolicy
+    keep_results: bool
+
+    def assemble(self, batch: Sequence[TaskRun]) -> list[tuple[Unit, list[TaskRun]]]:
+        """Split a batch, which is in topological order, into units; each with its task runs.
+
+        Every task run's visit is counted, and its source from now on is what its unit will leave behind.
+        """
+        groups = group(batch, self.policy, self.nodes, self.runs)
+        keys = [self._name_unit(members) for members in groups]
+        return [(self._build_unit(key, members), members) for key, members in zip(keys, groups, strict=True)]
+
+    def _name_unit(self, members: list[TaskRun]) -> UnitKey:
+        for run in members:
+            run.visit += 1
+        first = members[0]
+        prefix = f"{self.nodes[first.node].local_id.replace('-', '_')}-{self.run_id}"
+        key = (prefix, first.index, first.visit)
+        for position, run in enumerate(members):
+            run.unit, run.source = key, Held(key, position)
+            self.runs[run.node].keys.add(key)
+        return key
+
+    def _build_unit(self, key: UnitKey, runs: list[TaskRun]) -> Unit:
+        members, needs = [], {}
+        for run, following in zip(runs, (*runs[1:], None), strict=True):
+            upstream = tuple(self.wiring.source(edge, run) for edge in self.nodes[run.node].upstream)
+            run.optimistic = any(
+                one.phase is not Phase.DONE
+                for edge in self.nodes[run.node].upstream
+                for one in self.wiring.upstream_runs(edge, run)
+            )
+            members.append(
+                Member(run.node, run.index, run.visit, run.start_from, upstream, self._only_for_next(run, following))
+            )
+            for source in (*upstream, *([run.start_from] if run.start_from else [])):
+                needs.update(dict.fromkeys(keys_in(source)))
+        needs.pop(key, None)
+        return Unit(key, tuple(members), tuple(needs), announce_first=any(run.alone for run in runs))
+
+    def _only_for_next(self, run: TaskRun, following: TaskRun | None) -> bool:
+        return (
+            not self.keep_results
+            and following is not None
+            and following.index == run.index
+            and self.nodes[run.node].downstream == (following.node,)
+        )
