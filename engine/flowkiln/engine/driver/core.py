@@ -217,7 +217,8 @@ class Driver:
             self._wait_for_time(run, state.start_time.timestamp())
             self._timers_due()
         elif state.is_pending() and run.optimistic:
-            run.source = run.start_from
+            # Its body did not run, so this was no visit.
+            run.source, run.visited = run.start_from, False
             self._move(run, Phase.WAITING)
             self._consider_run(run)
         else:
