@@ -52,6 +52,7 @@ class FlowReason(StrEnum):
     PLAN_CHANGED = "PlanChanged"
     TERMINATED = "Terminated"
     CLUSTER_LOST = "ClusterLost"
+    AGENT_VERSION = "AgentVersion"
 
 
 class ConditionType(StrEnum):

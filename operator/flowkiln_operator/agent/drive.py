@@ -77,7 +77,7 @@ async def drive(settings: Settings, formatter: JsonLines, vitals: Vitals) -> str
     watch = asyncio.ensure_future(watch_flow_run(api, run.uid, fence, check_soon))
     try:
         if isinstance(plan, UnusablePlan):
-            standing = Standing(FlowState.FAILED, FlowReason.FLOW_LOAD_FAILED, plan.why)
+            standing = Standing(FlowState.CRASHED, FlowReason.AGENT_VERSION, plan.why)
             await _end_at_once(reporter, standing, claimed)
         elif end := decide_recovery(claimed.start, restarts=settings.restarts, last_exit=settings.last_exit):
             await _end_at_once(reporter, end, claimed)

@@ -345,4 +345,6 @@ async def test_a_plan_of_another_version_is_reported(agent: Agent) -> None:
     """An image whose flowkiln does not understand the plan says so in the run's status."""
     document = {"version": 99, "run": {"namespace": NAMESPACE, "name": NAME, "uid": agent.run.uid}, "news": {}}
     await agent.start_with(gzip.compress(json.dumps(document).encode()))
-    assert "version 99" in (await agent.over())["flow"]["message"]
+    final = (await agent.over())["flow"]
+    assert (final["state"], final["reason"]) == ("Crashed", "AgentVersion")
+    assert "version 99" in final["message"]

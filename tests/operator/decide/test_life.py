@@ -104,6 +104,7 @@ def test_paused_shows_what_the_agent_waits_for() -> None:
         (("Failed", "FlowLoadFailed"), "Failed", "FlowLoadFailed", "False"),
         (("Failed", "Succeeded"), "Failed", "TaskFailed", "False"),
         (("Crashed", "PlanChanged"), "Crashed", "PlanChanged", "False"),
+        (("Crashed", "AgentVersion"), "Crashed", "AgentVersion", "False"),
         (("Crashed", "Running"), "Crashed", "ClusterLost", "False"),
         (("Cancelled", "Terminated"), "Cancelled", "Terminated", "False"),
         (("Success", "Terminated"), "Success", "Succeeded", "True"),

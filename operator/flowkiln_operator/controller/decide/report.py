@@ -16,7 +16,11 @@ _ENDS: dict[FlowState, tuple[RunState, Reason, frozenset[FlowReason]]] = {
         frozenset({FlowReason.FLOW_LOAD_FAILED, FlowReason.TIMED_OUT}),
     ),
     FlowState.CANCELLED: (RunState.CANCELLED, Reason.TERMINATED, frozenset()),
-    FlowState.CRASHED: (RunState.CRASHED, Reason.CLUSTER_LOST, frozenset({FlowReason.PLAN_CHANGED})),
+    FlowState.CRASHED: (
+        RunState.CRASHED,
+        Reason.CLUSTER_LOST,
+        frozenset({FlowReason.PLAN_CHANGED, FlowReason.AGENT_VERSION}),
+    ),
 }
 """For each final state of the flow: the run's state, the usual reason, and what else the agent may give as one."""
 
