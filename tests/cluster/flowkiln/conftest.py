@@ -9,7 +9,8 @@ import pytest
 from tests.cluster.harness.interface import Cluster, Images
 
 from .installation import Installation, install
-from .runs import Runs, runs_of_their_own
+from .rooms import room
+from .runs import Runs
 
 
 @pytest.fixture(scope="session")
@@ -27,5 +28,5 @@ def runs(flowkiln: Installation, namespace: str) -> Runs:
 @pytest.fixture(scope="module")
 def shared_runs(flowkiln: Installation) -> Iterator[Runs]:
     """Return the flows and runs of a namespace that all tests of a module look at."""
-    with runs_of_their_own(flowkiln) as runs:
+    with room(flowkiln) as runs:
         yield runs

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -145,20 +144,6 @@ class Runs:
                 text = self.installation.cluster.kubectl(*arguments, f"--namespace={self.namespace}", check=False)
                 parts.append(f"--- {pod['metadata']['name']} {container['name']}\n{text}")
         return "\n".join(parts)
-
-
-@contextmanager
-def runs_of_their_own(installation: Installation) -> Iterator[Runs]:
-    """Make a namespace, in which only pods of the restricted profile may run, for the length of a `with` block."""
-    runs = Runs(installation, f"test-{uuid.uuid4().hex[:10]}")
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": runs.namespace, "labels": labels}}
-    installation.cluster.kubectl("create", "--filename=-", input=json.dumps(namespace))
-    wait_until("the namespace has its service account", lambda: runs.exists("serviceaccount", "default"), seconds=30)
-    try:
-        yield runs
-    finally:
-        installation.cluster.kubectl("delete", "namespace", runs.namespace, "--wait=false")
 
 
 def label_of(flow_run: Object) -> str:

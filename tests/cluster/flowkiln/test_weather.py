@@ -22,6 +22,14 @@ from .transitions import illegal_steps
 from .watching import Logs, Version
 
 MONTHS = 12
+TWO_WORKERS = """
+from distributed import worker_client
+
+
+def wait_for_both():
+    with worker_client(separate_thread=False) as client:
+        client.wait_for_workers(2, timeout=120)
+"""
 HOLD = "until [ -e /tmp/seen ]; do sleep 0.1; done"
 
 Summary = dict[str, Any]
@@ -33,7 +41,7 @@ class Weather:
 
     run: dict[str, Any]  # examples/weather as it is
     versions: list[Version]
-    held: dict[str, Any]  # the same in Fahrenheit, with one more task that waits until somebody has seen the files
+    held: dict[str, Any]  # the same in Fahrenheit, by a held copy of the flow
     report: Summary
     held_report: Summary
     files: dict[str, str]
@@ -47,9 +55,7 @@ class Weather:
 def weather(shared_runs: Runs) -> Weather:
     """Run the example as its README says, and a copy of it that can be looked at while its report is there."""
     runs = shared_runs
-    held_flow = example("weather", "flow.yaml")
-    held_flow["metadata"]["name"] = "weather-held"
-    held_flow["spec"]["tasks"].append({"name": "hold", "command": ["sh", "-c", HOLD], "after": ["report"]})
+    held_flow = held_copy(example("weather", "flow.yaml"))
     held_run = example("weather", "flowrun.yaml")
     held_run["metadata"]["name"] = "weather-held"
     held_run["spec"] = {"flowRef": {"name": "weather-held"}, "parameters": {"unit": "fahrenheit"}}
@@ -76,6 +82,19 @@ def weather(shared_runs: Runs) -> Weather:
         )
 
 
+def held_copy(flow: dict[str, Any]) -> dict[str, Any]:
+    """Add a task that waits for both workers before the work begins, and one that keeps them after the report."""
+    flow["metadata"]["name"] = "weather-held"
+    spec = flow["spec"]
+    spec["source"]["files"].append({"path": "two_workers.py", "content": TWO_WORKERS})
+    next(task for task in spec["tasks"] if task["name"] == "extract")["after"] = ["both-workers"]
+    spec["tasks"] += [
+        {"name": "both-workers", "function": "two_workers:wait_for_both"},
+        {"name": "hold", "command": ["sh", "-c", HOLD], "after": ["report"]},
+    ]
+    return flow
+
+
 def is_holding(run: dict[str, Any]) -> bool:
     """Whether the task after the report runs."""
     return bool(task_status(run, "hold").get("state") == "Running")
@@ -94,9 +113,8 @@ def report_files(runs: Runs, held: dict[str, Any]) -> dict[str, str]:
 
 def logged_report(logs: Logs, run: str) -> Summary:
     """Return the report that the run's worker has logged as one line of JSON."""
-    lines = [line for line in logs.lines("worker", pod=run) if "weather report: " in line]
-    assert len(lines) == 1, lines
-    return cast(Summary, json.loads(lines[0].partition("weather report: ")[2]))
+    line = logs.wait_for("worker", "weather report: ", pod=run)
+    return cast(Summary, json.loads(line.partition("weather report: ")[2]))
 
 
 def run_names(versions: list[Version], component: str) -> dict[str, str]:
@@ -194,13 +212,16 @@ def test_report_is_a_table_and_a_plot(weather: Weather) -> None:
 
 
 def test_work_runs_on_dask_workers(weather: Weather) -> None:
-    """Each month's figures say in which pod they were computed: at least two, all of them workers of this run."""
-    places = {(month["pod"], month["pid"]) for month in weather.report["months"]}
-    pods = {pod for pod, _ in places}
-    print(f"{MONTHS} months were computed in {sorted(places)}")
-    assert len(pods) >= 2
-    assert {weather.worker_pods.get(pod) for pod in pods} == {"weather-2010"}
-    assert not pods & set(weather.scheduler_pods)
+    """Each month's figures say in which pod they were computed: worker pods of that run, none in the agent's.
+
+    Where a second worker was there from the beginning, it has taken part.
+    """
+    for name, report in (("weather-2010", weather.report), ("weather-held", weather.held_report)):
+        places = {(month["pod"], month["pid"]) for month in report["months"]}
+        print(f"{name}: {MONTHS} months were computed in {sorted(places)}")
+        assert {weather.worker_pods.get(pod) for pod, _ in places} == {name}
+        assert not {pod for pod, _ in places} & set(weather.scheduler_pods)
+    assert len({month["pod"] for month in weather.held_report["months"]}) == 2
 
 
 def test_states_arrive_while_it_runs(weather: Weather) -> None:

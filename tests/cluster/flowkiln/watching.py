@@ -92,64 +92,75 @@ def recording(cluster: Cluster, path: str, *, selector: str = "") -> Iterator[Re
 
 @dataclass
 class Logs:
-    """What the pods of a namespace's runs have printed, by pod and container."""
+    """What the containers of a namespace's runs have printed."""
 
-    _lines: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    _followed: dict[tuple[str, str], _Followed] = field(default_factory=dict)
 
     def lines(self, container: str, *, pod: str = "") -> list[str]:
         """Return the lines of all containers of this name, in pods whose names contain `pod`."""
         return [
             line
-            for (pod_name, name), lines in sorted(self._lines.items())
+            for (pod_name, name), followed in sorted(self._followed.items())
             if name == container and pod in pod_name
-            for line in list(lines)
+            for line in list(followed.lines)
         ]
 
-    def pods(self, container: str) -> list[str]:
-        """Return the names of the pods that have had a container of this name."""
-        return sorted(pod for pod, name in self._lines if name == container)
-
-    def wait_for(self, container: str, text: str, *, seconds: float = 60) -> str:
+    def wait_for(self, container: str, text: str, *, pod: str = "", seconds: float = 60) -> str:
         """Wait for the first line with this text in it, and return that."""
 
         def found() -> list[str]:
-            return [line for line in self.lines(container) if text in line]
+            return [line for line in self.lines(container, pod=pod) if text in line]
 
         wait_until(f"a container {container} prints {text!r}", lambda: bool(found()), seconds=seconds)
         return found()[0]
+
+    def wait_for_the_end(self, *, seconds: float = 60) -> None:
+        """Wait until all containers that were followed have ended, and their last lines are here."""
+
+        def ended() -> bool:
+            return all(not followed.thread.is_alive() for followed in list(self._followed.values()))
+
+        wait_until("all containers end", ended, seconds=seconds)
+
+
+@dataclass(frozen=True)
+class _Followed:
+    """One container: what it has printed, and who carries that over."""
+
+    lines: list[str]
+    process: subprocess.Popen[str]
+    thread: threading.Thread
 
 
 @contextmanager
 def logs_of_runs(cluster: Cluster, namespace: str) -> Iterator[Logs]:
     """Follow every container of the namespace's runs from its first line on: their pods go soon after they end."""
     made = Logs()
-    followed: list[subprocess.Popen[str]] = []
-    threads: list[threading.Thread] = []
-
-    def follow(pod: str, container: str) -> None:
-        into = made._lines.setdefault((pod, container), [])
-        process = _start(cluster, "logs", "--follow", pod, f"--container={container}", f"--namespace={namespace}")
-        followed.append(process)
-        thread = threading.Thread(target=_receive, args=(process, into.append), daemon=True)
-        thread.start()
-        threads.append(thread)
 
     def look(line: str) -> None:
         pod = json.loads(line)["object"]
         for status in pod.get("status", {}).get("containerStatuses", ()):
             key = (pod["metadata"]["name"], status["name"])
-            if key not in made._lines and ("running" in status["state"] or "terminated" in status["state"]):
-                follow(*key)
+            if key not in made._followed and ("running" in status["state"] or "terminated" in status["state"]):
+                made._followed[key] = _follow(cluster, namespace, *key)
 
     query = urlencode({"watch": "true", "labelSelector": RUN_LABEL, "timeoutSeconds": "3600"})
     with _lines(cluster, look, "get", "--raw", f"{PODS.format(namespace=namespace)}?{query}"):
         try:
             yield made
         finally:
-            for process in followed:
-                process.terminate()
-            for thread in threads:
-                thread.join(timeout=10)
+            for followed in made._followed.values():
+                followed.process.terminate()
+            for followed in made._followed.values():
+                followed.thread.join(timeout=10)
+
+
+def _follow(cluster: Cluster, namespace: str, pod: str, container: str) -> _Followed:
+    lines: list[str] = []
+    process = _start(cluster, "logs", "--follow", pod, f"--container={container}", f"--namespace={namespace}")
+    thread = threading.Thread(target=_receive, args=(process, lines.append), daemon=True)
+    thread.start()
+    return _Followed(lines, process, thread)
 
 
 @contextmanager
