@@ -1,0 +1,92 @@
+"""Units: what runs together, and what a cut-short one leaves behind."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from flowkiln import Flow, task
+from flowkiln.engine.driver.units import Children, Element, Given, Held, Member, Unit
+from flowkiln.engine.environment import RunEnvironment
+from flowkiln.engine.prepare import make_environment, prepare
+from flowkiln.engine.state import Mapped, Pending, Success
+from flowkiln.engine.task_runner import TaskRunner
+from flowkiln.engine.unit_runner import HeldUnit, resolve, run_unit
+
+
+@task
+def first() -> int:
+    """Start a chain."""
+    return 1
+
+
+@task
+def increment(x: int) -> int:
+    """Go on."""
+    return x + 1
+
+
+@task
+def fails(x: int) -> int:
+    """Break the chain, again and again."""
+    raise ValueError(x)
+
+
+def _environment(flow: Flow) -> RunEnvironment:
+    return make_environment(prepare(flow), "run", {}, {}, TaskRunner, None, None)
+
+
+def _chain_unit(length: int, **options: Any) -> Unit:
+    key = ("chain-run", -1, 1)
+    members = [Member(0, -1, 1, None, (), **options)]
+    members += [Member(n, -1, 1, None, (Held(key, n - 1),), **options) for n in range(1, length)]
+    return Unit(key, tuple(members), ())
+
+
+def test_members_run_in_order_and_use_what_the_unit_has_so_far() -> None:
+    """Each member finds its upstream state in the same unit, and each is told of by itself."""
+    with Flow("chain") as flow:
+        increment(increment(first()))
+    held, report = run_unit(_environment(flow), _chain_unit(3), [])
+    assert [state.result for state in held.states] == [1, 2, 3]
+    assert [type(outcome.state).__name__ for outcome in report.outcomes] == ["Success"] * 3
+    assert [record.state for record in report.records] == ["Running", "Success"] * 3
+
+
+def test_what_only_the_next_member_used_is_not_kept() -> None:
+    """A result that nobody else wants goes when the next member has it, so a chain holds one value, not all."""
+    with Flow("chain") as flow:
+        increment(increment(first()))
+    held, _ = run_unit(_environment(flow), _chain_unit(3, only_for_next=True), [])
+    assert [isinstance(state.result, int) for state in held.states] == [False, False, True]
+
+
+def test_a_unit_stops_at_the_first_member_that_ends_unfinished() -> None:
+    """A member that will be retried is the last that runs; those behind it are left to another submission."""
+    with Flow("chain") as flow:
+        last = increment(fails(first(), task_args={"max_retries": 1, "retry_delay": timedelta(9)}))
+    assert last in flow.tasks
+    held, report = run_unit(_environment(flow), _chain_unit(3), [])
+    assert [type(state).__name__ for state in held.states] == ["Success", "Retrying"]
+    assert len(report.outcomes) == 2
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (Given(Success(result=5)), Success(result=5)),
+        (Held(("k", -1, 1), 0), Success(result=[7, 8])),
+        (Held(("k", -1, 1), 3), Pending()),
+        (Element(Held(("k", -1, 1), 0), (1,)), Success(result=8)),
+        (
+            Children((Held(("k", -1, 1), 0), Given(Success(result=1)))),
+            Mapped(result=[[7, 8], 1], map_states=[Success(result=[7, 8]), Success(result=1)]),
+        ),
+    ],
+)
+def test_sources_are_resolved(source: Any, expected: Any) -> None:
+    """Every kind of source gives its state; a position that a cut-short unit does not have is a run not done yet."""
+    held = {("k", -1, 1): HeldUnit((Success(result=[7, 8]),)).states}
+    assert resolve(source, held) == expected
