@@ -50,9 +50,11 @@ format: $(STAMP) ## Put the code into its one format
 
 generate: $(STAMP) ## Make crds/ and all else that is generated anew
 	@$(BIN)/python -m flowkiln.api.crds
+	@$(BIN)/python docs/draw_states.py
 
 verify: $(STAMP) ## Fail when something generated is stale
 	@$(BIN)/python -m flowkiln.api.crds --check
+	@$(BIN)/python docs/draw_states.py --check
 
 bench-engine: $(STAMP) ## Measure the engine beside raw Dask in the same run
 	@$(BIN)/python -m benchmarks.engine

@@ -1,0 +1,58 @@
+"""Writes docs/states.md from the engine's own tables: `python docs/draw_states.py [--check]`."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from pathlib import Path
+
+from flowkiln.engine import state as states
+from flowkiln.engine.transitions import TABLE
+
+PAGE = Path(__file__).with_name("states.md")
+
+HEAD = """# States
+
+<!-- Written by docs/draw_states.py from the engine's code; `make generate` writes it anew. -->
+
+A state is a value: its class says what a run is doing, and classes are families (a `TimedOut` is a `Failed`). State
+handlers may replace an outcome by any state; the tables here show what the engine does by itself.
+"""
+
+
+def families() -> list[str]:
+    """One line for each state class: its parent, and what it stands for."""
+    lines = ["## Families", "", "| state | is a | means |", "|---|---|---|"]
+    for cls in vars(states).values():
+        if inspect.isclass(cls) and issubclass(cls, states.State) and not cls.__name__.startswith("_"):
+            parent = "" if cls is states.State else cls.__mro__[1].__name__
+            meaning = (inspect.getdoc(cls) or "").splitlines()[0].replace("|", "\\|")
+            lines.append(f"| {cls.__name__} | {parent.lstrip('_')} | {meaning} |")
+    return lines
+
+
+def transitions() -> list[str]:
+    """The diagram of one task run, and the same as a table."""
+    lines = ["", "## Transitions of a task run", "", "```mermaid", "stateDiagram-v2", "    [*] --> Pending"]
+    rows = ["", "| from | to |", "|---|---|"]
+    for old, following in TABLE.items():
+        names = sorted(new.__name__ for new in following)
+        lines.extend(f"    {old.__name__} --> {name}" for name in names)
+        rows.append(f"| {old.__name__} | {', '.join(names) or 'nothing'} |")
+    return [*lines, "```", *rows]
+
+
+def main() -> int:
+    """Write the page, or with --check say whether it is stale."""
+    text = HEAD + "\n" + "\n".join([*families(), *transitions()]) + "\n"
+    if "--check" not in sys.argv[1:]:
+        PAGE.write_text(text)
+        return 0
+    if PAGE.read_text() == text:
+        return 0
+    print(f"{PAGE.name} is stale: run `make generate`.", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
