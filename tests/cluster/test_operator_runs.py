@@ -14,7 +14,7 @@ from .installation import SYSTEM, Runs, condition, flow, installed, small_flow
 
 __all__ = ["installed"]
 
-SHORT = {"startDeadline": "12s"}
+SHORT = {"startDeadline": "25s"}
 
 
 @pytest.fixture
@@ -99,7 +99,11 @@ def test_a_run_for_later_is_scheduled_until_then(runs: Runs) -> None:
 
 
 TROUBLE: dict[str, tuple[dict[str, Any], str, str]] = {
-    "ImagePullFailed": ({"image": "registry.invalid/none:1"}, "ImagePullFailed", "registry.invalid"),
+    "ImagePullFailed": (
+        {"image": "registry.invalid/none:1", "imagePullPolicy": "Never"},
+        "ImagePullFailed",
+        "registry.invalid",
+    ),
     "Unschedulable": ({"podTemplate": {"nodeSelector": {"no-such": "node"}}}, "Unschedulable", "cannot be scheduled"),
     "unschedulable workers": (
         {"workers": {"resources": {"requests": {"memory": "100Ti"}}}},
