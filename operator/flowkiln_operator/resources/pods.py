@@ -15,7 +15,7 @@ GRACE_PERIOD_SECONDS = 5
 NODE_LOSS_SECONDS = 30
 TEMPORARY = "/tmp"  # noqa: S108  a pod's own emptyDir
 RESERVED_PREFIXES = ("flowkiln.dev/", "dask.org/", "kubernetes.dask.org/", "app.kubernetes.io/managed-by")
-RESERVED_PATHS = ("/etc/flowkiln", "/var/run/flowkiln", "/var/run/secrets", TEMPORARY)
+RESERVED_PATHS = ("/etc/flowkiln", "/var/run/flowkiln", "/var/run/secrets")
 
 
 def security_context() -> Manifest:
@@ -150,7 +150,7 @@ def _merge_mounts(theirs: Iterable[Manifest], ours: Sequence[Manifest]) -> list[
 
 def _is_reserved(path: str) -> bool:
     plain = "/" + path.strip("/")
-    return any(plain == taken or plain.startswith(f"{taken}/") for taken in RESERVED_PATHS)
+    return plain == TEMPORARY or any(plain == taken or plain.startswith(f"{taken}/") for taken in RESERVED_PATHS)
 
 
 def _tolerations(template: PodTemplate) -> list[Manifest]:
