@@ -152,7 +152,10 @@ class _Scribe:
             self._runs = context.get("task_run_count", 1)
         record = self._record(state, now)
         if isinstance(state, Running) and self._announce is not None:
-            self._announce(self._position, record)
+            # What came before is told before: in a loop there is something.
+            for earlier in (*self._records, record):
+                self._announce(self._position, earlier)
+            self._records.clear()
         else:
             self._records.append(record)
 
