@@ -82,7 +82,13 @@ class FlowStatus(Model):
     )
     attempt: Number = Field(default=0, description="Number of the cluster that the engine runs on.")
     holder: Holder | None = Field(default=None, description="The engine process that has claimed the run.")
-    counts: Counts = Field(default={}, max_length=64, description="Number of task runs in each state.")
+    counts: Counts = Field(
+        default={},
+        max_length=64,
+        # Or the states that the agent named would stay when the operator takes the report over to close it.
+        json_schema_extra={"x-kubernetes-map-type": "atomic"},
+        description="Number of task runs in each state.",
+    )
 
 
 class ChildIndexes(Model):

@@ -31,6 +31,7 @@ _KEPT_AS_THEY_ARE = (
     "oneOf",
     "x-kubernetes-list-type",
     "x-kubernetes-list-map-keys",
+    "x-kubernetes-map-type",
     "x-kubernetes-validations",
 )
 _SCALARS = (str, int, bool)
