@@ -22,6 +22,11 @@ CALLABLE_PATTERN = (
     r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"
 )
 QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi|E|Ei)?$"
+QUALIFIED_NAME_PATTERN = (
+    r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
+    r"[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?$"
+)
+LABEL_VALUE_PATTERN = r"^([A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?)?$"
 PERCENT_PATTERN = r"^(100|[1-9]?[0-9])%$"
 
 PATTERNS_IN_WORDS: Mapping[str, str] = MappingProxyType(
@@ -31,6 +36,8 @@ PATTERNS_IN_WORDS: Mapping[str, str] = MappingProxyType(
         IDENTIFIER_PATTERN: "use letters, digits and underscores, and no digit first",
         CALLABLE_PATTERN: "write module:callable, such as weather:extract",
         QUANTITY_PATTERN: "write a quantity such as 500m, 2 or 4Gi",
+        QUALIFIED_NAME_PATTERN: "write a key such as team or example.org/team",
+        LABEL_VALUE_PATTERN: "use letters, digits, dashes, dots and underscores, with a letter or digit at both ends",
         PERCENT_PATTERN: "write a number, or a share such as 50%",
         DURATION_PATTERN: "write a duration such as 90s, 5m, 1h30m or 500ms",
         WHOLE_SECONDS_PATTERN: "write a duration of whole seconds such as 90s, 5m or 1h30m",
@@ -108,6 +115,12 @@ Quantity: TypeAlias = (
 )
 """An amount of a resource as Kubernetes writes it: `500m`, `2Gi`, 1."""
 
+QualifiedName: TypeAlias = Annotated[str, Field(max_length=317, pattern=QUALIFIED_NAME_PATTERN)]
+"""The key of a label, an annotation or a taint."""
+
+LabelValue: TypeAlias = Annotated[str, Field(max_length=63, pattern=LABEL_VALUE_PATTERN)]
+"""The value of a label or a taint."""
+
 Percent: TypeAlias = Annotated[str, Field(max_length=4, pattern=PERCENT_PATTERN)]
 Count: TypeAlias = Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
 CountOrPercent: TypeAlias = Count | Percent
@@ -138,9 +151,11 @@ __all__ = [
     "Identifier",
     "JsonValue",
     "Label",
+    "LabelValue",
     "Model",
     "ObjectName",
     "Percent",
+    "QualifiedName",
     "Quantity",
     "ShortText",
     "WholeSeconds",

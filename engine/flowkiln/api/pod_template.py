@@ -17,15 +17,16 @@ from flowkiln.api.model import (
     FilePath,
     Flag,
     FreeFormObject,
+    LabelValue,
     Model,
     ObjectName,
+    QualifiedName,
     Quantity,
     exactly_one,
     rules,
 )
 
-QualifiedName = Annotated[str, Field(min_length=1, max_length=317)]
-LabelValue = Annotated[str, Field(max_length=63)]
+AttributeName = Annotated[str, Field(min_length=1, max_length=317)]
 AnnotationText = Annotated[str, Field(max_length=4096)]
 EnvName = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[-._a-zA-Z][-._a-zA-Z0-9]*$")]
 DataKey = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
@@ -117,7 +118,7 @@ class CSIVolume(Model):
     driver: ObjectName = Field(description="Name of the CSI driver.")
     read_only: Flag = Field(default=False, description="Whether the volume is read-only.")
     fs_type: Annotated[str, Field(max_length=63)] | None = Field(default=None, description="File system to mount.")
-    volume_attributes: dict[QualifiedName, AnnotationText] = Field(
+    volume_attributes: dict[AttributeName, AnnotationText] = Field(
         default={}, max_length=32, description="Settings for the driver."
     )
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from flowkiln.api.cluster import ClusterSpec, Resources
 from flowkiln.api.flow import FlowSpec
+from flowkiln.api.model import JsonValue
 from flowkiln.api.pod_template import PodTemplate
 from flowkiln.api.validation.problem import Problem, no_such
 
@@ -18,6 +19,14 @@ WRITABLE_PATH = "/tmp"  # noqa: S108 - a path in pods
 """Where Flowkiln mounts a folder that can be written to; other volumes may be mounted below it."""
 
 _AFFINITIES = ("nodeAffinity", "podAffinity", "podAntiAffinity")
+# What the schema of DaskClusters knows; it drops the rest without a word.
+_REQUIRED, _PREFERRED = (
+    "requiredDuringSchedulingIgnoredDuringExecution",
+    "preferredDuringSchedulingIgnoredDuringExecution",
+)
+_AFFINITY_FIELDS = (_REQUIRED, _PREFERRED)
+_POD_AFFINITY_TERM_FIELDS = ("labelSelector", "namespaceSelector", "namespaces", "topologyKey")
+_SPREAD_FIELDS = ("labelSelector", "maxSkew", "topologyKey", "whenUnsatisfiable")
 _FACTORS = {
     "": Decimal(1),
     "m": Decimal("0.001"),
@@ -41,10 +50,35 @@ def _check_template(field: str, template: PodTemplate) -> Iterator[Problem]:
     for index, variable in enumerate(template.env):
         if variable.name.startswith(RESERVED_ENV_PREFIX):
             yield Problem(f"{field}.env[{index}].name", f"names that start with {RESERVED_ENV_PREFIX} are taken")
-    for key in template.affinity:
-        if key not in _AFFINITIES:
-            yield Problem(f"{field}.affinity.{key}", no_such("field", key, _AFFINITIES))
+    yield from _check_placement(field, template)
     yield from _check_volumes(field, template)
+
+
+def _check_placement(field: str, template: PodTemplate) -> Iterator[Problem]:
+    for kind, affinity in template.affinity.items():
+        where = f"{field}.affinity.{kind}"
+        if kind not in _AFFINITIES:
+            yield Problem(where, no_such("field", kind, _AFFINITIES))
+            continue
+        yield from _unknown(where, affinity, _AFFINITY_FIELDS)
+        if kind != "nodeAffinity" and isinstance(affinity, dict):
+            for index, term in enumerate(_objects(affinity.get(_REQUIRED))):
+                yield from _unknown(f"{where}.{_REQUIRED}[{index}]", term, _POD_AFFINITY_TERM_FIELDS)
+            for index, weighted in enumerate(_objects(affinity.get(_PREFERRED))):
+                at = f"{where}.{_PREFERRED}[{index}].podAffinityTerm"
+                yield from _unknown(at, weighted.get("podAffinityTerm"), _POD_AFFINITY_TERM_FIELDS)
+    for index, constraint in enumerate(template.topology_spread_constraints):
+        yield from _unknown(f"{field}.topologySpreadConstraints[{index}]", constraint, _SPREAD_FIELDS)
+
+
+def _unknown(field: str, given: object, known: Sequence[str]) -> Iterator[Problem]:
+    for key in given if isinstance(given, Mapping) else ():
+        if key not in known:
+            yield Problem(f"{field}.{key}", "dask-kubernetes does not know this field and would drop it")
+
+
+def _objects(given: object) -> list[dict[str, JsonValue]]:
+    return [one for one in given if isinstance(one, dict)] if isinstance(given, list) else []
 
 
 def _check_volumes(field: str, template: PodTemplate) -> Iterator[Problem]:

@@ -161,6 +161,20 @@ def test_source_is_limited_in_bytes_of_all_files() -> None:
             'affinity.nodeAfinity: there is no field "nodeAfinity"; did you mean "nodeAffinity"?',
         ),
         (
+            {"affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"matchLabelKeys": []}]}}},
+            "affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].matchLabelKeys: "
+            "dask-kubernetes does not know this field and would drop it",
+        ),
+        (
+            {"topologySpreadConstraints": [{"maxSkew": 1, "minDomains": 2}]},
+            "topologySpreadConstraints[0].minDomains: dask-kubernetes does not know this field and would drop it",
+        ),
+        (
+            {"nodeSelector": {"team": "has spaces"}},
+            'nodeSelector.team: "has spaces" is not allowed: use letters, digits, dashes, dots and underscores, '
+            "with a letter or digit at both ends",
+        ),
+        (
             {"volumes": [{"name": "flowkiln-x", "emptyDir": {}}]},
             "volumes[0].name: names that start with flowkiln- are taken",
         ),
