@@ -238,17 +238,6 @@ def test_states_arrive_while_it_runs(weather: Weather) -> None:
     assert illegal_steps(weather.versions) == []
 
 
-def test_flaky_task_waits_for_its_retry_while_others_go_on(weather: Weather) -> None:
-    """While `verify` waits for its second attempt, other task runs reach their ends."""
-    finished_meanwhile = {
-        version.status["flow"]["counts"].get("Success", 0)
-        for version in weather.versions
-        if task_status(version.object, "verify").get("state") == "Retrying"
-    }
-    print(f"task runs that had succeeded while `verify` was Retrying: {sorted(finished_meanwhile)}")
-    assert max(finished_meanwhile) >= MONTHS
-
-
 def test_kubectl_get_tells_state_progress_and_age(weather: Weather) -> None:
     """`kubectl get flowruns.flowkiln.dev` is enough to follow a run."""
     header, *rows = weather.table_while_running.splitlines()
