@@ -203,6 +203,17 @@ def test_losing_the_scheduler_pod_crashes_the_run(runs: Runs) -> None:
     runs.wait_until_empty("pods")
 
 
+def test_losing_the_dask_cluster_crashes_the_run(runs: Runs) -> None:
+    """Somebody deletes it: the run says so at once, and makes no second one."""
+    runs.create("long", flowSpec=small_flow("slow"))
+    status = runs.wait_for_state("long", "Running")
+    runs.kubectl("delete", "daskclusters.kubernetes.dask.org", status["cluster"]["name"], "--wait=false")
+    status = runs.wait_for_state("long", "Crashed", seconds=30)
+    assert condition(status, "Succeeded")["reason"] == "ClusterLost"
+    assert "was deleted" in condition(status, "Succeeded")["message"]
+    runs.wait_until_empty("pods")
+
+
 def test_a_restart_of_the_operator_changes_nothing_about_a_run(runs: Runs) -> None:
     """The same pods, the same attempt, the same start: and the run ends as it would have."""
     runs.create("steady", flowSpec=small_flow("slow", tasks=[slow_task(seconds=12)]))

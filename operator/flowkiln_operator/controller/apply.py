@@ -59,6 +59,7 @@ async def apply(
                     again.append(time)
                 case _:
                     await _carry_out(api, memory, surroundings, run, action)
+                    _log(run, action)
         except ObstacleError as obstacle:
             logger.warning("the API server refused: %s", obstacle.message)
             memory.meet_obstacle(run.identity, obstacle.kind, obstacle.message, snapshot.now)
@@ -68,6 +69,16 @@ async def apply(
     if created:
         memory.clear_obstacle(run.identity)
     return min(again, default=None)
+
+
+def _log(run: RunView, action: Action) -> None:
+    """Log what was done: a changed state at level INFO, the rest for whoever wants to know."""
+    name = f"{run.identity.namespace}/{run.identity.name}"
+    match action:
+        case ApplyStatus(status) if status["state"] != run.status.state:
+            logger.info("the run is %s", status["state"], extra={"run": name, "before": run.status.state})
+        case _:
+            logger.debug("done: %s", type(action).__name__, extra={"run": name})
 
 
 async def _carry_out(

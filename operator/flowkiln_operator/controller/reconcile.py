@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass
 from datetime import datetime
 
-from flowkiln_operator.controller.actions import Actions, ApplyStatus, RequeueAt
 from flowkiln_operator.controller.api import ApiError, KubernetesApi
 from flowkiln_operator.controller.apply import CONFLICT, apply
 from flowkiln_operator.controller.decide import decide
 from flowkiln_operator.controller.gather import gather
 from flowkiln_operator.controller.memory import Memory
 from flowkiln_operator.controller.metrics import Metrics
-from flowkiln_operator.controller.snapshot import Snapshot
 from flowkiln_operator.controller.work_queue import Key
 from flowkiln_operator.resources.dask_cluster import Surroundings
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +47,4 @@ class Reconciler:
             self.memory.forget(namespace, name)
             return None
         actions = decide(snapshot)
-        again = await apply(self.api, self.memory, self.surroundings, snapshot, actions)
-        _log(snapshot, actions)
-        return again
-
-
-def _log(snapshot: Snapshot, actions: Actions) -> None:
-    """Log what was done: a changed state at level INFO, the rest for whoever wants to know."""
-    run = f"{snapshot.run.identity.namespace}/{snapshot.run.identity.name}"
-    before = snapshot.run.status.state
-    for action in actions:
-        match action:
-            case ApplyStatus(status) if status["state"] != before:
-                logger.info("the run is %s", status["state"], extra={"run": run, "before": before})
-            case RequeueAt():
-                pass
-            case _:
-                logger.debug("done: %s", type(action).__name__, extra={"run": run})
+        return await apply(self.api, self.memory, self.surroundings, snapshot, actions)
