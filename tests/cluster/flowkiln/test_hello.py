@@ -1,25 +1,63 @@
-"""The smallest flow, from `kubectl apply` to `kubectl delete`."""
+"""The smallest flow of examples/, from `kubectl apply` to `kubectl delete`, and what it costs the API server."""
 
 from __future__ import annotations
 
-from .flows import HELLO, make_run
-from .runs import Runs, condition, state
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from tests.cluster.harness.commands import wait_until
+from tests.cluster.harness.interface import Cluster
+
+from .flows import example
+from .installation import OPERATOR, SYSTEM_NAMESPACE
+from .runs import FLOW_RUN, Runs, condition, state
+
+MOST_WRITES = 15
+WRITES = ("create", "update", "patch", "delete", "deletecollection")
+OURS = (f"system:serviceaccount:{SYSTEM_NAMESPACE}:{OPERATOR}",)
 
 
-def test_hello_succeeds(runs: Runs) -> None:
-    """A flow of one task runs to its end and says so in every way."""
-    with runs.record() as recorded, runs.follow_logs() as logs:
-        runs.apply(HELLO, make_run("one", "hello", parameters={"name": "Kubernetes"}))
-        run = runs.finish("one")
-        assert state(run) == "Success", runs.story("one")
-        assert condition(run, "Succeeded")["status"] == "True"
+def our_writes(cluster: Cluster, namespace: str) -> Iterator[tuple[str, str, str]]:
+    """Yield who wrote what of ours in a namespace, from the audit log: writer, verb and resource."""
+    for event in cluster.audit_events():
+        user: str = event["user"]["username"]
+        where: dict[str, Any] = event.get("objectRef", {})
+        agent = user.startswith(f"system:serviceaccount:{namespace}:flowrun-")
+        if event["verb"] in WRITES and where.get("namespace") == namespace and (agent or user in OURS):
+            resource = "/".join(filter(None, (where["resource"], where.get("subresource"))))
+            yield "agent" if agent else "operator", event["verb"], resource
+
+
+def test_hello_runs_and_leaves_nothing(runs: Runs) -> None:
+    """The example succeeds; when it is over its cluster goes, and with `kubectl delete` everything else."""
+    with runs.follow_logs() as logs:
+        runs.apply(example("hello", "flow.yaml"), example("hello", "flowrun.yaml"))
+        run = runs.finish("hello-kubernetes")
         logs.wait_for("worker", "Hello, Kubernetes!")
-        for v in recorded.of("one"):
-            print(
-                v.at,
-                v.type,
-                v.status.get("state"),
-                v.status.get("flow", {}).get("counts"),
-                v.object["metadata"]["resourceVersion"],
-            )
-    print(runs.belongings(run))
+    assert state(run) == "Success"
+    assert condition(run, "Succeeded")["status"] == "True"
+    kept = {"ConfigMap", "NetworkPolicy", "Role", "RoleBinding", "Secret", "ServiceAccount"}
+
+    def only_kept() -> bool:
+        return {thing.partition("/")[0] for thing in runs.belongings(run)} <= kept
+
+    wait_until("the run's cluster is gone", only_kept, seconds=60)
+    runs.delete("hello-kubernetes")
+    wait_until("nothing of the run is left", lambda: runs.belongings(run) == [], seconds=60)
+    assert not runs.exists(FLOW_RUN, "hello-kubernetes")
+
+
+def test_hello_costs_few_writes(own_cluster: Cluster, runs: Runs) -> None:
+    """Operator and agent together write to the API server at most so often, from the run's start to its settled end."""
+    runs.apply(example("hello", "flow.yaml"), example("hello", "flowrun.yaml"))
+    runs.finish("hello-kubernetes")
+    runs.wait_until(
+        "hello-kubernetes", "is settled", lambda run: condition(run, "ClusterReady").get("reason") == "Deleted"
+    )
+    writes = Counter(our_writes(own_cluster, runs.namespace))
+    print(f"writes of one run of hello: {writes.total()}")
+    for (writer, verb, resource), count in sorted(writes.items()):
+        print(f"  {count}x {writer} {verb} {resource}")
+    assert {writer for writer, _, _ in writes} == {"agent", "operator"}
+    assert writes.total() <= MOST_WRITES
