@@ -19,6 +19,8 @@ PATIENCE = 120.0  # seconds; a run takes about ten on a machine that does nothin
 KEPT_BY_KUBERNETES = ("events", "events.events.k8s.io")  # they go after their own time
 
 Object = dict[str, Any]
+Objects = list[Object]
+Names = list[str]
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,9 @@ class Runs:
         found: Object = json.loads(self.kubectl("get", kind, name, "--output=json"))
         return found
 
-    def list(self, kind: str, *, selector: str = "") -> list[Object]:
+    def list(self, kind: str, *, selector: str = "") -> Objects:
         """Return the objects of a kind."""
-        items: list[Object] = json.loads(self.kubectl("get", kind, f"--selector={selector}", "--output=json"))["items"]
+        items: Objects = json.loads(self.kubectl("get", kind, f"--selector={selector}", "--output=json"))["items"]
         return items
 
     def exists(self, kind: str, name: str) -> bool:
@@ -73,7 +75,7 @@ class Runs:
 
     def wait_until(self, name: str, what: str, holds: Callable[[Object], bool], *, seconds: float = PATIENCE) -> Object:
         """Wait until something holds of a FlowRun, and return that."""
-        seen: list[Object] = []
+        seen: Objects = []
 
         def look() -> bool:
             seen[:] = [self.flow_run(name)]
@@ -99,13 +101,13 @@ class Runs:
         with logs_of_runs(self.installation.cluster, self.namespace) as logs:
             yield logs
 
-    def pods(self, flow_run: Object, component: str) -> list[Object]:
+    def pods(self, flow_run: Object, component: str) -> Objects:
         """Return the `scheduler` or `worker` pods of a run that are there and not on their way out."""
         selector = f"{RUN_LABEL}={label_of(flow_run)},dask.org/component={component}"
         found = self.list("pods", selector=selector)
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
-    def belongings(self, flow_run: Object) -> list[str]:
+    def belongings(self, flow_run: Object) -> Names:
         """Return everything of any kind in the namespace that carries the run's label or is owned, at any depth, by it.
 
         As kind/name, without the FlowRun itself and without Events.
@@ -115,7 +117,7 @@ class Runs:
             for kind in self.kubectl("api-resources", "--namespaced", "--verbs=list", "--output=name").split()
             if kind not in KEPT_BY_KUBERNETES
         ]
-        everything: list[Object] = json.loads(self.kubectl("get", ",".join(kinds), "--output=json"))["items"]
+        everything: Objects = json.loads(self.kubectl("get", ",".join(kinds), "--output=json"))["items"]
         mine = {flow_run["metadata"]["uid"]}
         label = label_of(flow_run)
         found: dict[str, str] = {}
