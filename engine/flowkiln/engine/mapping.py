@@ -110,15 +110,20 @@ def flattened(state: State) -> Result:
     if isinstance(state, Mapped) and state.map_states:
         elements: list[Any] = []
         for child in state.map_states:
-            if child is None or child.is_failed() or child._result == NoResult:
-                elements.append(NoResult if child is None else child.result)
-            else:
+            if child is not None and _gave_something(child):
                 elements.extend(child.result)
+            else:
+                elements.append(NoResult if child is None else child.result)
         return Result(elements)
     whole = reduced(state)
-    if whole.is_failed() or whole._result == NoResult:
+    if not _gave_something(whole):
         return whole._result
     return Result([element for inner in whole.result for element in inner])
+
+
+def _gave_something(state: State) -> bool:
+    """Whether the result is a value, not the exception or signal that a state was made from."""
+    return not (state.is_failed() or state._result == NoResult or isinstance(state.result, BaseException))
 
 
 def expanded(states: list[State]) -> list[State]:

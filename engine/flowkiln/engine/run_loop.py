@@ -147,7 +147,8 @@ class RunLoop:
             case TaskRunRecord():
                 self._tell((item,))
             case UnitReport(key, outcomes, records):
-                self._tell(records)
+                if self._driver.expects(key):
+                    self._tell(records)
                 self._handle(UnitEnded(key, outcomes, time.time()), session)
             case TerminateRequested():
                 self._handle(TerminateRequested(time.time()), session)

@@ -112,6 +112,10 @@ class Driver:
         """The number of units that are under way."""
         return len(self._in_flight)
 
+    def expects(self, key: UnitKey) -> bool:
+        """Whether a unit is under way, so that news of it count."""
+        return key in self._in_flight
+
     def node_runs(self, node: int) -> NodeRuns:
         """The task runs of a node."""
         return self._runs[node]
@@ -242,7 +246,16 @@ class Driver:
 
     def _results_lost(self, key: UnitKey) -> None:
         """Run again what had ended but whose results are gone, and say so."""
-        again = [run for run in self._leftovers.forget(key) if isinstance(run.source, Held) and run.source.key == key]
+        again = []
+        for run in self._leftovers.forget(key):
+            if isinstance(run.start_from, Held) and run.start_from.key == key:
+                # What it is known to have come to is enough to go on from.
+                known = None if run.phase is Phase.DONE else Given(run.state)
+                if run.source == run.start_from and known is not None:
+                    run.source = known
+                run.start_from = known
+            elif isinstance(run.source, Held) and run.source.key == key:
+                again.append(run)
         while again:
             run = again.pop()
             if run.phase is not Phase.DONE:
@@ -250,6 +263,8 @@ class Driver:
             for edge in self._nodes[run.node].upstream:
                 upstream = self._wiring.upstream_runs(edge, run)
                 again.extend(one for one in upstream if self._leftovers.is_released(one))
+            if isinstance(run.start_from, Held) and not self._leftovers.has(run.start_from.key):
+                run.start_from = None
             run.state = Pending("Its result was lost with a worker, so it runs again.")
             run.visited = self._runs[run.node].spent = False
             self._try_again_alone(run)
@@ -338,10 +353,16 @@ class Driver:
             return
         runs.absent += (phase not in PRESENT) - (before not in PRESENT)
         runs.unfinished += (phase is not Phase.DONE) - (before is not Phase.DONE)
-        if phase is Phase.DONE and not runs.unfinished and not self._keep_results:
-            free = self._leftovers.freed_by(run.node)
-            if free:
-                self._out.append(Release(free))
+        if phase is Phase.DONE:
+            self._release_spent(run.node)
+
+    def _release_spent(self, number: int) -> None:
+        """Give up what only finished tasks used, if this node is finished now."""
+        if self._keep_results or self._runs[number].unfinished:
+            return
+        free = self._leftovers.freed_by(number)
+        if free:
+            self._out.append(Release(free))
 
     def _back_to_waiting(self, run: TaskRun) -> None:
         run.unit, run.source = None, run.start_from
@@ -459,6 +480,7 @@ class Driver:
                 self._start_from(child, GivenState(state, *_counts(state), settled=settled))
         if not visited:
             return
+        self._release_spent(number)
         self._announce(parent, map_size=count)
         self._out.append(CallHandlers(number, old, parent.state))
         for child in runs.children:

@@ -24,9 +24,13 @@ class Leftovers:
         """Strike out a unit whose results are gone; gives the task runs that they were of."""
         return self._members.pop(key, ())
 
+    def has(self, key: UnitKey) -> bool:
+        """Whether what a unit left behind is still there."""
+        return key in self._members
+
     def is_released(self, run: TaskRun) -> bool:
         """Whether the result of a task run was given up or is gone."""
-        return isinstance(run.source, Held) and run.source.key not in self._members
+        return isinstance(run.source, Held) and not self.has(run.source.key)
 
     def freed_by(self, number: int) -> tuple[UnitKey, ...]:
         """Strike out, and give, what only finished tasks used, now that a node is finished."""
@@ -40,6 +44,7 @@ class Leftovers:
                 if all(self._runs[run.node].spent for run in self._members.get(key, ())):
                     self._members.pop(key, None)
                     free.append(key)
+            runs.keys.clear()
         return tuple(free)
 
     def _is_over(self, number: int) -> bool:
