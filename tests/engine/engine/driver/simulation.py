@@ -1,0 +1,275 @@
+"""An executor that finishes units in any order, cuts them short, loses some, and delivers its news in any order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Any
+
+from flowkiln import Flow, Task
+from flowkiln.engine import mapping
+from flowkiln.engine.driver import (
+    Announce,
+    CallHandlers,
+    CancelUnits,
+    Driver,
+    Event,
+    Finish,
+    GivenState,
+    HandlersCalled,
+    LostUnit,
+    Release,
+    Started,
+    SubmitUnits,
+    TerminateRequested,
+    TimerDue,
+    Unit,
+    UnitEnded,
+    UnitLost,
+    UnitPolicy,
+    WaitUntil,
+    WorkerLost,
+)
+from flowkiln.engine.driver.task_runs import Phase
+from flowkiln.engine.driver.units import Given, UnitKey
+from flowkiln.engine.prepare import make_environment, prepare
+from flowkiln.engine.records import TaskRunRecord
+from flowkiln.engine.state import Mapped, State
+from flowkiln.engine.task_runner import TaskRunner
+from flowkiln.engine.transitions import illegal_transitions
+from flowkiln.engine.unit_runner import HeldUnit, run_unit
+
+PRESENT = (Phase.SUBMITTED, Phase.DONE)
+
+
+@dataclass(frozen=True)
+class Weather:
+    """What goes wrong, as probabilities per step."""
+
+    cuts: float = 0.0
+    harmless: float = 0.0
+    """Losses that nobody is charged for."""
+    charged: float = 0.0
+    """Losses that may end in Crashed."""
+
+
+class Simulation:
+    """One run of a flow by the driver, on this executor."""
+
+    def __init__(
+        self,
+        flow: Flow,
+        random: Random,
+        *,
+        weather: Weather | None = None,
+        fuse: bool = True,
+        repeats: bool = True,
+        keep_results: bool = True,
+        given: dict[Task, State] | None = None,
+        terminate_after: int | None = None,
+    ) -> None:
+        self.random, self.weather = random, weather or Weather()
+        self.prepared = prepare(flow)
+        self.environment = make_environment(self.prepared, "r", {}, {}, TaskRunner, None, None)
+        self.driver = Driver(
+            self.prepared.graph,
+            "r",
+            policy=UnitPolicy(fuse=fuse, threads=1, chain=4, largest=3, waves=1),
+            repeats=repeats,
+            keep_results=keep_results,
+            given={
+                self.prepared.numbers[task]: GivenState(
+                    state, mapping.elements_in(state), mapping.inner_elements_in(state)
+                )
+                for task, state in (given or {}).items()
+            },
+        )
+        self.keep_results = keep_results
+        self.terminate_after = terminate_after
+        self.waiting: dict[UnitKey, Unit] = {}
+        self.held: dict[UnitKey, HeldUnit] = {}
+        self.dead: set[UnitKey] = set()
+        self.released: set[UnitKey] = set()
+        self.used: set[UnitKey] = set()
+        self.mail: list[Event] = []
+        self.records: list[TaskRunRecord] = []
+        self.records_of: dict[UnitKey, tuple[TaskRunRecord, ...]] = {}
+        self.due: float | None = None
+        self.finish: Finish | None = None
+        self.story: list[str] = []
+
+    def run(self) -> list[State]:
+        """Run to the end and give the states by node number, with values if results are kept."""
+        self._handle(Started(time.time()))
+        steps = 0
+        while not self._is_over():
+            steps += 1
+            assert steps < 5_000, "the run does not end"
+            if self.terminate_after is not None and steps > self.terminate_after:
+                self._handle(TerminateRequested(time.time()))
+                self.terminate_after = None
+            else:
+                self._step()
+        assert self.finish is not None
+        assert illegal_transitions(self.records) == []
+        return self._states()
+
+    def _is_over(self) -> bool:
+        return self.finish is not None and not self.mail and not self.waiting
+
+    def _step(self) -> None:
+        # What fails with something else is heard of after it.
+        unheard = {event.key for event in self.mail if isinstance(event, UnitLost)}
+        known = self.dead - unheard
+        doomed = [unit for unit in self.waiting.values() if any(need in known for need in unit.needs)]
+        ready = [unit for unit in self.waiting.values() if all(need in self.held for need in unit.needs)]
+        choices = ["mail"] * bool(self.mail) + ["doomed"] * bool(doomed) + ["work"] * bool(ready)
+        if self.due is not None:
+            choices += ["timer"]
+        assert choices, "nothing can happen any more"
+        match self.random.choice(choices):
+            case "mail":
+                self._handle(self.mail.pop(self.random.randrange(len(self.mail))))
+            case "doomed":
+                self._lose(self.random.choice(doomed))
+            case "timer":
+                moment, self.due = self.due, None
+                self._handle(TimerDue(max(moment or 0.0, time.time())))
+            case "work" if self.random.random() < self.weather.harmless:
+                self._harmless_loss(ready)
+            case "work" if self.random.random() < self.weather.charged:
+                self._charged_loss(self.random.choice(ready))
+            case _:
+                self._work(self.random.choice(ready))
+
+    def _work(self, unit: Unit) -> None:
+        members = unit.members
+        if self.random.random() < self.weather.cuts:
+            members = members[: self.random.randint(1, len(members))]
+        needs = [self.held[key] for key in unit.needs]
+        del self.waiting[unit.key]
+        held, report = run_unit(
+            self.environment,
+            replace(unit, members=members),
+            needs,
+            announce=lambda _position, record: self.records.append(record),
+        )
+        self.records_of[unit.key] = report.records
+        self.held[unit.key] = held
+        self.mail.append(UnitEnded(unit.key, report.outcomes, time.time()))
+
+    def _lose(self, unit: Unit) -> None:
+        del self.waiting[unit.key]
+        self.dead.add(unit.key)
+        self.mail.append(UnitLost(unit.key, "lost", time.time()))
+
+    def _harmless_loss(self, ready: list[Unit]) -> None:
+        several = [unit for unit in ready if len(unit.members) > 1]
+        kept = [key for key in self.held if not any(isinstance(m, UnitEnded) and m.key == key for m in self.mail)]
+        kinds = ["worker"] + ["unit"] * bool(several) + ["results"] * bool(kept)
+        match self.random.choice(kinds):
+            case "worker":
+                self._lose_worker(ready, charged=False)
+            case "unit":
+                self._lose(self.random.choice(several))
+            case _:
+                key = self.random.choice(kept)
+                del self.held[key]
+                self.dead.add(key)
+                self._handle(UnitLost(key, "results lost", time.time()))
+
+    def _charged_loss(self, unit: Unit) -> None:
+        if self.random.random() < 0.5:
+            self._lose(unit)
+        else:
+            self._lose_worker([unit], charged=True)
+
+    def _lose_worker(self, ready: list[Unit], *, charged: bool) -> None:
+        units = self.random.sample(ready, self.random.randint(1, len(ready)))
+        lost = []
+        for unit in units:
+            del self.waiting[unit.key]
+            self.dead.add(unit.key)
+            began = self.random.choice([None, *range(len(unit.members))])
+            lost.append(LostUnit(unit.key, began))
+        self.mail.append(WorkerLost(tuple(lost), "worker lost", charged, time.time()))
+
+    def _handle(self, event: Event) -> None:
+        self.story.append(repr(event)[:300])
+        if isinstance(event, UnitEnded) and self.driver.expects(event.key):
+            self.records.extend(self.records_of[event.key])
+        for instruction in self.driver.handle(event):
+            self.story.append(f"  {type(instruction).__name__}")
+            match instruction:
+                case SubmitUnits(units):
+                    self._submit(units)
+                case CancelUnits(keys):
+                    for key in keys:
+                        self.waiting.pop(key, None)
+                        self.held.pop(key, None)
+                        self.dead.add(key)
+                    self.mail = [m for m in self.mail if not (isinstance(m, UnitEnded) and m.key in keys)]
+                case Release(keys):
+                    self._release(keys)
+                case WaitUntil(moment):
+                    self.due = moment
+                case CallHandlers(node, _old, new):
+                    self.mail.append(HandlersCalled(node, new, time.time()))
+                case Announce(records):
+                    self.records.extend(records)
+                case Finish():
+                    self.finish = instruction
+        self._check_invariants()
+
+    def _submit(self, units: tuple[Unit, ...]) -> None:
+        self.finish = None
+        under_way = {(member.node, member.map_index) for unit in self.waiting.values() for member in unit.members}
+        new = {unit.key for unit in units}
+        for unit in units:
+            assert unit.key not in self.used, f"{unit.key} was submitted twice"
+            self.used.add(unit.key)
+            for member in unit.members:
+                assert (member.node, member.map_index) not in under_way, f"{unit.key} is under way twice"
+                under_way.add((member.node, member.map_index))
+            for need in unit.needs:
+                assert need in self.used | new, f"{unit.key} needs {need}, which nobody makes"
+                assert need not in self.released, f"{unit.key} needs {need}, which was released"
+            self.waiting[unit.key] = unit
+
+    def _release(self, keys: Iterable[UnitKey]) -> None:
+        for key in keys:
+            assert key not in self.released, f"{key} was released twice"
+            self.released.add(key)
+            users = [unit.key for unit in self.waiting.values() if key in unit.needs]
+            assert not users, f"{key} was released but {users} need it"
+            self.held.pop(key, None)
+
+    def _check_invariants(self) -> None:
+        for number in range(len(self.prepared.tasks)):
+            runs = self.driver.node_runs(number)
+            counted = runs.all()
+            assert runs.absent == sum(run.phase not in PRESENT for run in counted), self.prepared.tasks[number]
+            assert runs.unfinished == sum(run.phase is not Phase.DONE for run in counted), self.prepared.tasks[number]
+            if runs.children is not None:
+                assert runs.parent.phase is Phase.DONE
+            for run in counted:
+                if run.phase is Phase.DONE:
+                    assert run.state.is_finished(), run.state
+
+    def _states(self) -> list[State]:
+        if not self.keep_results:
+            return self.driver.states()
+        return [self._state(number) for number in range(len(self.prepared.tasks))]
+
+    def _state(self, number: int) -> State:
+        runs = self.driver.node_runs(number)
+        own: list[State | None] = [self._resolve(self.driver.source_of(run)) for run in runs.all()]
+        if runs.children is None or not isinstance(runs.parent.state, Mapped):
+            assert own[0] is not None
+            return own[0]
+        return mapping.reduced(Mapped(map_states=own))
+
+    def _resolve(self, source: Any) -> State:
+        return source.state if isinstance(source, Given) else self.held[source.key].states[source.position]

@@ -1,0 +1,111 @@
+"""Random flows on an executor that does everything a cluster may do: all runs end, alike, by legal steps."""
+
+from __future__ import annotations
+
+import os
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flowkiln.engine.executors import LocalExecutor
+from flowkiln.engine.flow_runner import FlowRunner
+from flowkiln.engine.state import Crashed, Mapped, Paused, State
+
+from ..graphs import Shape, build, canonical, shapes
+from .simulation import Simulation, Weather
+
+EXAMPLES = int(os.environ.get("FLOWKILN_TEST_EXAMPLES", "60"))
+
+thoroughly = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+randoms = st.integers(0, 2**32).map(Random)
+
+WEATHERS = {
+    "calm": Weather(),
+    "units cut short": Weather(cuts=0.5),
+    "harmless losses": Weather(cuts=0.3, harmless=0.3),
+}
+
+
+def kinds(state: State) -> object:
+    """The classes of a state and its children."""
+    if isinstance(state, Mapped):
+        return tuple(kinds(child) for child in state.map_states if child is not None)
+    return type(state).__name__
+
+
+@pytest.mark.parametrize("weather", WEATHERS.values(), ids=WEATHERS.keys())
+@thoroughly
+@given(nodes=shapes(), random=randoms, fuse=st.booleans())
+def test_any_order_ends_like_the_plain_one(
+    weather: Weather, nodes: tuple[Shape, ...], random: Random, fuse: bool
+) -> None:
+    """Whatever order units end and are heard of in, and whatever is lost at nobody's charge."""
+    flow, tasks = build(nodes)
+    plain = flow.run(executor=LocalExecutor())
+    simulation = Simulation(flow, random, weather=weather, fuse=fuse)
+    states = simulation.run()
+    numbers = simulation.prepared.numbers
+    for task in tasks:
+        assert canonical(states[numbers[task]]) == canonical(plain.result[task]), task
+
+
+@thoroughly
+@given(nodes=shapes(), random=randoms, fuse=st.booleans())
+def test_one_pass_in_any_order_is_like_the_plain_one(nodes: tuple[Shape, ...], random: Random, fuse: bool) -> None:
+    """Each task run is visited at most once, and units that are cut short change nothing."""
+    flow, tasks = build(nodes)
+    plain = FlowRunner(flow).run(executor=LocalExecutor(), return_tasks=tasks)
+    simulation = Simulation(flow, random, weather=Weather(cuts=0.5), fuse=fuse, repeats=False)
+    states = simulation.run()
+    for task in tasks:
+        assert canonical(states[simulation.prepared.numbers[task]]) == canonical(plain.result[task]), task
+
+
+@thoroughly
+@given(nodes=shapes(), random=randoms, fuse=st.booleans())
+def test_with_results_given_up_early_runs_end_alike(nodes: tuple[Shape, ...], random: Random, fuse: bool) -> None:
+    """Nothing that was released is needed again, and in a run that finished nothing is left."""
+    flow, tasks = build(nodes)
+    plain = flow.run(executor=LocalExecutor())
+    simulation = Simulation(flow, random, weather=Weather(cuts=0.3), fuse=fuse, keep_results=False)
+    states = simulation.run()
+    for task in tasks:
+        assert kinds(states[simulation.prepared.numbers[task]]) == kinds(plain.result[task]), task
+    if plain.is_finished():
+        assert not simulation.held
+
+
+@thoroughly
+@given(nodes=shapes(), random=randoms, fuse=st.booleans(), keep_results=st.booleans())
+def test_runs_end_whatever_is_lost(nodes: tuple[Shape, ...], random: Random, fuse: bool, keep_results: bool) -> None:
+    """Task runs that are lost too often are Crashed, and what is downstream is run with that state."""
+    flow, _ = build(nodes)
+    weather = Weather(cuts=0.2, harmless=0.2, charged=0.3)
+    simulation = Simulation(flow, random, weather=weather, fuse=fuse, keep_results=keep_results)
+    states = simulation.run()
+    assert simulation.finish is not None
+    if not simulation.finish.waiting:
+        assert all(state.is_finished() for state in states)
+    else:
+        flat = [one for state in states for one in (state.map_states if isinstance(state, Mapped) else [state])]
+        assert any(isinstance(one, Paused) for one in flat)
+
+
+@thoroughly
+@given(nodes=shapes(), random=randoms, moment=st.integers(0, 20))
+def test_a_terminated_run_ends_at_once(nodes: tuple[Shape, ...], random: Random, moment: int) -> None:
+    """What was finished stays; all else is Cancelled; nothing is submitted any more."""
+    flow, _ = build(nodes)
+    simulation = Simulation(flow, random, terminate_after=moment)
+    simulation.run()
+    states = [
+        one
+        for state in simulation.driver.states()
+        for one in (state.map_states if isinstance(state, Mapped) else [state])
+    ]
+    if simulation.terminate_after is None:
+        assert all(isinstance(one, State) and one.is_finished() for one in states)
+    assert not any(isinstance(one, Crashed) for one in states)
+    assert simulation.driver.in_flight == 0
