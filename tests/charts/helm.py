@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import functools
+import json
 import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tests.cluster.harness.commands import announced, run
 from tests.cluster.harness.interface import HarnessError
 from tests.cluster.harness.places import CHECKOUT, cache_folder, exclusive
 
 VERSION = "v3.22.0"
+KUBERNETES = ("1", "34")  # what it takes a cluster for where it asks none, as its release builds do
 CHART = CHECKOUT / "charts" / "flowkiln"
 
 
@@ -25,7 +28,7 @@ def helm_path() -> Path:
     if go is None:
         raise HarnessError("Helm is missing: install it, or Go 1.24 or later to have it built")
     toolchain, architecture = run([go, "env", "GOVERSION", "GOARCH"]).stdout.split()
-    folder = cache_folder() / "bin" / f"helm-{VERSION}-{toolchain}-{architecture}"
+    folder = cache_folder() / "bin" / "-".join(["helm", VERSION, *KUBERNETES, toolchain, architecture])
     with exclusive(cache_folder() / "locks" / "build-helm", doing="building helm"):
         if not folder.exists():
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -33,9 +36,11 @@ def helm_path() -> Path:
     return folder / "helm"
 
 
-def helm(*arguments: str | Path, env: Mapping[str, str] | None = None, check: bool = True) -> str:
-    """Run Helm and return what it printed; CommandError when it fails."""
-    return run([helm_path(), *arguments], env=env, timeout=300, check=check).stdout
+def helm(*arguments: str | Path, values: Mapping[str, Any] | None = None) -> str:
+    """Run Helm, with these values if there are any, and return what it printed; CommandError when it fails."""
+    given = [] if values is None else ["--values=-"]
+    text = None if values is None else json.dumps(values)
+    return run([helm_path(), *arguments, *given], input=text, timeout=300).stdout
 
 
 def _build(go: str, folder: Path) -> None:
@@ -44,8 +49,15 @@ def _build(go: str, folder: Path) -> None:
         tempfile.TemporaryDirectory(dir=folder.parent, prefix=".helm-") as work,
     ):
         finished = Path(work) / "finished"
+        stamps = dict(zip(("k8sVersionMajor", "k8sVersionMinor"), KUBERNETES, strict=True))
+        packages = ("helm.sh/helm/v3/pkg/chartutil", "helm.sh/helm/v3/pkg/lint/rules")
+        flags = [
+            "-s",
+            "-w",
+            *(f"-X {package}.{name}={value}" for package in packages for name, value in stamps.items()),
+        ]
         run(
-            [go, "install", "-trimpath", "-ldflags=-s -w", f"helm.sh/helm/v3/cmd/helm@{VERSION}"],
+            [go, "install", "-trimpath", f"-ldflags={' '.join(flags)}", f"helm.sh/helm/v3/cmd/helm@{VERSION}"],
             cwd=Path(work),
             env={"CGO_ENABLED": "0", "GOBIN": str(finished), "GOFLAGS": "-buildvcs=false", "GOWORK": "off"},
         )
