@@ -6,6 +6,8 @@ import random
 
 MIN_INTERVAL = 1.0
 """Seconds between the starts of two writes, at least."""
+GATHER = 0.5
+"""Seconds between the first news after some quiet and their write: a short task starts and ends in one write then."""
 MAX_INTERVAL = 30.0
 """Seconds between two writes that were both due, at most, while the API server answers."""
 COST_SHARE = 20.0

@@ -75,9 +75,16 @@ class Reporter:
     """Reports one run from a `Source`. All methods but `changed` belong to the event loop's thread."""
 
     def __init__(
-        self, api: FlowRunApi, claim: Claim, fence: Fence, resource_version: str, clock: Clock | None = None
+        self,
+        api: FlowRunApi,
+        claim: Claim,
+        fence: Fence,
+        resource_version: str,
+        clock: Clock | None = None,
+        gather: float = pacing.GATHER,
     ) -> None:
         self._api = api
+        self._gather = gather
         self.claim = claim
         self._fence = fence
         self._clock = clock or SystemClock()
@@ -107,7 +114,7 @@ class Reporter:
             await _first_of(self._dirty.wait(), self._ending.wait(), self._fence.wait())
             if self._final is None:
                 # The end is worth a write of its own; everything else waits for its time, and goes together.
-                pause = self._next_write - self._clock.now()
+                pause = max(self._next_write - self._clock.now(), self._gather)
                 if pause > 0:
                     await _first_of(self._clock.sleep(pause), self._ending.wait(), self._fence.wait())
             self._dirty.clear()

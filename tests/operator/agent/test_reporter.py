@@ -44,11 +44,13 @@ class Running:
 
 
 @asynccontextmanager
-async def reporting(server: ApiServer, api: FlowRunApi, clock: ManualClock) -> AsyncIterator[Running]:
+async def reporting(
+    server: ApiServer, api: FlowRunApi, clock: ManualClock, *, gather: float = 0.0
+) -> AsyncIterator[Running]:
     """A reporter of a run of two tasks that has been claimed."""
     server.status["flow"] = {"state": "Running", "reason": "Running", "attempt": 1, "holder": HOLDER.document()}
     fence = Fence(NAME, clock.now)
-    reporter = Reporter(api, Claim(RUN, 1, HOLDER, attempt=1), fence, str(server.version), clock)
+    reporter = Reporter(api, Claim(RUN, 1, HOLDER, attempt=1), fence, str(server.version), clock, gather)
     progress = Progress(["a", "b"], reporter.changed)
     task = asyncio.ensure_future(reporter.run(progress, 1))
     await clock.settle()
@@ -59,16 +61,21 @@ async def reporting(server: ApiServer, api: FlowRunApi, clock: ManualClock) -> A
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_the_first_change_is_written_at_once(server: ApiServer, api: FlowRunApi, clock: ManualClock) -> None:
-    """A short run shows Running: nothing waits before the first report, and it is a whole and valid status."""
-    async with reporting(server, api, clock) as run:
+async def test_a_short_task_costs_one_write(server: ApiServer, api: FlowRunApi, clock: ManualClock) -> None:
+    """News after some quiet wait a moment for more; the report is a whole and valid status."""
+    async with reporting(server, api, clock, gather=0.5) as run:
         run.progress.on_task_runs([plain("a", "Running")])
         await clock.settle()
+        await clock.advance(0.4)
+        assert run.states() == []
+        run.progress.on_task_runs([plain("a", "Success")])
+        await clock.settle()
+        await clock.advance(0.1)
         assert run.states() == ["Running"]
         status = FlowRunStatus.model_validate(server.writes[0])
         assert status.flow is not None
-        assert status.flow.counts == {"Pending": 1, "Running": 1}
-        assert status.flow.message == "waiting for 1 of 2 task runs"
+        assert status.flow.counts == {"Pending": 1, "Success": 1}
+        assert status.flow.message == "1 of 2 task runs are to start"
         assert [task.name for task in status.tasks] == ["a", "b"]
 
 
