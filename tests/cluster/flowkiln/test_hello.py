@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from tests.cluster.harness.commands import wait_until
@@ -11,7 +12,7 @@ from tests.cluster.harness.interface import Cluster
 
 from .flows import example
 from .installation import OPERATOR, SYSTEM_NAMESPACE
-from .runs import FLOW_RUN, Runs, condition, state
+from .runs import FLOW_RUN, Runs, condition, state, task_status
 
 MOST_WRITES = 15
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
@@ -49,15 +50,22 @@ def test_hello_runs_and_leaves_nothing(runs: Runs) -> None:
 
 
 def test_hello_costs_few_writes(own_cluster: Cluster, runs: Runs) -> None:
-    """Operator and agent together write to the API server at most so often, from the run's start to its settled end."""
+    """Operator and agent together write to the API server at most so often, from the run's start to its settled end.
+
+    On a slow machine the agent reports once a second while the task takes its time: those come on top.
+    """
     runs.apply(example("hello", "flow.yaml"), example("hello", "flowrun.yaml"))
     runs.finish("hello-kubernetes")
-    runs.wait_until(
+    run = runs.wait_until(
         "hello-kubernetes", "is settled", lambda run: condition(run, "ClusterReady").get("reason") == "Deleted"
     )
     writes = Counter(our_writes(own_cluster, runs.namespace))
     print(f"writes of one run of hello: {writes.total()}")
     for (writer, verb, resource), count in sorted(writes.items()):
         print(f"  {count}x {writer} {verb} {resource}")
+    begin, end = (
+        datetime.fromisoformat(time)
+        for time in (task_status(run, "greet")["startTime"], run["status"]["completionTime"])
+    )
     assert {writer for writer, _, _ in writes} == {"agent", "operator"}
-    assert writes.total() <= MOST_WRITES
+    assert writes.total() <= MOST_WRITES + int((end - begin).total_seconds())
