@@ -8,6 +8,7 @@ import traceback
 from flowkiln.api.plan import Plan
 from flowkiln.api.reasons import FlowReason, FlowState
 from flowkiln.core.flow import Flow
+from flowkiln.utilities.exceptions import FlowLoadError
 from flowkiln_operator.agent.projection.flow_status import Standing
 from flowkiln_operator.agent.projection.text import MAX_MESSAGE_BYTES, head, tail
 
@@ -26,11 +27,16 @@ def load_flow(plan: Plan) -> Flow | Standing:
 
 
 def describe_load_error(error: BaseException) -> str:
-    """What is wrong in one sentence, then the end of the traceback of its cause as far as there is room."""
+    """What is wrong in one sentence, then the end of the traceback of its cause as far as there is room.
+
+    What loading itself found wrong has no cause, and its sentence says all: a traceback would only show our own code.
+    """
+    found_by_us = isinstance(error, FlowLoadError)
+    if found_by_us and error.__cause__ is None:
+        return head(str(error), MAX_MESSAGE_BYTES)
     sentence = head(str(error) or type(error).__name__, MAX_MESSAGE_BYTES // 2)
-    if type(error).__name__ not in ("FlowLoadError", "InvalidSpecError"):
+    if not found_by_us:
         sentence = head(f"{type(error).__name__}: {sentence}", MAX_MESSAGE_BYTES // 2)
-    cause = error.__cause__ or error
-    frames = "".join(traceback.format_exception(cause)).strip()
+    frames = "".join(traceback.format_exception(error.__cause__ or error)).strip()
     room = MAX_MESSAGE_BYTES - len(sentence.encode()) - 1
     return f"{sentence}\n{tail(frames, room)}"

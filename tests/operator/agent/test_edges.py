@@ -143,6 +143,12 @@ def test_a_load_error_is_one_sentence_and_its_cause() -> None:
     assert len(message.encode()) <= 1024
 
 
+def test_what_loading_itself_finds_wrong_is_told_in_one_sentence() -> None:
+    """A traceback of our own code would say nothing to the author of the flow."""
+    sentence = "task 'a': 'weather:extract' takes no argument 'yaer'; it takes year"
+    assert describe_load_error(FlowLoadError(sentence)) == sentence
+
+
 def test_the_agent_stays_lean() -> None:
     """Start-up is mostly imports: nothing that only operator, command line or validation need is among them."""
     code = "import sys, flowkiln_operator.agent.engine_process; print('\\n'.join(sys.modules))"
