@@ -1,0 +1,91 @@
+"""`kubectl delete flowrun` in the midst of the work, with everybody there and with either controller down."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+
+import pytest
+
+from tests.cluster.harness.commands import wait_until
+
+from .controllers import without
+from .flows import Object, make_run, make_spec
+from .installation import DASK_KUBERNETES, OPERATOR, Installation
+from .rooms import room
+from .runs import FLOW_RUN, Runs
+from .watching import Logs
+
+SOURCE = {
+    "steps.py": """
+        import time
+
+        def tick(name):
+            for number in range(10_000):
+                print(f"{name} ticks {number}", flush=True)
+                time.sleep(0.2)
+    """
+}
+NAMES = ("everybody-there", "operator-down", "dask-kubernetes-down")
+END_OF_WORK = 10  # seconds from the deletion to the end of all work, whoever is down
+
+
+def ticking(name: str) -> Object:
+    """Return a run whose task says every moment that it is at work, under an account that outlives it."""
+    task = {"name": "tick", "function": "steps:tick", "inputs": [{"name": "name", "value": name}]}
+    return make_run(name, make_spec(task, source=SOURCE))
+
+
+def ticks(logs: Logs, name: str) -> list[str]:
+    """Return what the run's task has said."""
+    return [line for line in logs.lines("worker", pod=name) if f"{name} ticks" in line]
+
+
+def is_ticking(logs: Logs, name: str) -> bool:
+    """Tell whether the run's task is at work."""
+    return len(ticks(logs, name)) > 3
+
+
+def is_gone(runs: Runs, run: Object) -> bool:
+    """Tell whether no object of any kind carries the run's label or is owned by it."""
+    return runs.belongings(run) == []
+
+
+def check_work_ends(runs: Runs, logs: Logs, name: str) -> None:
+    """Watch the task fall silent, and stay silent, also in containers that were started again."""
+    time.sleep(END_OF_WORK)
+    said = ticks(logs, name)
+    time.sleep(2)
+    assert ticks(logs, name) == said
+    for pod in runs.list("pods"):
+        if pod["metadata"]["name"].startswith(name) and "-worker-" in pod["metadata"]["name"]:
+            recent = runs.kubectl("logs", pod["metadata"]["name"], "--since=2s", "--ignore-errors")
+            assert f"{name} ticks" not in recent
+
+
+@pytest.mark.timeout(400)
+def test_a_deleted_run_ends_its_work_and_leaves_nothing(flowkiln: Installation) -> None:
+    """The work ends within ten seconds and no object of any kind stays, also while a controller is down.
+
+    What only dask-kubernetes can let go, because of its finalizer, goes when that is back.
+    """
+    missing: dict[str, AbstractContextManager[None]] = {
+        "everybody-there": nullcontext(),
+        "operator-down": without(flowkiln, OPERATOR),
+        "dask-kubernetes-down": without(flowkiln, DASK_KUBERNETES),
+    }
+    with room(flowkiln, *(ticking(name) for name in NAMES)) as runs, runs.follow_logs() as logs:
+        for name in NAMES:
+            wait_until(f"{name} works", partial(is_ticking, logs, name), seconds=120)
+        for name, absence in missing.items():
+            run = runs.flow_run(name)
+            assert run["metadata"].get("finalizers", []) == []
+            assert ticks(logs, name)
+            with absence:
+                runs.delete(name)
+                assert not runs.exists(FLOW_RUN, name)
+                check_work_ends(runs, logs, name)
+                if name != "dask-kubernetes-down":
+                    wait_until(f"nothing of {name} is left", partial(is_gone, runs, run), seconds=60)
+            wait_until(f"nothing of {name} is left", partial(is_gone, runs, run), seconds=60)

@@ -1,0 +1,118 @@
+"""The operator dies, and stays away for a while: runs do not notice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .controllers import kill, without
+from .flows import Object, make_run, make_spec
+from .installation import OPERATOR, Installation
+from .rooms import room
+from .runs import Runs, condition, label_of, state
+
+SOURCE = {
+    "steps.py": """
+        import pathlib, time
+
+        def rows():
+            return list(range(4))
+
+        def wait(row, until="/tmp/go"):
+            print("waiting", row, flush=True)
+            while not pathlib.Path(until).exists():
+                time.sleep(0.1)
+            return row
+
+        def total(rows):
+            return sum(rows)
+
+        def fail(rows):
+            raise ValueError("no rows")
+    """
+}
+ROWS: Object = {"name": "rows", "function": "steps:rows"}
+EACH: Object = {"name": "each", "function": "steps:wait", "inputs": [{"name": "row", "task": "rows", "map": True}]}
+TOTAL: Object = {"name": "total", "function": "steps:total", "inputs": [{"name": "rows", "task": "each"}]}
+FAIL: Object = {"name": "fail", "function": "steps:fail", "inputs": [{"name": "rows", "task": "each"}]}
+WORKERS = {"workers": {"threads": 2}}
+
+
+def let_go(runs: Runs, name: str) -> None:
+    """Let the waiting tasks of a run end."""
+    for pod in runs.pods(runs.flow_run(name), "worker"):
+        runs.kubectl("exec", pod["metadata"]["name"], "--", "python", "-c", "open('/tmp/go', 'w')")
+
+
+def lives(runs: Runs, name: str) -> dict[str, Any]:
+    """Return the uid of each pod of a run, and how often its containers were restarted."""
+    pods = runs.list("pods", selector=f"flowkiln.dev/run={label_of(runs.flow_run(name))}")
+    return {
+        pod["metadata"]["uid"]: [status["restartCount"] for status in pod["status"]["containerStatuses"]]
+        for pod in pods
+    }
+
+
+def work(run: Object) -> Object:
+    """Return what the engine says of its work."""
+    flow = run["status"]["flow"]
+    return {"attempt": flow["attempt"], "holder": flow["holder"], "runCount": flow["runCount"]}
+
+
+def counts(run: Object) -> Object:
+    """Return how many task runs are in which state."""
+    found: Object = run.get("status", {}).get("flow", {}).get("counts", {})
+    return found
+
+
+@pytest.mark.timeout(400)
+def test_runs_outlive_the_operator(flowkiln: Installation) -> None:
+    """Same pods, same attempt, same run counts, whatever happens to the operator, and each run ends as it should.
+
+    One run is at work while the operator's pod is killed and then gone for a while; another fails while it is gone; a
+    third is created while it is gone.
+    """
+    with room(
+        flowkiln,
+        make_run("succeeds", make_spec(ROWS, EACH, TOTAL, source=SOURCE, cluster=WORKERS)),
+        make_run("fails", make_spec(ROWS, EACH, FAIL, source=SOURCE, cluster=WORKERS)),
+    ) as runs:
+        names = ("succeeds", "fails")
+        before = {
+            name: runs.wait_until(name, "two children wait", lambda run: counts(run).get("Running") == 2)
+            for name in names
+        }
+        pods = {name: lives(runs, name) for name in names}
+        kill(flowkiln, OPERATOR)
+        for name in names:
+            now = runs.flow_run(name)
+            assert state(now) == "Running"
+            assert work(now) == work(before[name])
+            assert lives(runs, name) == pods[name]
+        with without(flowkiln, OPERATOR):
+            let_go(runs, "fails")
+            runs.wait_until("fails", "is reported", lambda run: run["status"]["flow"]["state"] == "Failed")
+            runs.apply(make_run("late", make_spec({"name": "a", "function": "steps:rows", "after": ["nowhere"]})))
+            assert state(runs.flow_run("fails")) == "Running"
+            assert state(runs.flow_run("late")) == ""
+            assert lives(runs, "succeeds") == pods["succeeds"]
+            assert lives(runs, "fails") == pods["fails"]
+        let_go(runs, "succeeds")
+        for name, end, reason in (
+            ("succeeds", "Success", "Succeeded"),
+            ("fails", "Failed", "TaskFailed"),
+            ("late", "Failed", "InvalidSpec"),
+        ):
+            run = runs.finish(name)
+            assert state(run) == end
+            assert condition(run, "Succeeded")["reason"] == reason
+        for name in names:
+            run = runs.flow_run(name)
+            assert work(run) == work(before[name])
+            for field in ("startTime", "plan", "cluster"):
+                assert run["status"][field] == before[name]["status"][field]
+            assert {task["name"]: task.get("runCount", 0) for task in run["status"]["tasks"]}["rows"] == 1
+            events = [event for event in runs.list("events") if event["involvedObject"]["name"] == name]
+            assert len(events) == 1
+            runs.wait_until(name, "its pods are gone", lambda run: lives(runs, run["metadata"]["name"]) == {})
