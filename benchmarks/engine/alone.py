@@ -1,0 +1,130 @@
+"""`python -m benchmarks.engine.alone`: what the engine costs without Dask, and how large a map may be.
+
+The baseline of a limit is the limit itself, so that a ratio of at most 1 means that it is kept.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import click
+
+from benchmarks.engine import work
+from benchmarks.engine.proof import Recorder
+from benchmarks.table import Row, header, line
+from flowkiln import Flow
+from flowkiln.engine.conductor import Conductor
+from flowkiln.engine.executors import DaskExecutor, LocalExecutor
+from flowkiln.tasks.core.constants import Constant
+from flowkiln.tasks.core.function import FunctionTask
+
+TASKS = 10_000
+LIMIT_PER_TASK = 100e-6
+"""Seconds of overhead a task on the LocalExecutor."""
+LIMIT_BUILDING = 1.0
+"""Seconds for building and validating 10,000 tasks with 30,000 edges."""
+
+
+def mapped_flow(children: int) -> Flow:
+    """A flow with one mapped task and a reducer."""
+    with Flow("map") as flow:
+        elements = FunctionTask(work.numbers)(Constant(children, name="n"))
+        FunctionTask(work.total)(FunctionTask(work.increment).map(elements))
+    return flow
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Time one call."""
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def overhead_of_local_executor(rounds: int) -> Row:
+    """A map of tiny tasks in this process, less what the bodies take by themselves."""
+    flow = mapped_flow(TASKS)
+    bodies = statistics.median(seconds(lambda: [work.increment(x) for x in range(TASKS)]) for _ in range(rounds))
+    ours = [
+        seconds(lambda: Conductor(flow, LocalExecutor(), observer=Recorder()).run()) - bodies for _ in range(rounds)
+    ]
+    return Row(f"LocalExecutor, {TASKS:,} tasks (limit)", [LIMIT_PER_TASK * TASKS], ours, 1.0)
+
+
+def imports(rounds: int) -> Row:
+    """`import flowkiln` beside `import dask`, each in a new interpreter, less the interpreter's own start."""
+
+    def started(code: str) -> float:
+        return seconds(lambda: subprocess.run([sys.executable, "-c", code], check=True))
+
+    bare, dask, ours = [], [], []
+    for _ in range(rounds):
+        bare.append(started("pass"))
+        dask.append(started("import dask"))
+        ours.append(started("import flowkiln, sys; assert 'distributed' not in sys.modules"))
+    empty = statistics.median(bare)
+    return Row("import (baseline: dask)", [x - empty for x in dask], [x - empty for x in ours], 3.0)
+
+
+def building(rounds: int) -> Row:
+    """10,000 tasks, three parents each, built and validated."""
+
+    def build() -> None:
+        flow = Flow("large")
+        tasks = [FunctionTask(work.add3, name=f"t{number}") for number in range(TASKS)]
+        for number, task in enumerate(tasks):
+            flow.add_task(task)
+            for key, back in zip("abc", (1, 2, 3), strict=True):
+                if number >= back:
+                    flow.add_edge(tasks[number - back], task, key=key, validate=True)
+        flow.validate()
+
+    return Row("build 10,000 tasks (limit)", [LIMIT_BUILDING], [seconds(build) for _ in range(rounds)], 1.0)
+
+
+def peak_memory(children: int, how: str) -> float:
+    """Peak memory in MB of a client process that maps over so many elements, by ours or by raw Dask."""
+    code = f"from benchmarks.engine.alone import run_map; run_map({children}, {how!r})"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return float(done.stdout.split()[-1])
+
+
+def run_map(children: int, how: str) -> None:
+    """Map on two worker processes and print this process's peak memory in MB; the scheduler is in it too."""
+    executor = DaskExecutor(local_processes=True, n_workers=2, threads_per_worker=1)
+    with executor.start() as client:
+        if how == "ours":
+            state = Conductor(mapped_flow(children), executor).run()
+            if not state.is_successful():
+                raise SystemExit(repr(state))
+        else:
+            client.submit(work.total, client.map(work.increment, range(children), pure=False)).result()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+@click.command()
+@click.option("--rounds", default=5, show_default=True, help="Rounds of each case.")
+@click.option("--children", multiple=True, type=int, help="Measure the memory of maps of these sizes too.")
+@click.option("--alone", is_flag=True, help="Leave out the memory's baseline, which raw Dask may not survive.")
+def main(rounds: int, children: tuple[int, ...], alone: bool) -> None:
+    """Measure what the engine costs without Dask, and the memory of large maps."""
+    print(header(), flush=True)
+    for measure in (overhead_of_local_executor, imports, building):
+        print(line(measure(rounds)), flush=True)
+    for count in children:
+        started = time.perf_counter()
+        ours = peak_memory(count, "ours")
+        took = time.perf_counter() - started
+        if alone:
+            print(f"map of {count:,}: client and scheduler at most {ours:,.0f} MB, {took:,.0f} s", flush=True)
+        else:
+            raw = peak_memory(count, "raw")
+            print(f"{f'memory of a map of {count:,}':<34} {'':>7} {raw:>9.0f} MB {ours:>9.0f} MB {ours / raw:>8.3f}")
+
+
+if __name__ == "__main__":
+    main()
