@@ -187,6 +187,15 @@ def test_definitions_stay_when_the_release_goes_unless_told_otherwise() -> None:
     assert policies({"crds": {"keep": False}}) == {None}
 
 
+def test_definitions_may_be_annotated() -> None:
+    """With sync options of a GitOps tool, beside what Helm reads."""
+    found = render({"crds": {"annotations": {"argocd.argoproj.io/sync-options": "Prune=false"}}})
+    for name in DEFINITIONS | DASK_DEFINITIONS:
+        annotations = named(found, "CustomResourceDefinition", name)["metadata"]["annotations"]
+        assert annotations["argocd.argoproj.io/sync-options"] == "Prune=false"
+        assert annotations["helm.sh/resource-policy"] == "keep"
+
+
 def test_definitions_can_be_left_to_somebody_else() -> None:
     """And nothing else goes with them."""
     without, default = render({"crds": {"install": False}}), render()
