@@ -51,10 +51,12 @@ format: $(STAMP) ## Put the code into its one format
 generate: $(STAMP) ## Make crds/ and all else that is generated anew
 	@$(BIN)/python -m flowkiln.api.crds
 	@$(BIN)/python docs/draw_states.py
+	@$(BIN)/python manifests/dask-kubernetes/generate_crds.py
 
 verify: $(STAMP) ## Fail when something generated is stale
 	@$(BIN)/python -m flowkiln.api.crds --check
 	@$(BIN)/python docs/draw_states.py --check
+	@$(BIN)/python manifests/dask-kubernetes/generate_crds.py --check
 
 bench-engine: $(STAMP) ## Measure the engine beside raw Dask in the same run
 	@$(BIN)/python -m benchmarks.engine

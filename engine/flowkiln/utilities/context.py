@@ -56,6 +56,13 @@ class Context(DotDict):
             raise ContextError(key)
         self.__dict__["_content"].set({k: v for k, v in self._items.items() if k != key})
 
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Set several keys at once: the content is replaced one time, not key by key."""
+        new = dict(*args, **kwargs)
+        for key in new:
+            self._check_key(key)
+        self.__dict__["_content"].set({**self._items, **new})
+
     @contextmanager
     def __call__(self, mapping: Mapping[Any, Any] | None = None, /, **kwargs: Any) -> Iterator[Context]:
         """Set keys inside a `with` block, which gets the Context itself; afterwards the whole content is as before."""
