@@ -25,6 +25,7 @@ STEPS = """
 
     import flowkiln
     from flowkiln.engine import signals
+    from lib.arithmetic import twice
 
 
     def seen(name, value):
@@ -60,7 +61,7 @@ STEPS = """
 
     def double(number, text):
         seen("double", [number, text, flowkiln.context.map_index])
-        return 2 * number
+        return twice(number)
 
 
     def flaky():
@@ -173,7 +174,7 @@ FLOW = make_flow(
         task(name, "good", after=after, trigger=trigger, skipOnUpstreamSkip=False)
         for name, (after, trigger, _) in STUBBORN.items()
     ),
-    source={"steps.py": STEPS},
+    source={"steps.py": STEPS, "lib/arithmetic.py": "def twice(number):\n    return 2 * number\n"},
     parameters=[
         {"name": "given", "schema": {"type": "integer"}},
         {"name": "fallback", "default": "by default"},
