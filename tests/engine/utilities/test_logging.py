@@ -50,7 +50,8 @@ class TestRunLogger:
             "x is 1": 0,
             "x is 2": 1,
         }
-        assert all(record.__dict__["task"] == "speak" for record in said.values())
+        assert {record.__dict__["task"] for record in said.values()} == {"speak", "speak-2"}
+        assert said["x is 0"].__dict__["task"] == "speak"
         assert all(record.__dict__["run_count"] == 1 for record in said.values())
         assert len({record.__dict__["run"] for record in said.values()}) == 1
 
