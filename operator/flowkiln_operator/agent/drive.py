@@ -148,7 +148,8 @@ async def _until_over(
         message = f"the engine failed: {type(error).__name__}: {error}"
         return _closed(progress, Standing(FlowState.CRASHED, FlowReason.CLUSTER_LOST, message))
     state = engine.ended.result()
-    return _closed(progress, final_standing(type(state).__name__, str(state.message or "")))
+    ended = final_standing(type(state).__name__, str(state.message or ""), progress.first_failure())
+    return _closed(progress, ended)
 
 
 def _closed(progress: Progress, standing: Standing) -> Standing:

@@ -66,6 +66,11 @@ class Progress:
         with self._lock:
             self._table.close(state, time.time())
 
+    def first_failure(self) -> str:
+        """The failure that a person looks for first, as `task: message`; empty when there is none."""
+        with self._lock:
+            return self._table.first_failure()
+
     def snapshot(self, budget: int) -> Snapshot:
         """The run as it stands, its tasks in at most `budget` bytes."""
         with self._lock:

@@ -215,6 +215,22 @@ def test_the_first_failed_child_speaks_for_its_task() -> None:
     assert "message" not in tasks_of(table)["m"]
 
 
+def test_the_first_cause_is_named_for_the_whole_run() -> None:
+    """What a person reads of a failed run names the task run that failed first, and no trigger that follows from it."""
+    table = RunTable(["a", "m", "b"])
+    assert table.first_failure() == ""
+    table.apply([plain("b", "TriggerFailed", message="Trigger was all_successful")])
+    assert table.first_failure() == ""
+    table.apply([mapped("m", 5), child("m", 3, "Failed", message="ValueError: no rows")])
+    table.apply([plain("a", "Failed", message="late")])
+    assert table.first_failure() == "m[3]: ValueError: no rows"
+    assert (
+        "The first failure: m[3]: ValueError" in final_standing("Failed", "It failed.", table.first_failure()).message
+    )
+    table.apply([child("m", 3, "Success")])
+    assert table.first_failure() == "a: late"
+
+
 def test_text_is_cut_and_cleaned() -> None:
     """A message keeps its beginning, a traceback its end; control characters and lone surrogates are replaced."""
     table = RunTable(["a", "b"])

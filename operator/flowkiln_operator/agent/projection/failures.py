@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flowkiln.engine.records import NOT_MAPPED
 from flowkiln_operator.agent.projection.groups import ROOT_FAILURES
 from flowkiln_operator.agent.projection.text import head, tail
 
@@ -36,6 +37,10 @@ class FailureTexts:
         """The text of a task, or None if it has none."""
         return self._causes.get(task) or self._consequences.get(task)
 
+    def first(self) -> str:
+        """The first failure that is a cause, as `task: message`; empty when there is none."""
+        return next((f"{_name(task, text)}: {text.message}" for task, text in self._causes.items()), "")
+
     def add(self, task: str, map_index: int, state: str, message: str, traceback: str) -> str | None:
         """Remember a failure if there is room. Returns the task that lost its place for it, if one did."""
         self.discard(task, map_index)
@@ -57,3 +62,7 @@ class FailureTexts:
         for texts in (self._causes, self._consequences):
             if task in texts and texts[task].map_index == map_index:
                 del texts[task]
+
+
+def _name(task: str, text: FailureText) -> str:
+    return task if text.map_index == NOT_MAPPED else f"{task}[{text.map_index}]"

@@ -37,8 +37,8 @@ class Holder:
         return {"podUID": self.pod_uid, "schedulerId": self.scheduler_id}
 
 
-def final_standing(state: str, message: str) -> Standing:
-    """How the run ended, from the final state of the flow run as the engine names it."""
+def final_standing(state: str, message: str, first_failure: str = "") -> Standing:
+    """How the run ended, from the final state of the flow run as the engine names it, and why, if a task failed."""
     match state:
         case "Success" | "Cached" | "Mapped" | "Skipped":
             return Standing(FlowState.SUCCESS, FlowReason.SUCCEEDED, message)
@@ -49,7 +49,8 @@ def final_standing(state: str, message: str) -> Standing:
         case "Crashed":
             return Standing(FlowState.CRASHED, FlowReason.CLUSTER_LOST, message)
         case _:
-            return Standing(FlowState.FAILED, FlowReason.TASK_FAILED, message)
+            told = f"{message} The first failure: {first_failure}" if first_failure else message
+            return Standing(FlowState.FAILED, FlowReason.TASK_FAILED, told)
 
 
 def current_standing(summary: Summary, *, engine_state: str) -> Standing:

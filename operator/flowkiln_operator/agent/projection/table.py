@@ -99,6 +99,10 @@ class RunTable:
         paused = tuple(full_name(key) for key, _ in zip(self._paused, range(5), strict=False))
         return Summary(counts, self._next_due(), paused)
 
+    def first_failure(self) -> str:
+        """The first task run whose failure is no other's consequence, as `task: message`; empty when there is none."""
+        return self._failures.first()
+
     def tasks_text(self, budget: int) -> str:
         """`status.tasks` in at most `budget` bytes of JSON."""
         for name, entry in self._entries.items():
