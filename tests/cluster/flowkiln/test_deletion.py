@@ -29,6 +29,7 @@ SOURCE = {
 }
 NAMES = ("everybody-there", "operator-down", "dask-kubernetes-down")
 END_OF_WORK = 10  # seconds from the deletion to the end of all work, whoever is down
+SILENCE = 2  # seconds without a word of a task that speaks five times a second
 
 
 def ticking(name: str) -> Object:
@@ -54,13 +55,17 @@ def is_gone(runs: Runs, run: Object) -> bool:
 
 def check_work_ends(runs: Runs, logs: Logs, name: str) -> None:
     """Watch the task fall silent, and stay silent, also in containers that were started again."""
-    time.sleep(END_OF_WORK)
-    said = ticks(logs, name)
-    time.sleep(2)
-    assert ticks(logs, name) == said
+    heard: list[tuple[float, int]] = [(time.monotonic(), len(ticks(logs, name)))]
+
+    def is_silent() -> bool:
+        if (said := len(ticks(logs, name))) != heard[-1][1]:
+            heard.append((time.monotonic(), said))
+        return time.monotonic() - heard[-1][0] > SILENCE
+
+    wait_until(f"{name} falls silent", is_silent, seconds=END_OF_WORK + SILENCE)
     for pod in runs.list("pods"):
         if pod["metadata"]["name"].startswith(name) and "-worker-" in pod["metadata"]["name"]:
-            recent = runs.kubectl("logs", pod["metadata"]["name"], "--since=2s", "--ignore-errors")
+            recent = runs.kubectl("logs", pod["metadata"]["name"], f"--since={SILENCE}s", "--ignore-errors")
             assert f"{name} ticks" not in recent
 
 

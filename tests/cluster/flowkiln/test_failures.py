@@ -128,7 +128,8 @@ def test_the_error_of_a_task_can_be_read_when_all_pods_are_gone(failing: Runs) -
     assert state(run) == "Failed"
     assert conditions(run) == FAILED
     assert condition(run, "Succeeded")["reason"] == "TaskFailed"
-    assert condition(run, "Succeeded")["message"]
+    assert "load: " in condition(run, "Succeeded")["message"]
+    assert "no rows in the file of 2010" in condition(run, "Succeeded")["message"]
     assert task_status(run, "rows")["state"] == "Success"
     load = task_status(run, "load")
     assert load["state"] == "Failed"
@@ -147,6 +148,7 @@ def test_the_error_of_a_mapped_child_can_be_read_too(failing: Runs) -> None:
     run = pods_are_gone(failing, "raises-in-a-child")
     each = task_status(run, "each")
     assert state(run) == "Failed"
+    assert "each[0]: " in condition(run, "Succeeded")["message"]
     assert each["children"]["counts"] == {"Failed": 1}
     assert each["children"]["indexes"] == [{"state": "Failed", "indexes": "0"}]
     assert "bad element 2010" in each["message"]

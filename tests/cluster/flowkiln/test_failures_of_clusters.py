@@ -65,10 +65,10 @@ def in_agent(runs: Runs, run: Object, code: str) -> None:
 
 
 BLOWS: dict[str, tuple[Callable[[Runs, Object], None], str]] = {
+    "engine-stopped": (stop_engine, "engine process ended"),  # first, since it takes probes to notice
     "scheduler-deleted": (delete_scheduler_pod, "scheduler pod"),
     "cluster-deleted": (delete_dask_cluster, "was deleted"),
     "engine-killed": (kill_engine, "engine process ended with signal SIGKILL"),
-    "engine-stopped": (stop_engine, "engine process ended"),
     "agent-ended": (end_agent_container, "engine process ended"),
 }
 """What happens to each run, and words that its message has to contain."""

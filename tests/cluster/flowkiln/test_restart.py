@@ -71,7 +71,7 @@ def test_runs_outlive_the_operator(flowkiln: Installation) -> None:
     """Same pods, same attempt, same run counts, whatever happens to the operator, and each run ends as it should.
 
     One run is at work while the operator's pod is killed and then gone for a while; another fails while it is gone; a
-    third is created while it is gone.
+    third is just being started when it is killed; a fourth is created while it is gone.
     """
     with room(
         flowkiln,
@@ -84,6 +84,7 @@ def test_runs_outlive_the_operator(flowkiln: Installation) -> None:
             for name in names
         }
         pods = {name: lives(runs, name) for name in names}
+        runs.apply(make_run("starts", make_spec(ROWS, source=SOURCE)))
         kill(flowkiln, OPERATOR)
         for name in names:
             now = runs.flow_run(name)
@@ -102,11 +103,14 @@ def test_runs_outlive_the_operator(flowkiln: Installation) -> None:
         for name, end, reason in (
             ("succeeds", "Success", "Succeeded"),
             ("fails", "Failed", "TaskFailed"),
+            ("starts", "Success", "Succeeded"),
             ("late", "Failed", "InvalidSpec"),
         ):
             run = runs.finish(name)
             assert state(run) == end
             assert condition(run, "Succeeded")["reason"] == reason
+        assert runs.flow_run("starts")["status"]["flow"]["attempt"] == 1
+        assert runs.flow_run("starts")["status"]["cluster"]["number"] == 1
         for name in names:
             run = runs.flow_run(name)
             assert work(run) == work(before[name])
