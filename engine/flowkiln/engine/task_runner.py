@@ -217,7 +217,7 @@ class TaskRunner(Runner):
                 needed = [upstream] if as_parent and _is_mapped(edge) else mapping.expanded([upstream])
             else:
                 needed = [upstream]
-            if not all(isinstance(one, State) and one.is_finished() for one in needed):
+            if not _all_finished(needed):
                 return End(state)
         return state
 
@@ -233,6 +233,8 @@ class TaskRunner(Runner):
         children = children_of(state, visit.upstream_states)
         if isinstance(children, list):
             return End(run_children(self, children, visit.executor))
+        if not (self.is_start_task or _all_finished(mapping.expanded(list(visit.upstream_states.values())))):
+            return End(state)
         refusal = self._check_upstream_skipped(state, visit)
         if not isinstance(refusal, End):
             refusal = self._check_trigger(state, visit)
@@ -360,6 +362,10 @@ class TaskRunner(Runner):
             cached_inputs=visit.inputs,
             run_count=run_count,
         )
+
+
+def _all_finished(states: Sequence[State]) -> bool:
+    return all(isinstance(one, State) and one.is_finished() for one in states)
 
 
 def _is_mapped(edge: Any) -> bool:

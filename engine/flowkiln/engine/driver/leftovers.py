@@ -41,8 +41,8 @@ class Leftovers:
                 continue
             runs.spent = True
             for key in runs.keys:
-                if all(self._runs[run.node].spent for run in self._members.get(key, ())):
-                    self._members.pop(key, None)
+                if self.has(key) and all(self._runs[run.node].spent for run in self._members[key]):
+                    del self._members[key]
                     free.append(key)
             runs.keys.clear()
         return tuple(free)

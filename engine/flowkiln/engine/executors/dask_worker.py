@@ -16,6 +16,7 @@ from distributed import Worker, WorkerPlugin, get_worker
 from flowkiln.engine.driver import Outcome, Unit
 from flowkiln.engine.driver.units import UnitKey
 from flowkiln.engine.environment import RunEnvironment
+from flowkiln.engine.portable import portable
 from flowkiln.engine.records import TaskRunRecord
 from flowkiln.engine.unit_runner import HeldUnit, UnitReport, run_unit
 from flowkiln.utilities.logging import configure_logging
@@ -148,4 +149,4 @@ def run_on_worker(run_id: str, environment: bytes | None, pickled_unit: bytes, n
         abandon=abandon if worker.nanny else None,
     )
     _here.flush(worker, run_id, report)
-    return held
+    return HeldUnit(tuple(map(portable, held.states)))

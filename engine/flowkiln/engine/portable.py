@@ -1,0 +1,35 @@
+"""States that survive the way between processes."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import cloudpickle
+
+from flowkiln.engine.result import Result
+from flowkiln.engine.state import State
+from flowkiln.utilities.exceptions import FlowkilnError
+
+
+class ForeignError(FlowkilnError):
+    """Stands for an exception that could not be brought from the process in which it was raised."""
+
+
+def portable(state: State) -> State:
+    """Give a state whose exception, if that is its result, can be unpickled elsewhere.
+
+    Many exception classes cannot: their `args` do not fit their own constructor. A stand-in tells what it was.
+    """
+    error = state.result
+    if not isinstance(error, BaseException):
+        return state
+    try:
+        pickle.loads(cloudpickle.dumps(error))  # noqa: S301  # what this process has just pickled
+    except Exception:
+        changed = copy.copy(state)
+        changed._result = Result(ForeignError(f"{type(error).__qualname__}: {error}"))
+        if isinstance(changed.message, BaseException):
+            changed.message = str(changed.message)
+        return changed
+    return state
