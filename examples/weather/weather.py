@@ -59,7 +59,7 @@ def extract(year: int) -> list:
 
 
 def summarise(month: dict, unit: str) -> dict:
-    """Lowest, mean and highest temperature of one month in `unit`, and where this was computed."""
+    """Lowest, mean and highest temperature of one month in `unit`, its trend, and where this was computed."""
     degrees = month["fahrenheit"]
     if unit == "celsius":
         degrees = [(degree - 32) / 1.8 for degree in degrees]
@@ -69,9 +69,23 @@ def summarise(month: dict, unit: str) -> dict:
         "low": min(degrees),
         "mean": statistics.fmean(degrees),
         "high": max(degrees),
+        "trend": trend(degrees),
         "pod": os.environ.get("FLOWKILN_POD_NAME") or socket.gethostname(),
         "pid": os.getpid(),
     }
+
+
+def trend(degrees: list) -> float:
+    """Degrees per day by which a month gets warmer: the median slope of all pairs of its hourly readings (Theil, Sen).
+
+    There are a quarter of a million pairs, so this is what the workers have to do.
+    """
+    slopes = [
+        (later - earlier) / hours
+        for place, earlier in enumerate(degrees)
+        for hours, later in enumerate(degrees[place + 1 :], start=1)
+    ]
+    return 24 * statistics.median(slopes)
 
 
 def combine(summaries: list) -> dict:
@@ -107,13 +121,14 @@ def report(summary: dict, verified: dict, unit: str, output: str) -> dict:
 def as_markdown(summary: dict, unit: str) -> str:
     """The table for people, in degrees with two decimals."""
     lines = [
-        f"Temperatures in degrees {unit}.",
+        f"Temperatures in degrees {unit}; trend in degrees a day.",
         "",
-        "| month | readings | low | mean | high |",
-        "|---|---:|---:|---:|---:|",
+        "| month | readings | low | mean | high | trend |",
+        "|---|---:|---:|---:|---:|---:|",
     ]
     for row in [*summary["months"], {**summary, "month": "year"}]:
         cells = [row["month"], str(row["readings"]), *(f"{row[name]:.2f}" for name in ("low", "mean", "high"))]
+        cells.append(f"{row['trend']:+.2f}" if "trend" in row else "")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -121,7 +136,7 @@ def as_markdown(summary: dict, unit: str) -> str:
 def as_csv(summary: dict) -> str:
     """The table for programs, unrounded."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, ["month", "readings", "low", "mean", "high"], extrasaction="ignore")
+    writer = csv.DictWriter(text, ["month", "readings", "low", "mean", "high", "trend"], extrasaction="ignore")
     writer.writeheader()
     writer.writerows(summary["months"])
     return text.getvalue()
