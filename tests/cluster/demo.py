@@ -117,10 +117,10 @@ def task_signs(task: Mapping[str, Any]) -> str:
 def table(report: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines of the report, each month with the worker pod and process that computed it."""
     yield f"Seattle 2010, degrees {report['unit']}: {report['readings']} readings"
-    yield f"{'month':<8} {'low':>7} {'mean':>7} {'high':>7}   computed in"
+    yield f"{'month':<8} {'low':>7} {'mean':>7} {'high':>7} {'trend a day':>12}   computed in"
     for month in report["months"]:
         figures = " ".join(f"{month[name]:7.2f}" for name in ("low", "mean", "high"))
-        yield f"{month['month']:<8} {figures}   {month['pod']}, process {month['pid']}"
+        yield f"{month['month']:<8} {figures} {month['trend']:+12.2f}   {month['pod']}, process {month['pid']}"
 
 
 def how_to_go_on(cluster: Cluster) -> str:

@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any, cast
 
+import numpy as np
 import pandas
 import pytest
 import vega_datasets
@@ -22,6 +23,7 @@ from .transitions import illegal_steps
 from .watching import Logs, Version
 
 MONTHS = 12
+FIGURES = ("low", "mean", "high", "trend")
 TWO_WORKERS = """
 from distributed import worker_client
 
@@ -131,25 +133,34 @@ def run_names(versions: list[Version], component: str) -> dict[str, str]:
 
 
 def computed_independently(unit: str) -> list[dict[str, Any]]:
-    """Return readings, low, mean and high of each month, by pandas from the data set's own package."""
+    """Return readings, low, mean, high and trend of each month, by pandas and numpy from the data set's own package."""
     data: pandas.DataFrame = vega_datasets.data.seattle_temps()
     degrees = data["temp"] if unit == "fahrenheit" else (data["temp"] - 32) * 5 / 9
-    months = degrees.groupby(data["date"].dt.strftime("%Y-%m"))
-    table = months.agg(["count", "min", "mean", "max"])
     return [
-        {"month": month, "readings": int(row["count"]), "low": row["min"], "mean": row["mean"], "high": row["max"]}
-        for month, row in table.iterrows()
+        {
+            "month": month,
+            "readings": len(some),
+            "low": some.min(),
+            "mean": some.mean(),
+            "high": some.max(),
+            "trend": theil_sen(some.to_numpy()),
+        }
+        for month, some in degrees.groupby(data["date"].dt.strftime("%Y-%m"))
     ]
+
+
+def theil_sen(degrees: Any) -> float:
+    """Return the median slope of all pairs of hourly readings, in degrees a day."""
+    first, second = np.triu_indices(len(degrees), k=1)
+    return float(24 * np.median((degrees[second] - degrees[first]) / (second - first)))
 
 
 def close(months: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the figures of months for a comparison that knows how floats are rounded."""
-    names = ("low", "mean", "high")
     return [
         {
-            "month": month["month"],
-            "readings": month["readings"],
-            **{n: pytest.approx(month[n], abs=1e-9) for n in names},
+            **{name: month[name] for name in ("month", "readings")},
+            **{n: pytest.approx(month[n], abs=1e-9) for n in FIGURES},
         }
         for month in months
     ]
@@ -205,10 +216,7 @@ def test_report_is_a_table_and_a_plot(weather: Weather) -> None:
     """The report's task left a table with a row for each month and a plot with a bar for each month."""
     assert set(weather.files) == {"table.md", "table.csv", "plot.svg"}
     rows = list(csv.DictReader(io.StringIO(weather.files["table.csv"])))
-    months = [
-        {**row, "readings": int(row["readings"]), **{name: float(row[name]) for name in ("low", "mean", "high")}}
-        for row in rows
-    ]
+    months = [{**row, "readings": int(row["readings"]), **{name: float(row[name]) for name in FIGURES}} for row in rows]
     assert months == close(computed_independently("fahrenheit"))
     assert len(re.findall(r"^\| 2010-\d\d ", weather.files["table.md"], re.MULTILINE)) == MONTHS
     assert weather.files["plot.svg"].startswith("<svg ")
