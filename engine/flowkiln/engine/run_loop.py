@@ -13,6 +13,7 @@ from flowkiln.engine.driver import (
     Announce,
     CallHandlers,
     CancelUnits,
+    Drained,
     Driver,
     Event,
     Finish,
@@ -21,6 +22,7 @@ from flowkiln.engine.driver import (
     Node,
     Release,
     RunGraph,
+    SetGate,
     Started,
     SubmitUnits,
     TerminateRequested,
@@ -171,14 +173,22 @@ class RunLoop:
                     self.post(HandlersCalled(node, self._call_handlers(node, old, new), time.time()))
                 case Announce(records):
                     self._tell(records)
+                case SetGate(is_open):
+                    session.set_gate(is_open)
+                case Drained():
+                    self._say_paused("suspended: nothing starts until it is resumed")
                 case Finish(waiting):
                     self._finish(waiting)
 
     def _finish(self, waiting: tuple[str, ...]) -> None:
         self.waiting = waiting
         self._over = not (waiting and self._options.until_resumed)
-        if not self._over and self._observer is not None:
-            self._observer.on_flow_run(FlowRunRecord("Paused", f"waiting for {', '.join(waiting[:5])}"))
+        if not self._over:
+            self._say_paused(f"waiting for {', '.join(waiting[:5])}")
+
+    def _say_paused(self, message: str) -> None:
+        if self._observer is not None:
+            self._observer.on_flow_run(FlowRunRecord("Paused", message))
 
     def _tell(self, records: Sequence[TaskRunRecord]) -> None:
         if self._observer is not None and records:

@@ -10,11 +10,11 @@ from types import TracebackType
 
 from flowkiln.engine import mapping
 from flowkiln.engine.driver.events import Outcome
-from flowkiln.engine.driver.units import Children, Element, Given, Held, Member, Source, Unit, UnitKey
+from flowkiln.engine.driver.units import Children, Element, Given, Held, Member, Resumed, Source, Unit, UnitKey
 from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
 from flowkiln.engine.runner import raising
-from flowkiln.engine.state import Failed, Mapped, Pending, Retrying, Running, Scheduled, State, without_result
+from flowkiln.engine.state import Failed, Mapped, Pending, Resume, Retrying, Running, Scheduled, State, without_result
 
 WORK_PER_UNIT = 0.5
 """Seconds of work after which a unit starts no further member."""
@@ -48,12 +48,13 @@ def run_unit(
     worker: str = "",
     announce: Callable[[int, TaskRunRecord], None] | None = None,
     abandon: Callable[[Outcome, tuple[TaskRunRecord, ...]], None] | None = None,
+    is_open: Callable[[], bool] = lambda: True,
 ) -> tuple[HeldUnit, UnitReport]:
     """Run the members of a unit one after another.
 
     It starts no further member after half a second of work, and stops at the first that ends unfinished. `announce`
     is told that the member at a position began, while it runs; all else is in the report. `abandon` gets what became
-    of a member whose body cannot be stopped in time; it is to end this process.
+    of a member whose body cannot be stopped in time; it is to end this process. No member starts unless `is_open`.
     """
     held: dict[UnitKey, Sequence[State]] = {key: need.states for key, need in zip(unit.needs, needs, strict=True)}
     states: list[State] = []
@@ -62,6 +63,8 @@ def run_unit(
     records: list[TaskRunRecord] = []
     began, before = time.monotonic(), None
     for position, member in enumerate(unit.members):
+        if not is_open():
+            break
         scribe = _Scribe(environment.entries[member.node].local_id, member, position, worker, announce)
         state = _run_member(environment, member, held, scribe, abandon)
         told = scribe.end(state)
@@ -84,10 +87,19 @@ def resolve(source: Source, held: Mapping[UnitKey, Sequence[State]]) -> State:
         case Held(key, position):
             # A unit that was cut short holds fewer states than it had members.
             return held[key][position] if position < len(held[key]) else Pending("Not run yet.")
+        case Resumed(inner):
+            return _resumed(resolve(inner, held))
         case Element(inner, path):
             return mapping.pick(resolve(inner, held), path)
         case Children(sources):
             return mapping.reduced(Mapped(map_states=[resolve(one, held) for one in sources]))
+
+
+def _resumed(waiting: State) -> State:
+    resumed = Resume("Resumed.", cached_inputs=getattr(waiting, "cached_inputs", None))
+    if hasattr(waiting, "_loop"):
+        resumed._loop = waiting._loop  # type: ignore[attr-defined]
+    return resumed
 
 
 def _run_member(

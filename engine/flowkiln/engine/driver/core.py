@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from flowkiln.engine.driver.assembly import Assembler
 from flowkiln.engine.driver.events import (
     Event,
+    GateChanged,
     HandlersCalled,
     LostUnit,
     MemberStuck,
     Outcome,
     Started,
+    StartRequested,
     TerminateRequested,
     TimerDue,
     UnitEnded,
@@ -32,15 +34,17 @@ from flowkiln.engine.driver.instructions import (
     Announce,
     CallHandlers,
     CancelUnits,
+    Drained,
     Finish,
     Instruction,
     Release,
+    SetGate,
     SubmitUnits,
     WaitUntil,
 )
 from flowkiln.engine.driver.leftovers import Leftovers
 from flowkiln.engine.driver.task_runs import NodeRuns, Phase, TaskRun
-from flowkiln.engine.driver.units import Given, Held, UnitKey
+from flowkiln.engine.driver.units import Given, Held, Kept, Resumed, UnitKey
 from flowkiln.engine.driver.wiring import PRESENT, UNKNOWN, UNMAPPABLE, Wiring
 from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
 from flowkiln.engine.state import Cached, Cancelled, Crashed, Mapped, Paused, Pending, Scheduled, State
@@ -104,6 +108,7 @@ class Driver:
         self._moved: deque[TaskRun] = deque()
         self._out: list[Instruction] = []
         self._finished = False
+        self._open = True
 
     # -- what may be asked -------------------------------------------------------------------------------------------
 
@@ -120,7 +125,7 @@ class Driver:
         """The task runs of a node."""
         return self._runs[node]
 
-    def source_of(self, run: TaskRun) -> Given | Held:
+    def source_of(self, run: TaskRun) -> Kept:
         """Where the State of a task run is to be found."""
         return self._wiring.source_of(run)
 
@@ -156,6 +161,10 @@ class Driver:
             case TimerDue():
                 self._asked_until = None
                 self._timers_due()
+            case GateChanged(is_open):
+                self._set_gate(is_open)
+            case StartRequested(local_id, map_index):
+                self._start_paused(local_id, map_index)
             case TerminateRequested():
                 self._terminate()
         while self._moved:
@@ -331,6 +340,21 @@ class Driver:
                 self._move(run, Phase.WAITING)
                 self._consider_run(run)
 
+    def _set_gate(self, is_open: bool) -> None:
+        if is_open is not self._open:
+            self._open = is_open
+            self._out.append(SetGate(is_open))
+
+    def _start_paused(self, local_id: str, map_index: int) -> None:
+        for runs in self._runs:
+            if self._nodes[runs.parent.node].local_id != local_id:
+                continue
+            for run in runs.all():
+                if run.index == map_index and run.phase is Phase.HELD_UP and isinstance(run.state, Paused):
+                    run.start_from = Resumed(_plain(self._wiring.source_of(run)))
+                    self._back_to_waiting(run)
+                    self._consider_run(run)
+
     def _terminate(self) -> None:
         if self._in_flight:
             self._out.append(CancelUnits(tuple(self._in_flight)))
@@ -493,9 +517,9 @@ class Driver:
     # -- submitting --------------------------------------------------------------------------------------------------
 
     def _submit_batch(self) -> None:
-        batch, self._batch = self._batch, []
-        if not batch:
+        if not self._open or not self._batch:
             return
+        batch, self._batch = self._batch, []
         assembled = self._assembler.assemble(batch)
         for unit, members in assembled:
             self._in_flight[unit.key] = _InFlight(members, unit.needs)
@@ -506,8 +530,15 @@ class Driver:
 
     def _wait_or_finish(self) -> None:
         self._ask_for_timer()
-        if not self._in_flight and not (self._repeats and self._timers):
+        if self._in_flight:
+            return
+        if not self._open and not self._is_over():
+            self._out.append(Drained())
+        elif not (self._repeats and self._timers):
             self._finish()
+
+    def _is_over(self) -> bool:
+        return not any(runs.unfinished for runs in self._runs if self._nodes[runs.parent.node].visited)
 
     def _ask_for_timer(self) -> None:
         while self._timers and self._timers[0][2].phase is not Phase.TIMED:
@@ -530,6 +561,10 @@ class Driver:
     def _name(self, run: TaskRun) -> str:
         local_id = self._nodes[run.node].local_id
         return local_id if run.index == NOT_MAPPED else f"{local_id}[{run.index}]"
+
+
+def _plain(source: Kept) -> Given | Held:
+    return source.source if isinstance(source, Resumed) else source
 
 
 def _counts(state: State) -> tuple[int | None, tuple[int, ...] | None]:

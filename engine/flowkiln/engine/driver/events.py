@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flowkiln.engine.driver.units import UnitKey
+from flowkiln.engine.records import NOT_MAPPED
 from flowkiln.engine.state import State
 
 
@@ -89,10 +90,38 @@ class TimerDue:
 
 
 @dataclass(frozen=True, slots=True)
+class GateChanged:
+    """With the gate closed nothing new starts: what runs goes on to its end, what is queued comes back."""
+
+    open: bool
+    now: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequested:
+    """Somebody wants a Paused task run to go on; one that is not Paused is left alone."""
+
+    local_id: str
+    map_index: int = NOT_MAPPED
+    now: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class TerminateRequested:
     """End the run now: what has not finished is Cancelled."""
 
     now: float = 0.0
 
 
-Event = Started | UnitEnded | UnitLost | WorkerLost | MemberStuck | HandlersCalled | TimerDue | TerminateRequested
+Event = (
+    Started
+    | UnitEnded
+    | UnitLost
+    | WorkerLost
+    | MemberStuck
+    | HandlersCalled
+    | TimerDue
+    | GateChanged
+    | StartRequested
+    | TerminateRequested
+)

@@ -54,6 +54,18 @@ class Announce:
 
 
 @dataclass(frozen=True, slots=True)
+class SetGate:
+    """Let units run, or have those that have not begun come back without having run."""
+
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """The gate is closed and nothing runs any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """Nothing more will happen by itself: all is finished, or what is left waits for somebody."""
 
@@ -61,4 +73,4 @@ class Finish:
     """Local ids of task runs that wait for somebody, such as Paused ones; empty when all is finished."""
 
 
-Instruction = SubmitUnits | CancelUnits | Release | WaitUntil | CallHandlers | Announce | Finish
+Instruction = SubmitUnits | CancelUnits | Release | WaitUntil | CallHandlers | Announce | SetGate | Drained | Finish

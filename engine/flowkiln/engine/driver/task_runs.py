@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
-from flowkiln.engine.driver.units import Given, Held, UnitKey
+from flowkiln.engine.driver.units import Kept, UnitKey
 from flowkiln.engine.records import NOT_MAPPED
 from flowkiln.engine.state import Pending, State
 
@@ -37,8 +37,8 @@ class TaskRun:
     index: int = NOT_MAPPED
     phase: Phase = Phase.WAITING
     state: State = field(default_factory=lambda: Pending("Task not run."))
-    source: Given | Held | None = None
-    start_from: Given | Held | None = None
+    source: Kept | None = None
+    start_from: Kept | None = None
     visit: int = 0
     due: float = 0.0
     optimistic: bool = False

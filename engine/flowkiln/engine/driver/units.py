@@ -30,10 +30,21 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Resumed:
+    """A Resume with the inputs of the state that waited."""
+
+    source: Given | Held
+
+
+Kept = Given | Held | Resumed
+"""Where the whole state of one task run is to be found."""
+
+
+@dataclass(frozen=True, slots=True)
 class Element:
     """A copy of a state whose result is the element at `path`."""
 
-    source: Given | Held
+    source: Kept
     path: tuple[int, ...]
 
 
@@ -41,10 +52,10 @@ class Element:
 class Children:
     """A Mapped state made of children, whose result is the list of theirs."""
 
-    sources: tuple[Given | Held, ...]
+    sources: tuple[Kept, ...]
 
 
-Source = Given | Held | Element | Children
+Source = Kept | Element | Children
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +68,7 @@ class Member:
     node: int
     map_index: int
     visit: int
-    initial: Given | Held | None
+    initial: Kept | None
     upstream: tuple[Source, ...]
     only_for_next: bool = False
 

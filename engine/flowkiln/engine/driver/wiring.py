@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from flowkiln.engine.driver.graph import InEdge, Node
 from flowkiln.engine.driver.task_runs import NodeRuns, Phase, TaskRun
-from flowkiln.engine.driver.units import Children, Element, Given, Held, Source, UnitKey
+from flowkiln.engine.driver.units import Children, Element, Given, Held, Kept, Resumed, Source, UnitKey
 from flowkiln.engine.records import NOT_MAPPED
 from flowkiln.engine.state import Mapped
 
@@ -24,7 +24,7 @@ class Wiring:
     def __init__(self, nodes: Sequence[Node], runs: Sequence[NodeRuns]) -> None:
         self._nodes, self._runs = nodes, runs
 
-    def source_of(self, run: TaskRun) -> Given | Held:
+    def source_of(self, run: TaskRun) -> Kept:
         """Where the State of a task run is to be found."""
         return run.source if run.source is not None else Given(run.state)
 
@@ -104,9 +104,9 @@ def keys_in(source: Source) -> Iterable[UnitKey]:
     match source:
         case Held(key):
             return (key,)
-        case Element(inner):
+        case Element(inner) | Resumed(inner):
             return keys_in(inner)
         case Children(sources):
-            return (one.key for one in sources if isinstance(one, Held))
+            return (key for one in sources for key in keys_in(one))
         case _:
             return ()

@@ -14,20 +14,23 @@ import cloudpickle
 from distributed import Client, Future
 
 from flowkiln.engine.driver import LostUnit, MemberStuck, UnitLost, UnitPolicy, WorkerLost
-from flowkiln.engine.driver.units import Given, Held, Unit, UnitKey
+from flowkiln.engine.driver.units import Kept, Unit, UnitKey
+from flowkiln.engine.driver.wiring import keys_in
 from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.executors.dask_losses import Loss, unwatch_losses, watch_losses
 from flowkiln.engine.executors.dask_worker import (
     Abandoned,
+    ClosedGate,
     EnvironmentPlugin,
     WorkerNews,
     dumps,
+    gate_of,
     run_on_worker,
     topic_of,
 )
 from flowkiln.engine.executors.session import Deliver
 from flowkiln.engine.state import State
-from flowkiln.engine.unit_runner import UnitReport
+from flowkiln.engine.unit_runner import UnitReport, resolve
 
 INLINE_LIMIT = 8 * 1024
 """Bytes up to which a run's environment travels with each unit; a larger one is brought to each worker once."""
@@ -71,18 +74,23 @@ class DaskSession:
             self._futures[key] = future
             future.add_done_callback(self._on_done)
 
+    def set_gate(self, is_open: bool) -> None:
+        """Tell every worker, and those that come later, whether units may run."""
+        if is_open:
+            self._client.unregister_worker_plugin(gate_of(self._run_id))
+        else:
+            self._client.register_plugin(ClosedGate(self._run_id))
+
     def pump(self) -> bool:
         """The cluster makes progress by itself."""
         return False
 
-    def fetch(self, sources: Sequence[Given | Held]) -> list[State]:
+    def fetch(self, sources: Sequence[Kept]) -> list[State]:
         """Get states with their values from the workers."""
-        keys = {source.key for source in sources if isinstance(source, Held)}
+        keys = {key for source in sources for key in keys_in(source)}
         held = self._client.gather({key: self._futures[key] for key in keys})
-        return [
-            source.state if isinstance(source, Given) else held[source.key].states[source.position]
-            for source in sources
-        ]
+        states = {key: unit.states for key, unit in held.items()}
+        return [resolve(source, states) for source in sources]
 
     def release(self, keys: Sequence[UnitKey]) -> None:
         """Let the cluster forget what these units left behind."""

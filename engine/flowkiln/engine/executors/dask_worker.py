@@ -79,6 +79,18 @@ class EnvironmentPlugin(WorkerPlugin):  # type: ignore[misc]
         self.environment = environment
 
 
+def gate_of(run_id: str) -> str:
+    """Name the plugin that keeps a run's gate closed."""
+    return f"flowkiln-gate-{run_id}"
+
+
+class ClosedGate(WorkerPlugin):  # type: ignore[misc]
+    """While a worker has this plugin, no further task of the run starts there."""
+
+    def __init__(self, run_id: str) -> None:
+        self.name = gate_of(run_id)
+
+
 class _RunsHere:
     """The runs that this worker process takes part in. One for each worker: two may share a process."""
 
@@ -147,6 +159,7 @@ def run_on_worker(run_id: str, environment: bytes | None, pickled_unit: bytes, n
         announce=announce,
         # Only a process that a nanny starts again may be ended.
         abandon=abandon if worker.nanny else None,
+        is_open=lambda: gate_of(run_id) not in worker.plugins,
     )
     _here.flush(worker, run_id, report)
     return HeldUnit(tuple(map(portable, held.states)))

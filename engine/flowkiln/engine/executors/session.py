@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from flowkiln.engine.driver import MemberStuck, UnitLost, UnitPolicy, WorkerLost
-from flowkiln.engine.driver.units import Given, Held, Unit, UnitKey
+from flowkiln.engine.driver.units import Kept, Unit, UnitKey
 from flowkiln.engine.records import TaskRunRecord
 from flowkiln.engine.state import State
-from flowkiln.engine.unit_runner import HeldUnit, UnitReport, run_unit
+from flowkiln.engine.unit_runner import HeldUnit, UnitReport, resolve, run_unit
 
 if TYPE_CHECKING:
     from flowkiln.engine.environment import RunEnvironment
@@ -29,10 +29,13 @@ class Session(Protocol):
     def submit(self, units: Sequence[Unit]) -> None:
         """Take units over; each is executed once what it needs is held."""
 
+    def set_gate(self, is_open: bool) -> None:
+        """With the gate closed, have units that have not begun come back without having run."""
+
     def pump(self) -> bool:
         """Make some progress in the calling thread; False when there is nothing that it could do."""
 
-    def fetch(self, sources: Sequence[Given | Held]) -> list[State]:
+    def fetch(self, sources: Sequence[Kept]) -> list[State]:
         """Get states with their values."""
 
     def release(self, keys: Sequence[UnitKey]) -> None:
@@ -91,11 +94,9 @@ class _Waiting:
         for key in gone:
             self._missing.pop(key, None)
 
-    def fetch(self, sources: Sequence[Given | Held]) -> list[State]:
-        return [
-            source.state if isinstance(source, Given) else self.held[source.key].states[source.position]
-            for source in sources
-        ]
+    def fetch(self, sources: Sequence[Kept]) -> list[State]:
+        states = {key: unit.states for key, unit in self.held.items()}
+        return [resolve(source, states) for source in sources]
 
 
 class SequentialSession:
@@ -106,10 +107,15 @@ class SequentialSession:
     def __init__(self, executor: Executor, environment: RunEnvironment, deliver: Deliver) -> None:
         self._executor, self._environment, self._deliver = executor, environment, deliver
         self._units = _Waiting()
+        self._open = True
 
     def submit(self, units: Sequence[Unit]) -> None:
         """Take units over; they run when the session is pumped."""
         self._units.add(units)
+
+    def set_gate(self, is_open: bool) -> None:
+        """Open or close the gate that units look at before each member."""
+        self._open = is_open
 
     def pump(self) -> bool:
         """Run one unit."""
@@ -123,12 +129,12 @@ class SequentialSession:
         return True
 
     def _run(self, unit: Unit, needs: list[HeldUnit]) -> tuple[HeldUnit, UnitReport]:
-        return run_unit(self._environment, unit, needs, announce=self._announce)
+        return run_unit(self._environment, unit, needs, announce=self._announce, is_open=lambda: self._open)
 
     def _announce(self, position: int, record: TaskRunRecord) -> None:
         self._deliver(record)
 
-    def fetch(self, sources: Sequence[Given | Held]) -> list[State]:
+    def fetch(self, sources: Sequence[Kept]) -> list[State]:
         """Get states with their values."""
         return self._units.fetch(sources)
 
@@ -159,6 +165,9 @@ class SubmittingSession(SequentialSession):
         """Submit all that is ready, then wait for the oldest."""
         while (unit := self._units.take()) is not None:
             needs = [self._units.held[key] for key in unit.needs]
+            if not self._open:
+                self._send_back(unit)
+                return True
             self._outstanding.append((unit, self._executor.submit(run_unit, self._environment, unit, needs)))
         if not self._outstanding:
             return False
@@ -167,6 +176,10 @@ class SubmittingSession(SequentialSession):
         self._units.hold(unit.key, held)
         self._deliver(report)
         return True
+
+    def _send_back(self, unit: Unit) -> None:
+        self._units.hold(unit.key, HeldUnit(()))
+        self._deliver(UnitReport(unit.key, (), ()))
 
     def cancel(self, keys: Sequence[UnitKey]) -> None:
         """Drop units that have not run, and do not wait for those that do."""
