@@ -50,13 +50,19 @@ format: $(STAMP) ## Put the code into its one format
 
 generate: $(STAMP) ## Make crds/ and all else that is generated anew
 	@$(BIN)/python -m flowkiln.api.crds
-	@$(BIN)/python docs/draw_states.py
 	@$(BIN)/python manifests/dask-kubernetes/generate_crds.py
+	@$(BIN)/python -m flowkiln.api.editor_schema
+	@$(BIN)/python -m manifests.generate_install
+	@$(BIN)/python -m charts.generate
+	@$(BIN)/python docs/draw_states.py
 
 verify: $(STAMP) ## Fail when something generated is stale
 	@$(BIN)/python -m flowkiln.api.crds --check
-	@$(BIN)/python docs/draw_states.py --check
 	@$(BIN)/python manifests/dask-kubernetes/generate_crds.py --check
+	@$(BIN)/python -m flowkiln.api.editor_schema --check
+	@$(BIN)/python -m manifests.generate_install --check
+	@$(BIN)/python -m charts.generate --check
+	@$(BIN)/python docs/draw_states.py --check
 
 bench-engine: $(STAMP) ## Measure the engine beside raw Dask in the same run
 	@$(BIN)/python -m benchmarks.engine

@@ -12,7 +12,11 @@ from flowkiln._version import __version__
 ENTRY_POINT_GROUP = "flowkiln.commands"
 """Entry points of this group name click commands. Their modules must be quick to import: `--help` imports them all."""
 
-_OWN_COMMANDS = {"lint": "flowkiln.cli.lint:lint", "run": "flowkiln.cli.run:run"}
+_OWN_COMMANDS = {
+    "install": "flowkiln.cli.install:install",
+    "lint": "flowkiln.cli.lint:lint",
+    "run": "flowkiln.cli.run:run",
+}
 
 
 class _Commands(click.Group):
