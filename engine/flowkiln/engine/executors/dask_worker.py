@@ -16,7 +16,7 @@ from distributed import Worker, WorkerPlugin, get_worker
 from flowkiln.engine.driver import Outcome, Unit
 from flowkiln.engine.driver.units import UnitKey
 from flowkiln.engine.environment import RunEnvironment
-from flowkiln.engine.portable import portable
+from flowkiln.engine.executors.dask_transfer import TransferableUnit
 from flowkiln.engine.records import TaskRunRecord
 from flowkiln.engine.unit_runner import HeldUnit, UnitReport, run_unit
 from flowkiln.utilities.logging import configure_logging
@@ -162,4 +162,4 @@ def run_on_worker(run_id: str, environment: bytes | None, pickled_unit: bytes, n
         is_open=lambda: gate_of(run_id) not in worker.plugins,
     )
     _here.flush(worker, run_id, report)
-    return HeldUnit(tuple(map(portable, held.states)))
+    return TransferableUnit(held.states)

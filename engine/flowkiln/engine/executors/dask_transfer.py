@@ -1,0 +1,49 @@
+"""How what a unit left behind goes from one process to another: states that cannot, fail; the transfer does not.
+
+Dask itself would try for ever to send a value that cannot be pickled, and lose the connection over one that cannot be
+unpickled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from distributed.protocol import pickle
+from distributed.protocol.serialize import dask_deserialize, dask_serialize, pickle_dumps, pickle_loads
+
+from flowkiln.engine.portable import ForeignError, portable
+from flowkiln.engine.state import Failed, State
+from flowkiln.engine.unit_runner import HeldUnit
+
+
+@dataclass(frozen=True, slots=True)
+class TransferableUnit(HeldUnit):
+    """What a unit left behind on a Dask worker."""
+
+
+def sendable(state: State) -> State:
+    """Give the state itself if it can be pickled, else a Failed one that says what cannot."""
+    try:
+        pickle.dumps(state)
+    except Exception as error:
+        reason = f"A result of type {type(state.result).__name__} cannot be sent to another process: {error}"
+        return Failed(reason, result=ForeignError(reason))
+    return state
+
+
+def _pack(held: TransferableUnit) -> tuple[dict[str, Any], list[Any]]:
+    states = tuple(map(portable, held.states))
+    try:
+        header, frames = pickle_dumps(states)
+    except Exception:
+        header, frames = pickle_dumps(tuple(map(sendable, states)))
+    return header, frames
+
+
+def _unpack(header: dict[str, Any], frames: list[Any]) -> TransferableUnit:
+    return TransferableUnit(pickle_loads(header, frames))
+
+
+dask_serialize.register(TransferableUnit, _pack)
+dask_deserialize.register(TransferableUnit, _unpack)
