@@ -8,8 +8,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import flowkiln
 from flowkiln import Flow, Parameter, Task, context, task
 from flowkiln.core.edge import Edge

@@ -1,0 +1,76 @@
+"""Restart from failure: what of an earlier run stands, and what runs again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from flowkiln.engine.state import Mapped, Pending, State
+
+if TYPE_CHECKING:
+    from flowkiln.core.edge import Edge
+    from flowkiln.core.flow import Flow
+    from flowkiln.core.task import Task
+
+_ALL = None
+_Reset = set[int] | None
+"""Which children of a task start again: these, or all (None)."""
+
+
+def restart_from_failure(flow: Flow, task_states: Mapping[Task, State]) -> dict[Task, State]:
+    """Give the task states with which a run of `flow` goes on after a failure; pass them on as `task_states`.
+
+    What failed or was cancelled, single children of mapped tasks too, and what depends on it become Pending with their
+    cached inputs. Successes stay as they are, and so do states that are not finished. `task_states` is not modified.
+    """
+    resets: dict[Task, _Reset] = {}
+    restarted = dict(task_states)
+    for task in flow.sorted_tasks():
+        state = task_states.get(task)
+        if state is None:
+            resets[task] = set()
+            continue
+        reset = _own_failures(state)
+        for edge in flow.edges_to(task):
+            reset = _joined(reset, _inherited(edge, resets[edge.upstream_task], state))
+        resets[task] = reset
+        restarted[task] = _reset(state, reset)
+    return restarted
+
+
+def _own_failures(state: State) -> _Reset:
+    if isinstance(state, Mapped) and state.map_states:
+        return {index for index, child in enumerate(state.map_states) if child is None or _went_wrong(child)}
+    return _ALL if _went_wrong(state) else set()
+
+
+def _went_wrong(state: State) -> bool:
+    return state.is_finished() and not state.is_successful()
+
+
+def _inherited(edge: Edge, upstream: _Reset, state: State) -> _Reset:
+    """Give what an upstream task's restart means for a task: for a child of a one-to-one map, its own twin's."""
+    if not upstream and upstream is not _ALL:
+        return set()
+    if upstream is not _ALL and edge.mapped and not edge.flattened and isinstance(state, Mapped):
+        return {index for index in upstream if index < len(state.map_states)}
+    return _ALL
+
+
+def _joined(one: _Reset, other: _Reset) -> _Reset:
+    return _ALL if one is _ALL or other is _ALL else one | other
+
+
+def _reset(state: State, reset: _Reset) -> State:
+    if not state.is_finished() or reset == set():
+        return state
+    if reset is not _ALL and isinstance(state, Mapped):
+        return Mapped(
+            state.message,
+            map_states=[_pending(child) if index in reset else child for index, child in enumerate(state.map_states)],
+        )
+    return _pending(state)
+
+
+def _pending(state: State | None) -> Pending:
+    return Pending("Restarted after a failure.", cached_inputs=getattr(state, "cached_inputs", None))
