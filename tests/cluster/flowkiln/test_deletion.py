@@ -14,12 +14,15 @@ from .controllers import without
 from .flows import Object, make_run, make_spec
 from .installation import DASK_KUBERNETES, OPERATOR, Installation
 from .rooms import room
-from .runs import FLOW_RUN, Runs
+from .runs import FLOW_RUN, Runs, state
 from .watching import Logs
 
 SOURCE = {
     "steps.py": """
         import time
+
+        def once():
+            return 1
 
         def tick(name):
             for number in range(10_000):
@@ -28,6 +31,7 @@ SOURCE = {
     """
 }
 NAMES = ("everybody-there", "operator-down", "dask-kubernetes-down")
+AGAIN = "again"
 END_OF_WORK = 10  # seconds from the deletion to the end of all work, whoever is down
 SILENCE = 2  # seconds without a word of a task that speaks five times a second
 
@@ -65,7 +69,7 @@ def check_work_ends(runs: Runs, logs: Logs, name: str) -> None:
     wait_until(f"{name} falls silent", is_silent, seconds=END_OF_WORK + SILENCE)
     for pod in runs.list("pods"):
         if pod["metadata"]["name"].startswith(name) and "-worker-" in pod["metadata"]["name"]:
-            recent = runs.kubectl("logs", pod["metadata"]["name"], f"--since={SILENCE}s", "--ignore-errors")
+            recent = runs.kubectl("logs", pod["metadata"]["name"], "--since=1s", "--ignore-errors")
             assert f"{name} ticks" not in recent
 
 
@@ -73,16 +77,19 @@ def check_work_ends(runs: Runs, logs: Logs, name: str) -> None:
 def test_a_deleted_run_ends_its_work_and_leaves_nothing(flowkiln: Installation) -> None:
     """The work ends within ten seconds and no object of any kind stays, also while a controller is down.
 
-    What only dask-kubernetes can let go, because of its finalizer, goes when that is back.
+    What only dask-kubernetes can let go, because of its finalizer, goes when that is back. A run that gets the name of
+    one that was just deleted begins anew.
     """
     missing: dict[str, AbstractContextManager[None]] = {
         "everybody-there": nullcontext(),
         "operator-down": without(flowkiln, OPERATOR),
         "dask-kubernetes-down": without(flowkiln, DASK_KUBERNETES),
     }
-    with room(flowkiln, *(ticking(name) for name in NAMES)) as runs, runs.follow_logs() as logs:
-        for name in NAMES:
+    with room(flowkiln, *(ticking(name) for name in (AGAIN, *NAMES))) as runs, runs.follow_logs() as logs:
+        for name in (AGAIN, *NAMES):
             wait_until(f"{name} works", partial(is_ticking, logs, name), seconds=120)
+        runs.delete(AGAIN)
+        runs.apply(make_run(AGAIN, make_spec({"name": "once", "function": "steps:once"}, source=SOURCE)))
         for name, absence in missing.items():
             run = runs.flow_run(name)
             assert run["metadata"].get("finalizers", []) == []
@@ -94,3 +101,7 @@ def test_a_deleted_run_ends_its_work_and_leaves_nothing(flowkiln: Installation) 
                 if name != "dask-kubernetes-down":
                     wait_until(f"nothing of {name} is left", partial(is_gone, runs, run), seconds=60)
             wait_until(f"nothing of {name} is left", partial(is_gone, runs, run), seconds=60)
+        run = runs.finish(AGAIN)
+        assert state(run) == "Success"
+        assert run["status"]["flow"]["attempt"] == 1
+        assert [task["name"] for task in run["status"]["tasks"]] == ["once"]

@@ -1,4 +1,4 @@
-"""The operator dies, and stays away for a while: runs do not notice."""
+"""The controllers die, and the operator stays away for a while: runs do not notice."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from .controllers import kill, without
 from .flows import Object, make_run, make_spec
-from .installation import OPERATOR, Installation
+from .installation import DASK_KUBERNETES, OPERATOR, Installation
 from .rooms import room
 from .runs import Runs, condition, label_of, state
 
@@ -68,15 +68,17 @@ def counts(run: Object) -> Object:
 
 @pytest.mark.timeout(400)
 def test_runs_outlive_the_operator(flowkiln: Installation) -> None:
-    """Same pods, same attempt, same run counts, whatever happens to the operator, and each run ends as it should.
+    """Same pods, same attempt, same run counts, whatever happens to the controllers, and each run ends as it should.
 
-    One run is at work while the operator's pod is killed and then gone for a while; another fails while it is gone; a
-    third is just being started when it is killed; a fourth is created while it is gone.
+    One run is at work while both controllers' pods are killed and the operator is then gone for a while; another fails
+    while it is gone, one is just being started when it is killed, one is created while it is gone, and one is
+    terminated then.
     """
     with room(
         flowkiln,
         make_run("succeeds", make_spec(ROWS, EACH, TOTAL, source=SOURCE, cluster=WORKERS)),
         make_run("fails", make_spec(ROWS, EACH, FAIL, source=SOURCE, cluster=WORKERS)),
+        make_run("waits", "nowhere"),
     ) as runs:
         names = ("succeeds", "fails")
         before = {
@@ -86,6 +88,7 @@ def test_runs_outlive_the_operator(flowkiln: Installation) -> None:
         pods = {name: lives(runs, name) for name in names}
         runs.apply(make_run("starts", make_spec(ROWS, source=SOURCE)))
         kill(flowkiln, OPERATOR)
+        kill(flowkiln, DASK_KUBERNETES)
         for name in names:
             now = runs.flow_run(name)
             assert state(now) == "Running"
@@ -97,6 +100,7 @@ def test_runs_outlive_the_operator(flowkiln: Installation) -> None:
             runs.apply(make_run("late", make_spec({"name": "a", "function": "steps:rows", "after": ["nowhere"]})))
             assert state(runs.flow_run("fails")) == "Running"
             assert state(runs.flow_run("late")) == ""
+            runs.patch("waits", {"terminate": "Immediate"})
             assert lives(runs, "succeeds") == pods["succeeds"]
             assert lives(runs, "fails") == pods["fails"]
         let_go(runs, "succeeds")
@@ -105,6 +109,7 @@ def test_runs_outlive_the_operator(flowkiln: Installation) -> None:
             ("fails", "Failed", "TaskFailed"),
             ("starts", "Success", "Succeeded"),
             ("late", "Failed", "InvalidSpec"),
+            ("waits", "Cancelled", "Terminated"),
         ):
             run = runs.finish(name)
             assert state(run) == end
