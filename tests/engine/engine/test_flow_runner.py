@@ -40,31 +40,37 @@ LATER = utc_now() + dt.timedelta(days=1)
 
 @task
 def number() -> int:
+    """Give one."""
     return 1
 
 
 @task
 def add(x: int, y: int = 1) -> int:
+    """Add."""
     return x + y
 
 
 @task
 def numbers() -> list[int]:
+    """Give three numbers."""
     return [1, 2, 3]
 
 
 @task
 def fail() -> None:
+    """Fail."""
     raise ValueError("failed")
 
 
 @task
 def skip() -> None:
+    """Skip."""
     raise signals.SKIP("skipped")
 
 
 @task(max_retries=1, retry_delay=dt.timedelta(0))
 def fail_once() -> str:
+    """Fail on the first attempt."""
     if context.task_run_count == 1:
         raise ValueError("first attempt")
     return "second"
@@ -72,11 +78,13 @@ def fail_once() -> str:
 
 @task
 def total(values: list[int]) -> int:
+    """Sum up."""
     return sum(values)
 
 
 @task(trigger=all_finished)
 def after(x: Any = None) -> str:
+    """Say that it ran."""
     return "ran"
 
 
@@ -380,6 +388,7 @@ class TestHandlers:
 
 @task
 def look() -> dict[str, Any]:
+    """Give the context."""
     return {key: context[key] for key in context if key != "parameters"} | {"parameters": context.get("parameters")}
 
 
@@ -387,6 +396,7 @@ class TestContext:
     """What bodies find in the context."""
 
     def run(self, flow: Flow, looked: Task, **run: Any) -> dict[str, Any]:
+        """Run a flow and give the context that a body saw."""
         final = FlowRunner(flow).run(return_tasks=[looked], **run)
         found: dict[str, Any] = final.result[looked].result
         return found
@@ -484,6 +494,7 @@ class TestStartTasks:
     """Only the start tasks and what is downstream are visited."""
 
     def flow(self) -> tuple[Flow, Task, Task, Task, Task]:
+        """Make a flow of a chain and a failing task."""
         with Flow("f") as flow:
             one = number()
             other = fail()

@@ -685,6 +685,7 @@ class TestLoops:
 
     @staticmethod
     def body(x: int = 0) -> Any:
+        """Add the input three times."""
         count = context.get("task_loop_count", 1)
         total = context.get("task_loop_result", 0) + x
         if count < 3:
