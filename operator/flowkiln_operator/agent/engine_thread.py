@@ -14,11 +14,20 @@ from flowkiln.engine.records import Observer
 from flowkiln.engine.state import State
 
 
+def make_executor(plan: Plan, scheduler: str) -> DaskExecutor:
+    """Where task runs go: the run's own cluster, whose workers may join only after this."""
+    workers = plan.spec.cluster.workers
+    executor = DaskExecutor(address=scheduler)
+    executor.tuned = True
+    executor.threads = workers.replicas * workers.processes * workers.threads
+    return executor
+
+
 def make_conductor(plan: Plan, flow: Flow, scheduler: str, observer: Observer) -> Conductor:
     """The engine for a plan on a Dask cluster, whose TLS settings come from Dask's own environment variables."""
     return Conductor(
         flow,
-        DaskExecutor(address=scheduler),
+        make_executor(plan, scheduler),
         parameters=dict(plan.parameters),
         context=dict(plan.context),
         observer=observer,

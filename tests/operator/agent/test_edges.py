@@ -7,6 +7,7 @@ import json
 import logging
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +15,9 @@ import pytest
 from tornado.httpclient import AsyncHTTPClient
 
 from flowkiln.api.flow import FlowSpec
-from flowkiln.api.plan import Plan, PlanError, PlanFlow
+from flowkiln.api.plan import Plan, PlanError, PlanFlow, PlanRun
 from flowkiln.utilities.exceptions import FlowLoadError
+from flowkiln_operator.agent.engine_thread import make_executor
 from flowkiln_operator.agent.flow_loading import describe_load_error
 from flowkiln_operator.agent.health import serve_health
 from flowkiln_operator.agent.json_logs import JsonLines, log_to_stdout
@@ -155,3 +157,20 @@ def test_the_agent_stays_lean() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     for unwanted in ("kubernetes", "kopf", "dask_kubernetes", "rich", "jsonschema", "obstore", "pandas"):
         assert unwanted not in loaded
+
+
+def test_the_engine_knows_how_many_workers_will_come() -> None:
+    """Workers join after the engine has started; units are sized for all of them, on a cluster that is ours."""
+    document = {
+        "tasks": [{"name": "a", "function": "m:f"}],
+        "cluster": {"workers": {"replicas": 3, "processes": 2, "threads": 4}},
+    }
+    plan = Plan(
+        run=PlanRun(namespace="n", name="r", uid=str(uuid.uuid4())),
+        flow=PlanFlow(name="f", generation=1, inline=False),
+        spec=FlowSpec.model_validate(document),
+        parameters={},
+        context={},
+    )
+    executor = make_executor(plan, "tls://127.0.0.1:8786")
+    assert (executor.threads, executor.tuned) == (24, True)

@@ -30,7 +30,8 @@ class DaskExecutor(Executor):
 
     `address` is a scheduler's, or None ("local") for a cluster of its own, with processes if `local_processes`.
     `kwargs` go to `distributed.Client`. `debug` lets Dask's warnings through. The attribute `tuned` says whether the
-    cluster is ours, so that its waits between messages may be shortened: by default one that we start.
+    cluster is ours, so that its waits between messages may be shortened: by default one that we start. `threads` tells how
+    many worker threads there will be, where workers may join after the start.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class DaskExecutor(Executor):
         self.tuned = self.address is None
         self.is_started = False
         self.client: Client | None = None
+        self.threads: int | None = None
         self._threads = 1
 
     @contextmanager
@@ -72,7 +74,7 @@ class DaskExecutor(Executor):
                 if self.tuned:
                     tune(client)
                 self.client, self.is_started = client, True
-                self._threads = max(1, sum(client.nthreads().values()))
+                self._threads = self.threads or max(1, sum(client.nthreads().values()))
                 yield client
         finally:
             self.client, self.is_started = None, False
