@@ -14,14 +14,18 @@ from flowkiln.engine.driver import (
     Announce,
     CallHandlers,
     CancelUnits,
+    Drained,
     Driver,
     Event,
     Finish,
+    GateChanged,
     GivenState,
     HandlersCalled,
     LostUnit,
     Release,
+    SetGate,
     Started,
+    StartRequested,
     SubmitUnits,
     TerminateRequested,
     TimerDue,
@@ -35,7 +39,7 @@ from flowkiln.engine.driver import (
 from flowkiln.engine.driver.task_runs import Phase
 from flowkiln.engine.driver.units import Given, UnitKey
 from flowkiln.engine.prepare import make_environment, prepare
-from flowkiln.engine.records import TaskRunRecord
+from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
 from flowkiln.engine.state import Mapped, State
 from flowkiln.engine.task_runner import TaskRunner
 from flowkiln.engine.transitions import illegal_transitions
@@ -53,6 +57,8 @@ class Weather:
     """Losses that nobody is charged for."""
     charged: float = 0.0
     """Losses that may end in Crashed."""
+    gates: float = 0.0
+    """The gate closes; it opens again later."""
 
 
 class Simulation:
@@ -69,6 +75,7 @@ class Simulation:
         keep_results: bool = True,
         given: dict[Task, State] | None = None,
         terminate_after: int | None = None,
+        resume: bool = False,
     ) -> None:
         self.random, self.weather = random, weather or Weather()
         self.prepared = prepare(flow)
@@ -88,6 +95,8 @@ class Simulation:
         )
         self.keep_results = keep_results
         self.terminate_after = terminate_after
+        self.resume = resume
+        self.gate_open = True
         self.waiting: dict[UnitKey, Unit] = {}
         self.held: dict[UnitKey, HeldUnit] = {}
         self.dead: set[UnitKey] = set()
@@ -117,7 +126,13 @@ class Simulation:
         return self._states()
 
     def _is_over(self) -> bool:
-        return self.finish is not None and not self.mail and not self.waiting
+        quiet = not self.mail and not self.waiting and self.gate_open
+        if self.finish is not None and quiet and self.resume:
+            for name in self.finish.waiting:
+                local_id, _, index = name.rstrip("]").partition("[")
+                self._handle(StartRequested(local_id, int(index) if index else NOT_MAPPED, time.time()))
+            quiet = not self.mail and not self.waiting
+        return self.finish is not None and quiet
 
     def _step(self) -> None:
         # What fails with something else is heard of after it.
@@ -128,15 +143,21 @@ class Simulation:
         choices = ["mail"] * bool(self.mail) + ["doomed"] * bool(doomed) + ["work"] * bool(ready)
         if self.due is not None:
             choices += ["timer"]
+        if not self.gate_open:
+            choices += ["open"]
         assert choices, "nothing can happen any more"
         match self.random.choice(choices):
             case "mail":
                 self._handle(self.mail.pop(self.random.randrange(len(self.mail))))
             case "doomed":
                 self._lose(self.random.choice(doomed))
+            case "open":
+                self._handle(GateChanged(True, time.time()))
             case "timer":
                 moment, self.due = self.due, None
                 self._handle(TimerDue(max(moment or 0.0, time.time())))
+            case "work" if self.gate_open and self.random.random() < self.weather.gates:
+                self._handle(GateChanged(False, time.time()))
             case "work" if self.random.random() < self.weather.harmless:
                 self._harmless_loss(ready)
             case "work" if self.random.random() < self.weather.charged:
@@ -145,8 +166,8 @@ class Simulation:
                 self._work(self.random.choice(ready))
 
     def _work(self, unit: Unit) -> None:
-        members = unit.members
-        if self.random.random() < self.weather.cuts:
+        members = unit.members if self.gate_open else ()
+        if members and self.random.random() < self.weather.cuts:
             members = members[: self.random.randint(1, len(members))]
         needs = [self.held[key] for key in unit.needs]
         del self.waiting[unit.key]
@@ -219,6 +240,11 @@ class Simulation:
                     self.mail.append(HandlersCalled(node, new, time.time()))
                 case Announce(records):
                     self.records.extend(records)
+                case SetGate(is_open):
+                    self.gate_open = is_open
+                case Drained():
+                    assert not self.waiting, "units are under way"
+                    assert not self.gate_open
                 case Finish():
                     self.finish = instruction
         self._check_invariants()

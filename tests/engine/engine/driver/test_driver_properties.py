@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -25,6 +26,7 @@ WEATHERS = {
     "calm": Weather(),
     "units cut short": Weather(cuts=0.5),
     "harmless losses": Weather(cuts=0.3, harmless=0.3),
+    "gates": Weather(cuts=0.2, harmless=0.1, gates=0.2),
 }
 
 
@@ -110,3 +112,21 @@ def test_a_terminated_run_ends_at_once(nodes: tuple[Shape, ...], random: Random,
         assert all(isinstance(one, State) and one.is_finished() for one in states)
     assert not any(isinstance(one, Crashed) for one in states)
     assert simulation.driver.in_flight == 0
+
+
+@thoroughly
+@given(nodes=shapes(), random=randoms, fuse=st.booleans())
+def test_paused_task_runs_that_are_resumed_end_like_those_that_never_paused(
+    nodes: tuple[Shape, ...], random: Random, fuse: bool
+) -> None:
+    """Children too, with their inputs, whatever happens meanwhile."""
+    flow, tasks = build(nodes)
+    straight, straight_tasks = build(
+        tuple(replace(node, behaviour="ok") if node.behaviour == "pause" else node for node in nodes)
+    )
+    plain = straight.run(executor=LocalExecutor())
+    weather = Weather(cuts=0.2, harmless=0.1, gates=0.1)
+    simulation = Simulation(flow, random, weather=weather, fuse=fuse, resume=True)
+    states = simulation.run()
+    for task, twin in zip(tasks, straight_tasks, strict=True):
+        assert canonical(states[simulation.prepared.numbers[task]]) == canonical(plain.result[twin]), task
