@@ -30,8 +30,8 @@ class DaskExecutor(Executor):
 
     `address` is a scheduler's, or None ("local") for a cluster of its own, with processes if `local_processes`.
     `kwargs` go to `distributed.Client`. `debug` lets Dask's warnings through. The attribute `tuned` says whether the
-    cluster is ours, so that its waits between messages may be shortened: by default one that we start. `threads` tells how
-    many worker threads there will be, where workers may join after the start.
+    cluster is ours, so that its waits between messages may be shortened: by default one that we start. `threads`
+    tells how many worker threads there will be, where workers may join after the start.
     """
 
     def __init__(
