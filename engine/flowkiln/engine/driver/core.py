@@ -45,7 +45,7 @@ from flowkiln.engine.driver.instructions import (
 from flowkiln.engine.driver.leftovers import Leftovers
 from flowkiln.engine.driver.task_runs import NodeRuns, Phase, TaskRun
 from flowkiln.engine.driver.units import Given, Held, Kept, Resumed, UnitKey
-from flowkiln.engine.driver.wiring import PRESENT, UNKNOWN, UNMAPPABLE, Wiring
+from flowkiln.engine.driver.wiring import PRESENT, UNKNOWN, UNMAPPABLE, Wiring, keys_in
 from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
 from flowkiln.engine.state import Cached, Cancelled, Crashed, Mapped, Paused, Pending, Scheduled, State
 
@@ -257,10 +257,9 @@ class Driver:
         """Run again what had ended but whose results are gone, and say so."""
         again = []
         for run in self._leftovers.forget(key):
-            if isinstance(run.start_from, Held) and run.start_from.key == key:
-                # What it is known to have come to is enough to go on from.
-                known = None if run.phase is Phase.DONE else Given(run.state)
-                if run.source == run.start_from and known is not None:
+            if run.start_from is not None and key in keys_in(run.start_from):
+                known = _start_without(run)
+                if run.source == run.start_from:
                     run.source = known
                 run.start_from = known
             elif isinstance(run.source, Held) and run.source.key == key:
@@ -272,8 +271,8 @@ class Driver:
             for edge in self._nodes[run.node].upstream:
                 upstream = self._wiring.upstream_runs(edge, run)
                 again.extend(one for one in upstream if self._leftovers.is_released(one))
-            if isinstance(run.start_from, Held) and not self._leftovers.has(run.start_from.key):
-                run.start_from = None
+            if run.start_from is not None and not all(map(self._leftovers.has, keys_in(run.start_from))):
+                run.start_from = _start_without(run)
             run.state = Pending("Its result was lost with a worker, so it runs again.")
             run.visited = self._runs[run.node].spent = False
             self._try_again_alone(run)
@@ -565,6 +564,17 @@ class Driver:
 
 def _plain(source: Kept) -> Given | Held:
     return source.source if isinstance(source, Resumed) else source
+
+
+def _start_without(run: TaskRun) -> Kept | None:
+    """Give where a task run starts from when the state that it was to start from is lost.
+
+    What it is known to have come to is enough to go on from; one that was finished starts afresh.
+    """
+    known = None if run.phase is Phase.DONE else Given(run.state)
+    if isinstance(run.start_from, Resumed):
+        return Resumed(known or Given(Pending("Its result was lost after it was resumed.")))
+    return known
 
 
 def _counts(state: State) -> tuple[int | None, tuple[int, ...] | None]:
