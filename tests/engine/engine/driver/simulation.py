@@ -126,7 +126,7 @@ class Simulation:
         return self._states()
 
     def _is_over(self) -> bool:
-        quiet = not self.mail and not self.waiting and self.gate_open
+        quiet = not self.mail and not self.waiting and (self.gate_open or not self.finish or not self.finish.waiting)
         if self.finish is not None and quiet and self.resume:
             for name in self.finish.waiting:
                 local_id, _, index = name.rstrip("]").partition("[")

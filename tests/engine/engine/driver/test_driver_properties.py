@@ -81,17 +81,20 @@ def test_with_results_given_up_early_runs_end_alike(nodes: tuple[Shape, ...], ra
 
 
 @thoroughly
-@given(nodes=shapes(), random=randoms, fuse=st.booleans(), keep_results=st.booleans())
-def test_runs_end_whatever_is_lost(nodes: tuple[Shape, ...], random: Random, fuse: bool, keep_results: bool) -> None:
-    """Task runs that are lost too often are Crashed, and what is downstream is run with that state."""
+@given(nodes=shapes(), random=randoms, fuse=st.booleans(), keep_results=st.booleans(), resume=st.booleans())
+def test_runs_end_whatever_happens(
+    nodes: tuple[Shape, ...], random: Random, fuse: bool, keep_results: bool, resume: bool
+) -> None:
+    """Who is lost too often is Crashed, what is downstream is run with that state, gates close and open."""
     flow, _ = build(nodes)
-    weather = Weather(cuts=0.2, harmless=0.2, charged=0.3)
-    simulation = Simulation(flow, random, weather=weather, fuse=fuse, keep_results=keep_results)
+    weather = Weather(cuts=0.2, harmless=0.2, charged=0.2, gates=0.1)
+    simulation = Simulation(flow, random, weather=weather, fuse=fuse, keep_results=keep_results, resume=resume)
     states = simulation.run()
     assert simulation.finish is not None
     if not simulation.finish.waiting:
         assert all(state.is_finished() for state in states)
     else:
+        assert not resume
         flat = [one for state in states for one in (state.map_states if isinstance(state, Mapped) else [state])]
         assert any(isinstance(one, Paused) for one in flat)
 
