@@ -58,7 +58,8 @@ class Assembler:
             for source in (*upstream, *([run.start_from] if run.start_from else [])):
                 needs.update(dict.fromkeys(keys_in(source)))
         needs.pop(key, None)
-        return Unit(key, tuple(members), tuple(needs), announce_first=any(run.alone for run in runs))
+        alone = any(run.alone for run in runs)
+        return Unit(key, tuple(members), tuple(needs), announce_first=alone, wanted=self.keep_results)
 
     def _only_for_next(self, run: TaskRun, following: TaskRun | None) -> bool:
         return (

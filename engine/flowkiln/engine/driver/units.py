@@ -78,9 +78,11 @@ class Unit:
     """Members that travel together and run one after another; `needs` are the units whose states they use.
 
     `announce_first`: that a member begins is told before it runs, so that its worker's death can be laid to it.
+    `wanted`: whoever started the run wants the results, so small ones may come back with the report.
     """
 
     key: UnitKey
     members: tuple[Member, ...]
     needs: tuple[UnitKey, ...]
     announce_first: bool = False
+    wanted: bool = False

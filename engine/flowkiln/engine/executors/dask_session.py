@@ -30,7 +30,7 @@ from flowkiln.engine.executors.dask_worker import (
 )
 from flowkiln.engine.executors.session import Deliver
 from flowkiln.engine.state import State
-from flowkiln.engine.unit_runner import UnitReport, resolve
+from flowkiln.engine.unit_runner import HeldUnit, UnitReport, resolve
 
 INLINE_LIMIT = 8 * 1024
 """Bytes up to which a run's environment travels with each unit; a larger one is brought to each worker once."""
@@ -46,6 +46,7 @@ class DaskSession:
         self._run_id = environment.run_id
         self._raise = bool(environment.context.get("raise_on_exception"))
         self._futures: dict[UnitKey, Future] = {}
+        self._small: dict[UnitKey, HeldUnit] = {}
         self._topic = topic_of(self._run_id)
         self.policy = UnitPolicy(fuse=True, threads=threads)
         self._inline: bytes | None = bytes(cloudpickle.dumps(environment))
@@ -88,7 +89,9 @@ class DaskSession:
     def fetch(self, sources: Sequence[Kept]) -> list[State]:
         """Get states with their values from the workers."""
         keys = {key for source in sources for key in keys_in(source)}
-        held = self._client.gather({key: self._futures[key] for key in keys})
+        held = {key: self._small[key] for key in keys if key in self._small}
+        if elsewhere := keys - held.keys():
+            held.update(self._client.gather({key: self._futures[key] for key in elsewhere}))
         states = {key: unit.states for key, unit in held.items()}
         return [resolve(source, states) for source in sources]
 
@@ -96,6 +99,7 @@ class DaskSession:
         """Let the cluster forget what these units left behind."""
         for key in keys:
             self._futures.pop(key, None)
+            self._small.pop(key, None)
 
     def cancel(self, keys: Sequence[UnitKey]) -> None:
         """Stop units; a body that runs already goes on until it ends or its worker does."""
@@ -118,6 +122,8 @@ class DaskSession:
         match news.end:
             case UnitReport(key):
                 self._began.pop(key, None)
+                if news.results is not None:
+                    self._small[key] = news.results
                 self._deliver(news.end)
             case Abandoned(key, outcome, records):
                 self._ended_on_purpose.add(news.address)

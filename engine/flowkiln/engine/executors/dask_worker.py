@@ -27,6 +27,12 @@ STREAM_INTERVAL = 0.05
 SENDING_TAKES = 0.05
 """Seconds after which an event that was handed to Dask is on its way, also if this process then ends at once."""
 
+SMALL_UNIT = 8
+"""Members of a unit whose results may travel with its report."""
+
+SMALL_TEXT = 256
+"""Characters, or bytes, of a result that may travel with its unit's report."""
+
 ENVIRONMENTS_KEPT = 32
 """Environments of recent runs that a worker process keeps."""
 
@@ -56,6 +62,19 @@ class WorkerNews:
     address: str
     began: tuple[Began, ...]
     end: UnitReport | Abandoned | None
+    results: HeldUnit | None = None
+    """What the unit left behind, if it is small and wanted: that saves fetching it."""
+
+
+def is_small(held: HeldUnit) -> bool:
+    """Whether the results of a unit are so small that a message more than carries them."""
+    return len(held.states) <= SMALL_UNIT and all(_is_small(state.result) for state in held.states)
+
+
+def _is_small(result: Any) -> bool:
+    if isinstance(result, str | bytes):
+        return len(result) <= SMALL_TEXT
+    return result is None or isinstance(result, bool | int | float)
 
 
 def topic_of(run_id: str) -> str:
@@ -123,13 +142,19 @@ class _RunsHere:
                 return
         worker.loop.add_callback(worker.loop.call_later, STREAM_INTERVAL, self.flush, worker, run_id)
 
-    def flush(self, worker: Worker, run_id: str, end: UnitReport | Abandoned | None = None) -> None:
+    def flush(
+        self,
+        worker: Worker,
+        run_id: str,
+        end: UnitReport | Abandoned | None = None,
+        results: HeldUnit | None = None,
+    ) -> None:
         """Stream what is waiting. An end goes at once: before its key, since both take the same way."""
         with self._lock:
             began = self._began.pop((worker.address, run_id), [])
             if began or end is not None:
                 # Under the lock, lest an end overtakes its beginning that another thread is about to send.
-                worker.log_event(topic_of(run_id), dumps(WorkerNews(worker.address, tuple(began), end)))
+                worker.log_event(topic_of(run_id), dumps(WorkerNews(worker.address, tuple(began), end, results)))
 
 
 _here = _RunsHere()
@@ -161,5 +186,5 @@ def run_on_worker(run_id: str, environment: bytes | None, pickled_unit: bytes, n
         abandon=abandon if worker.nanny else None,
         is_open=lambda: gate_of(run_id) not in worker.plugins,
     )
-    _here.flush(worker, run_id, report)
+    _here.flush(worker, run_id, report, held if unit.wanted and is_small(held) else None)
     return TransferableUnit(held.states)
