@@ -107,6 +107,7 @@ class Driver:
         self._batch: list[TaskRun] = []
         self._moved: deque[TaskRun] = deque()
         self._out: list[Instruction] = []
+        self._handlers_under_way = 0
         self._finished = False
         self._open = True
 
@@ -144,7 +145,8 @@ class Driver:
         """Take one event and say what is to be done."""
         if self._finished:
             return []
-        self._now = event.now
+        # Requests from outside come without a time.
+        self._now = max(self._now, event.now)
         match event:
             case Started():
                 self._start()
@@ -170,7 +172,7 @@ class Driver:
         while self._moved:
             self._consider_downstream(self._moved.popleft())
         self._submit_batch()
-        if not any(isinstance(instruction, CallHandlers) for instruction in self._out):
+        if not self._handlers_under_way:
             self._wait_or_finish()
         out, self._out = self._out, []
         return out
@@ -326,6 +328,7 @@ class Driver:
         self._propagate(run)
 
     def _handlers_called(self, node: int, state: State) -> None:
+        self._handlers_under_way -= 1
         run = self._runs[node].parent
         if state is not run.state:
             run.state, run.source = state, Given(state)
@@ -360,6 +363,7 @@ class Driver:
             self._in_flight.clear()
         self._batch.clear()
         self._moved.clear()
+        self._handlers_under_way = 0
         for runs in self._runs:
             if not self._nodes[runs.parent.node].visited:
                 continue
@@ -506,6 +510,7 @@ class Driver:
         self._release_spent(number)
         self._announce(parent, map_size=count)
         self._out.append(CallHandlers(number, old, parent.state))
+        self._handlers_under_way += 1
         for child in runs.children:
             self._consider_run(child)
         # Downstream counts children, or waits for them, from now on; with none of them it can go on at once.

@@ -68,7 +68,13 @@ class WorkerNews:
 
 def is_small(held: HeldUnit) -> bool:
     """Whether the results of a unit are so small that a message more than carries them."""
-    return len(held.states) <= SMALL_UNIT and all(_is_small(state.result) for state in held.states)
+    return len(held.states) <= SMALL_UNIT and all(
+        _is_small(state.result)
+        and (state.message is None or isinstance(state.message, str))
+        and not getattr(state, "cached_inputs", None)
+        and not getattr(state, "cached_parameters", None)
+        for state in held.states
+    )
 
 
 def _is_small(result: Any) -> bool:

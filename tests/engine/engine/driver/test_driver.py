@@ -339,6 +339,14 @@ class TestMaps:
         assert children is not None
         assert driver.source_of(children[0]) == Given(done)
 
+    def test_the_run_does_not_end_before_the_parents_handlers_were_heard(self) -> None:
+        """Whatever else happens meanwhile."""
+        driver, out = started(graph([], [InEdge(0, "x", mapped=True)], []))
+        source, other = units(out)
+        driver.handle(ended(source, Success(), elements=0))
+        assert driver.handle(ended(other, Success())) == []
+        assert driver.handle(HandlersCalled(1, driver.states()[1], NOW)) == [Finish(())]
+
     def test_a_handler_may_replace_the_parents_state(self) -> None:
         """What is downstream takes it."""
         driver, out = started(graph([], [InEdge(0, "x", mapped=True)]))
