@@ -13,6 +13,7 @@ from distributed import Client, Queue, worker_client
 from flowkiln.configuration import config
 from flowkiln.engine.executors.base import Executor
 from flowkiln.engine.executors.dask_tuning import tune
+from flowkiln.engine.executors.local_workers import replaced_workers
 
 if TYPE_CHECKING:
     from flowkiln.engine.environment import RunEnvironment
@@ -75,7 +76,8 @@ class DaskExecutor(Executor):
                     tune(client)
                 self.client, self.is_started = client, True
                 self._threads = self.threads or max(1, sum(client.nthreads().values()))
-                yield client
+                with replaced_workers(client):
+                    yield client
         finally:
             self.client, self.is_started = None, False
 
