@@ -142,20 +142,6 @@ def test_no_definition_is_too_large_for_kubectl_apply(base: list[Document]) -> N
         assert len(json.dumps(crd, separators=(",", ":"))) < 256 * 1024
 
 
-def test_render_puts_the_images_in() -> None:
-    """What tests install has the images under test, and further settings."""
-    render = runpy.run_path(str(MANIFESTS / "render.py"))["render"]
-    documents = list(yaml.safe_load_all(render("op:7", "rt:8", {"FLOWKILN_NAMESPACES": "a,b"})))
-    deployments = of_kind(documents, "Deployment")
-    images = {
-        container["image"] for d in deployments.values() for container in d["spec"]["template"]["spec"]["containers"]
-    }
-    assert images == {"op:7"}
-    (settings,) = [d["data"] for d in of_kind(documents, "ConfigMap").values()]
-    assert settings["FLOWKILN_RUNTIME_IMAGE"] == "rt:8"
-    assert settings["FLOWKILN_NAMESPACES"] == "a,b"
-
-
 def test_people_get_their_rights_by_the_roles_that_every_cluster_has(base: list[Document]) -> None:
     """view reads; edit and admin write, and neither of them a status."""
     roles = of_kind(base, "ClusterRole")

@@ -30,12 +30,13 @@ from flowkiln_operator.resources.dask_cluster import Surroundings
 from flowkiln_operator.resources.plan import PlanWithSources
 from flowkiln_operator.resources.rbac import role, service_account
 from flowkiln_operator.resources.run import RunIdentity
+from tests.cluster.harness.commands import wait_until
+from tests.cluster.harness.interface import Cluster
 from tests.operator.resources.test_resources import make_plan
 
-from .harness.interface import Cluster, Images
-from .installation import Runs, flow_run, installed
-
-__all__ = ["installed"]
+from .flows import make_run
+from .runs import FLOW_RUN, Runs, state
+from .watching import RUN_LABEL
 
 NAME = "monthly"
 
@@ -49,13 +50,7 @@ async def api(cluster: Cluster) -> AsyncIterator[KubernetesApi]:
         yield connected
 
 
-@pytest.fixture
-def runs(cluster: Cluster, installed: Images, namespace: str) -> Runs:
-    """Return a namespace with a FlowRun that the installed operator leaves alone: it is for a time far away."""
-    made = Runs(cluster, namespace)
-    made.apply(flow_run(NAME, flowRef={"name": "none"}, startTime="2999-01-01T00:00:00Z"))
-    made.wait_for(NAME, "is scheduled", lambda status: status.get("state") == "Scheduled", seconds=20)
-    return made
+CLUSTERS = "daskclusters.kubernetes.dask.org"
 
 
 class Controller:
@@ -64,6 +59,15 @@ class Controller:
     def __init__(self, api: KubernetesApi, runs: Runs) -> None:
         self.api, self.runs = api, runs
         self.memory = Memory()
+
+    def of_the_run(self, kind: str) -> list[dict[str, Any]]:
+        """Return the objects of a kind that belong to the run."""
+        return self.runs.list(kind, selector=RUN_LABEL)
+
+    def status(self) -> dict[str, Any]:
+        """Return the FlowRun's status."""
+        found: dict[str, Any] = self.runs.get(FLOW_RUN, NAME)["status"]
+        return found
 
     async def look(self) -> Snapshot:
         """Gather."""
@@ -79,7 +83,9 @@ class Controller:
 
 @pytest.fixture
 def controller(api: KubernetesApi, runs: Runs) -> Controller:
-    """Return the controller's edges, for the one FlowRun of the namespace."""
+    """Return the controller's edges, for a FlowRun that the installed operator leaves alone: its time is far away."""
+    runs.apply(make_run(NAME, "none", startTime="2999-01-01T00:00:00Z"))
+    runs.wait_until(NAME, "is scheduled", lambda run: state(run) == "Scheduled", seconds=20)
     return Controller(api, runs)
 
 
@@ -88,7 +94,7 @@ async def test_what_is_there_already_and_ours_is_fine(controller: Controller) ->
     run = (await controller.look()).run.identity
     await controller.do(CreateChild(service_account(run)))
     await controller.do(CreateChild(service_account(run)), CreateChild(role(run)))
-    assert len(controller.runs.items("serviceaccounts")) == 1
+    assert len(controller.of_the_run("serviceaccounts")) == 1
     assert controller.memory.obstacle(run) is None
 
 
@@ -101,7 +107,7 @@ async def test_a_name_that_somebody_else_has_stops_the_rest(controller: Controll
     controller.runs.apply(foreign)
     again = await controller.do(CreateChild(service_account(run)), CreateChild(role(run)), snapshot=snapshot)
     assert again == snapshot.now
-    assert controller.runs.items("roles") == []
+    assert controller.of_the_run("roles") == []
     obstacle = (await controller.look()).obstacle
     assert obstacle is not None
     assert obstacle.kind is ObstacleKind.NAME_TAKEN
@@ -139,15 +145,15 @@ async def test_a_refused_cluster_leaves_one_secret_however_often_it_is_tried(con
     create = CreateDaskCluster(1, PlanWithSources(make_plan()))
     for _ in range(3):
         await controller.do(create)
-    assert len(controller.runs.items("secrets")) == 1
+    assert len(controller.of_the_run("secrets")) == 1
     assert controller.memory.obstacle(run) is not None
     controller.runs.kubectl("delete", "resourcequota", "q")
     await controller.do(create)
-    assert len(controller.runs.items("secrets")) == 1
+    assert len(controller.of_the_run("secrets")) == 1
     assert controller.memory.obstacle(run) is None
-    (made,) = controller.runs.items("daskclusters.kubernetes.dask.org")
+    (made,) = controller.of_the_run(CLUSTERS)
     volumes = {v["name"]: v for v in made["spec"]["worker"]["spec"]["volumes"]}
-    (secret,) = controller.runs.items("secrets")
+    (secret,) = controller.of_the_run("secrets")
     assert volumes["flowkiln-tls"]["secret"]["secretName"] == secret["metadata"]["name"]
 
 
@@ -158,7 +164,7 @@ async def test_a_status_that_was_decided_on_an_older_version_is_refused(controll
     with pytest.raises(ApiError) as refused:
         await controller.do(ApplyStatus({"state": "Pending"}), snapshot=old)
     assert refused.value.status == 409
-    assert controller.runs.status(NAME)["state"] == "Scheduled"
+    assert controller.status()["state"] == "Scheduled"
 
 
 async def test_the_two_writers_do_not_drop_each_others_fields(controller: Controller) -> None:
@@ -170,12 +176,12 @@ async def test_the_two_writers_do_not_drop_each_others_fields(controller: Contro
     )
     own = (await controller.look()).run.status.to_json()
     await controller.do(ApplyStatus({**own, "startTime": "2026-01-01T00:00:00Z"}))
-    status = controller.runs.status(NAME)
+    status = controller.status()
     assert (status["startTime"], status["flow"]["progress"]) == ("2026-01-01T00:00:00Z", "1/2")
     assert not (await controller.look()).run.owns_report
     taken = {**own, "flow": {"state": "Crashed", "reason": "ClusterLost"}, "tasks": [{"name": "a", "state": "Crashed"}]}
     await controller.do(ApplyStatus(taken))
-    status = controller.runs.status(NAME)
+    status = controller.status()
     assert (status["flow"]["state"], status["tasks"]) == ("Crashed", [{"name": "a", "state": "Crashed"}])
     assert (await controller.look()).run.owns_report
 
@@ -183,13 +189,13 @@ async def test_the_two_writers_do_not_drop_each_others_fields(controller: Contro
 async def test_only_the_very_object_is_deleted(controller: Controller) -> None:
     """One of the same name that came later has another uid, and stays; what is gone is gone."""
     await controller.do(CreateDaskCluster(1, PlanWithSources(make_plan())))
-    (made,) = controller.runs.items("daskclusters.kubernetes.dask.org")
+    (made,) = controller.of_the_run(CLUSTERS)
     name, uid = made["metadata"]["name"], made["metadata"]["uid"]
     await controller.do(DeleteDaskCluster(name, "another-uid"))
-    (still,) = controller.runs.items("daskclusters.kubernetes.dask.org")
+    (still,) = controller.of_the_run(CLUSTERS)
     assert "deletionTimestamp" not in still["metadata"]
     await controller.do(DeleteDaskCluster(name, uid))
-    controller.runs.wait_until_empty("daskclusters.kubernetes.dask.org")
+    wait_until("the cluster is gone", lambda: not controller.of_the_run(CLUSTERS), seconds=60)
     await controller.do(DeleteDaskCluster(name, uid))
 
 
@@ -219,7 +225,7 @@ async def test_a_gathered_run_is_read_as_it_is(controller: Controller) -> None:
     snapshot = await controller.look()
     assert snapshot.run.identity.name == NAME
     assert (snapshot.cluster, snapshot.pods, snapshot.plan, snapshot.flow) == (None, (), None, None)
-    assert views.report(controller.runs.status(NAME)).is_claimed is False
+    assert views.report(controller.status()).is_claimed is False
 
 
 def report(runs: Runs, flow: Mapping[str, Any], tasks: Any = ()) -> None:
