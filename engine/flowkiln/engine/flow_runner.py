@@ -27,6 +27,23 @@ if TYPE_CHECKING:
     from flowkiln.engine.executors.base import Executor
     from flowkiln.engine.task_runner import TaskRunner
 
+TASK_RUN_KEYS = frozenset(
+    {
+        "map_index",
+        "resume",
+        "run_id",
+        "task_full_name",
+        "task_id",
+        "task_local_id",
+        "task_loop_count",
+        "task_loop_result",
+        "task_name",
+        "task_run_count",
+        "task_slug",
+    }
+)
+"""Context keys that tell a body about its own task run."""
+
 __all__ = ["ENDRUN", "FlowRunner", "FlowRunnerInitializeResult", "call_state_handlers"]
 
 
@@ -128,10 +145,13 @@ class FlowRunner(Runner):
 
     def carry_out(self, state: State | None, request: RunRequest) -> State:
         """Run as requested, from `state`."""
-        with run_context(request.context):
-            # A run inside a `with Flow` block is not part of the building of that flow.
-            for key in BUILDING_KEYS & run_context.keys():
+        with run_context():
+            # A run inside a `with Flow` block is not part of the building of that flow; and one inside the body of a
+            # task is not resumed, in a loop or a mapped child because that one is.
+            inherited = BUILDING_KEYS | (TASK_RUN_KEYS if "task_full_name" in run_context else frozenset())
+            for key in inherited & run_context.keys():
                 del run_context[key]
+            run_context.update(request.context)
             try:
                 before = unwrap(state)
                 self._fill_context(request)

@@ -29,6 +29,7 @@ from flowkiln.engine.state import (
 )
 from flowkiln.triggers import manual_only
 from flowkiln.utilities.debug import raise_on_exception
+from flowkiln.utilities.tasks import pause_task
 
 
 class Passes(FlowRunner):
@@ -504,6 +505,28 @@ def test_a_flow_runs_inside_a_task(any_executor: Executor) -> None:
     with Flow("outer") as flow:
         outer = flowkiln.task(inner).map(upstream_tasks=[flowkiln.task(lambda: [1, 2])()])
     assert flow.run(executor=any_executor).result[outer].result == [("inner", None, 1)] * 2
+
+
+def test_a_flow_inside_a_resumed_loop_is_neither_resumed_nor_in_a_loop(executor: Executor) -> None:
+    """Its tasks start fresh."""
+
+    def inner() -> Any:
+        if "task_loop_result" not in context:
+            raise signals.LOOP(result=100)
+        pause_task()
+        with Flow("inner") as flow:
+            looped = flowkiln.task(lambda: context.get("task_loop_result"))()
+            manual = flowkiln.task(lambda: 1, trigger=manual_only)()
+        states = flow.run().result
+        return states[looped].result, type(states[manual]).__name__
+
+    with Flow("outer") as flow:
+        outer = flowkiln.task(inner)()
+    waiting = flow.run(executor=executor)
+    assert type(waiting.result[outer]) is Paused
+    loop = {"task_loop_count": 2, "task_loop_result": 100}
+    final = flow.run(executor=executor, task_states={outer: Resume()}, task_contexts={outer: loop})
+    assert final.result[outer].result == (None, "Paused")
 
 
 def test_a_skip_signal_in_a_flow(any_executor: Executor) -> None:
