@@ -69,7 +69,9 @@ def check_work_ends(runs: Runs, logs: Logs, name: str) -> None:
     wait_until(f"{name} falls silent", is_silent, seconds=END_OF_WORK + SILENCE)
     for pod in runs.list("pods"):
         if pod["metadata"]["name"].startswith(name) and "-worker-" in pod["metadata"]["name"]:
-            recent = runs.kubectl("logs", pod["metadata"]["name"], "--since=1s", "--ignore-errors")
+            # A pod may go between the look and the question: then it says nothing, which is what is waited for.
+            question = ("logs", pod["metadata"]["name"], "--since=1s", "--ignore-errors")
+            recent = runs.installation.cluster.kubectl(*question, f"--namespace={runs.namespace}", check=False)
             assert f"{name} ticks" not in recent
 
 
