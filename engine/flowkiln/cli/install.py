@@ -11,8 +11,6 @@ from typing import Any
 
 import click
 
-from flowkiln.api.model import DNS_LABEL_PATTERN
-
 MANIFESTS = "install.yaml"
 NAMESPACE = "flowkiln-system"
 RUNTIME_IMAGE = "FLOWKILN_RUNTIME_IMAGE"
@@ -31,6 +29,9 @@ def install(operator_image: str | None, runtime_image: str | None, namespace: st
 
     flowkiln install | kubectl apply --server-side -f -
     """
+    # The models are slow to import, and `flowkiln --help` lists this command.
+    from flowkiln.api.model import DNS_LABEL_PATTERN
+
     if len(namespace) > 63 or not re.match(DNS_LABEL_PATTERN, namespace):
         raise click.BadParameter(f'"{namespace}" is no name of a namespace', param_hint="--namespace")
     click.echo(manifests(operator_image=operator_image, runtime_image=runtime_image, namespace=namespace), nl=False)
