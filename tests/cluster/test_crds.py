@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ from flowkiln.api.flow import FlowSpec
 from flowkiln.api.flow_run import IMMUTABLE_FIELDS, MUTABLE_FIELDS, FlowRunSpec
 from tests.engine.api.test_models import FULL_FLOW
 
+from .flowkiln.controllers import without
+from .flowkiln.installation import OPERATOR, SYSTEM_NAMESPACE, Installation
 from .harness.commands import CommandError, wait_until
 from .harness.interface import Cluster
 
@@ -61,13 +65,16 @@ class Namespace:
 
 
 @pytest.fixture(scope="module")
-def crds(cluster: Cluster) -> Cluster:
-    """Install the CustomResourceDefinitions."""
+def crds(cluster: Cluster) -> Iterator[Cluster]:
+    """Install the CustomResourceDefinitions; an operator that other tests installed must not answer here."""
     files = [f"--filename={CRDS / resource.file_name}" for resource in RESOURCES]
     cluster.kubectl("apply", *files)
     names = [f"crd/{resource.name}" for resource in RESOURCES]
     cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", *names)
-    return cluster
+    found = ("get", "deployment", OPERATOR, f"--namespace={SYSTEM_NAMESPACE}", "--ignore-not-found", "--output=name")
+    installed = bool(cluster.kubectl(*found))
+    with without(Installation(cluster, cluster.images()), OPERATOR) if installed else nullcontext():
+        yield cluster
 
 
 @pytest.fixture
