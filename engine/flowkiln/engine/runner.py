@@ -83,7 +83,6 @@ class Runner:
 
     def take(self, step: Step, state: State) -> State | End:
         """Take one step: turn what it raises into a state, and call the handlers if the state changed."""
-        ends = False
         try:
             outcome = step(state)
         except ENDRUN as end:

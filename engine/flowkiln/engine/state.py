@@ -39,7 +39,7 @@ class State:
 
     def __init__(self, message: Any = None, result: Any = NoResult) -> None:
         self.message = message
-        self._result = result if isinstance(result, Result) else Result(result)
+        self._result = wrap(result)
 
     @property
     def result(self) -> Any:
