@@ -15,7 +15,7 @@ from flowkiln.engine.driver import Event
 from flowkiln.engine.prepare import Prepared, make_environment, own_timeout_handler, prepare
 from flowkiln.engine.records import FlowRunRecord, Observer
 from flowkiln.engine.run_loop import LoopOptions, RunLoop
-from flowkiln.engine.runner import ENDRUN, End, Runner, StateHandler, call_state_handlers, raising, unwrap
+from flowkiln.engine.runner import ENDRUN, End, Runner, StateHandler, call_state_handlers, raising, state_of, unwrap
 from flowkiln.engine.signals import PAUSE
 from flowkiln.engine.state import Cancelled, Failed, Running, Scheduled, State, Success, utc_now
 from flowkiln.utilities.context import BUILDING_KEYS
@@ -161,8 +161,7 @@ class FlowRunner(Runner):
                     raise
                 self.logger.exception("Unexpected error while running %s", self.described())
                 failed = Failed(f"Unexpected error while running {self.described()}: {error!r}", result=error)
-                outcome = self.take(lambda _given: failed, Running("Running flow."))
-                return outcome.state if isinstance(outcome, End) else outcome
+                return state_of(self.take(lambda _running: failed, Running("Running flow.")))
 
     def post(self, event: Event) -> None:
         """Hand an event to the driver of a run that goes on in another thread; without one, nothing happens."""
@@ -170,17 +169,8 @@ class FlowRunner(Runner):
             self._loop.post(event)
 
     def _pass_checks(self, state: State, request: RunRequest) -> State:
-        for check in (
-            self._check_pending_or_running,
-            self._check_start_time,
-            self._set_running,
-            self._run_tasks,
-        ):
-            outcome = self.take(lambda given, check=check: check(given, request), state)  # type: ignore[misc]
-            state = outcome.state if isinstance(outcome, End) else outcome
-            if isinstance(outcome, End):
-                break
-        return state
+        checks = (self._check_pending_or_running, self._check_start_time, self._set_running, self._run_tasks)
+        return state_of(self.take_all(checks, state, request))
 
     def _fill_context(self, request: RunRequest) -> None:
         now = utc_now()
@@ -247,8 +237,7 @@ class FlowRunner(Runner):
 
     def _wait(self, running: State) -> bool:
         """Tell the handlers that nothing runs and the flow waits; False if they settle on another state."""
-        outcome = self.take(lambda _given: Running("Flow run in progress."), running)
-        settled = outcome.state if isinstance(outcome, End) else outcome
+        settled = state_of(self.take(lambda _running: Running("Flow run in progress."), running))
         self._stopped_by = None if settled.is_running() else settled
         return self._stopped_by is None
 

@@ -1,12 +1,12 @@
-"""State handlers, and the contract between a pipeline and its steps."""
+"""State handlers, and pipelines of named steps."""
 
 from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVarTuple
 
 from flowkiln.engine.signals import ENDRUN, PAUSE, StateSignal
 from flowkiln.engine.state import Failed, Pending, State
@@ -14,7 +14,10 @@ from flowkiln.utilities.context import context as run_context
 
 StateHandler = Callable[[Any, State, State], State | None]
 
-__all__ = ["ENDRUN", "End", "Runner", "call_state_handlers", "unwrap"]
+Given = TypeVarTuple("Given")
+"""What a pipeline gives to each of its steps beside the state."""
+
+__all__ = ["ENDRUN", "End", "Runner", "call_state_handlers", "state_of", "unwrap"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,9 @@ class End:
     state: State
 
 
-Step = Callable[[State], "State | End"]
+def state_of(outcome: State | End) -> State:
+    """Give the state of an outcome, whether the pipeline continues or ends with it."""
+    return outcome.state if isinstance(outcome, End) else outcome
 
 
 def unwrap(state: State | None) -> State:
@@ -49,7 +54,11 @@ class Runner:
         if state_handlers is not None and not isinstance(state_handlers, Sequence):
             raise TypeError("state_handlers must be a sequence of callables, or None")
         self.state_handlers: list[StateHandler] = list(state_handlers or ())
-        self.logger = logging.getLogger(f"flowkiln.{type(self).__name__}")
+
+    @functools.cached_property
+    def logger(self) -> logging.Logger:
+        """Named after the class; got when it is needed, for most runs have nothing to say."""
+        return logging.getLogger(f"flowkiln.{type(self).__name__}")
 
     def call_runner_target_handlers(self, old_state: State, new_state: State) -> State:
         """Call the handlers of what is run; the base has none."""
@@ -81,10 +90,21 @@ class Runner:
             raise ENDRUN(Failed("Exception raised while calling state handlers.", result=error)) from error
         return new_state
 
-    def take(self, step: Step, state: State) -> State | End:
+    def take_all(
+        self, steps: Iterable[Callable[[State, *Given], State | End]], state: State, *given: *Given
+    ) -> State | End:
+        """Take one step after the other, until all are taken or one ends the pipeline."""
+        for step in steps:
+            outcome = self.take(step, state, *given)
+            if isinstance(outcome, End):
+                return outcome
+            state = outcome
+        return state
+
+    def take(self, step: Callable[[State, *Given], State | End], state: State, *given: *Given) -> State | End:
         """Take one step: turn what it raises into a state, and call the handlers if the state changed."""
         try:
-            outcome = step(state)
+            outcome = step(state, *given)
         except ENDRUN as end:
             outcome = End(end.state)
         except StateSignal as signal:
@@ -96,18 +116,18 @@ class Runner:
                 raise
             self.logger.debug("Unexpected error in %s", self.described(), exc_info=True)
             outcome = Failed(f"Unexpected error: {error!r}", result=error)
-        ends = isinstance(outcome, End)
-        new_state = outcome.state if isinstance(outcome, End) else outcome
-        if new_state is not state:
-            try:
-                new_state = self.handle_state_change(state, new_state)
-            except ENDRUN as end:
-                return End(end.state)
-            except PAUSE as pause:
-                if raising():
-                    raise
-                return End(pause.state)
-        return End(new_state) if ends else new_state
+        new_state = state_of(outcome)
+        if new_state is state:
+            return outcome
+        try:
+            settled = self.handle_state_change(state, new_state)
+        except ENDRUN as end:
+            return End(end.state)
+        except PAUSE as pause:
+            if raising():
+                raise
+            return End(pause.state)
+        return End(settled) if isinstance(outcome, End) else settled
 
     def described(self) -> str:
         """What is run, for messages."""

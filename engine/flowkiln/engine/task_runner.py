@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowkiln.engine import mapping
 from flowkiln.engine.result import NoResult, Result
-from flowkiln.engine.runner import ENDRUN, End, Runner, StateHandler, call_state_handlers, raising, unwrap
+from flowkiln.engine.runner import ENDRUN, End, Runner, StateHandler, call_state_handlers, raising, state_of, unwrap
 from flowkiln.engine.signals import StateSignal
 from flowkiln.engine.state import (
     Cached,
@@ -133,33 +133,29 @@ class TaskRunner(Runner):
             return self._carry_on(before, after, visit)
 
     def _pass_checks(self, state: State, visit: _Visit) -> State:
-        for check in (
+        before_inputs = (
             self._check_task_is_ready,
             self._check_start_time,
             self._check_upstream_finished,
             self._run_mapped_task,
             self._check_upstream_skipped,
-        ):
-            outcome = self.take(lambda given, check=check: check(given, visit), state)  # type: ignore[misc]
-            if isinstance(outcome, End):
-                return outcome.state
-            state = outcome
-        visit.inputs = self._gather_inputs(state, visit)
-        for check in (self._check_cached, self._check_trigger):
-            outcome = self.take(lambda given, check=check: check(given, visit), state)  # type: ignore[misc]
-            if isinstance(outcome, End):
-                return outcome.state
-            state = outcome
-        while True:
-            for check in (self._set_running, self._run_body, self._cache_result, self._check_retry):
-                outcome = self.take(lambda given, check=check: check(given, visit), state)  # type: ignore[misc]
-                if isinstance(outcome, End):
-                    return outcome.state
-                state = outcome
-            if not isinstance(state, Looped):
-                return state
-            run_context.update(task_loop_count=state.loop_count + 1, task_loop_result=state.result, task_run_count=1)
-            state = Pending("Next iteration of the loop.", cached_inputs=visit.inputs)
+        )
+        before_running = (self._check_cached, self._check_trigger)
+        running = (self._set_running, self._run_body, self._cache_result, self._check_retry)
+
+        outcome = self.take_all(before_inputs, state, visit)
+        if isinstance(outcome, State):
+            visit.inputs = self._gather_inputs(outcome, visit)
+            outcome = self.take_all(before_running, outcome, visit)
+        while isinstance(outcome, State):
+            outcome = self.take_all(running, outcome, visit)
+            if not isinstance(outcome, Looped):
+                break
+            run_context.update(
+                task_loop_count=outcome.loop_count + 1, task_loop_result=outcome.result, task_run_count=1
+            )
+            outcome = Pending("Next iteration of the loop.", cached_inputs=visit.inputs)
+        return state_of(outcome)
 
     def _fill_context(self, state: State) -> None:
         """Put what a task body may ask about its own run into the context."""
@@ -329,15 +325,11 @@ class TaskRunner(Runner):
     def _end_stuck(self, visit: _Visit) -> None:
         """Settle a body that cannot be stopped, as if it had been: it will be ended with its process."""
         error = TimeoutError(f"took longer than {self.task.timeout} s and could not be stopped")
-        state: State = Running("Starting task run.")
         timed_out = TimedOut(f"The task timed out: {error}", result=error, cached_inputs=visit.inputs)
-        for step in (lambda _given: timed_out, lambda given: self._check_retry(given, visit)):
-            outcome = self.take(step, state)
-            state = outcome.state if isinstance(outcome, End) else outcome
-            if isinstance(outcome, End):
-                break
+        steps = (lambda _running, _visit: timed_out, self._check_retry)
+        outcome = self.take_all(steps, Running("Starting task run."), visit)
         if self.on_stuck is not None:
-            self.on_stuck(state)
+            self.on_stuck(state_of(outcome))
 
     def _cache_result(self, state: State, visit: _Visit) -> State | End:
         if not state.is_successful() or state.is_skipped() or not self.task.cache_for or state.is_cached():
