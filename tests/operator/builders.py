@@ -83,6 +83,10 @@ class Builder:
         """Let the FlowRun be deleted."""
         return replace(self, run=replace(self.run, deleting=True))
 
+    def of_class(self, label: str | None, *, seen_by: str | None) -> Builder:
+        """Let the FlowRun have this class, or none, and the operator be one for that class, or for none."""
+        return replace(self, run=replace(self.run, run_class=label))._with_parts(run_class=seen_by)
+
     def patched(self, **fields: Any) -> Builder:
         """Let somebody patch the spec, which makes another generation of it."""
         built = self.with_spec(**fields)
@@ -179,6 +183,7 @@ def make_flow_run() -> Builder:
         resource_version="7",
         created=CREATED,
         deleting=False,
+        run_class=None,
         spec=FlowRunSpec.model_validate({"flowRef": {"name": "weather"}}),
         spec_error="",
         status=FlowRunStatus(),

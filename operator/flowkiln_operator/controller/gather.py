@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from flowkiln.api import API_VERSION
@@ -28,9 +29,15 @@ def now() -> datetime:
 
 
 async def gather(
-    api: KubernetesApi, memory: Memory, namespace: str, name: str, *, clock: Callable[[], datetime] = now
+    api: KubernetesApi,
+    memory: Memory,
+    namespace: str,
+    name: str,
+    *,
+    run_class: str | None = None,
+    clock: Callable[[], datetime] = now,
 ) -> Snapshot | None:
-    """Return what is so about the FlowRun of this name; None when there is none.
+    """Return what is so about the FlowRun of this name, for an operator of this class; None when there is none.
 
     The FlowRun is read first: whatever is read later can only be newer, and every write of a status names the
     resourceVersion that was read here.
@@ -39,17 +46,18 @@ async def gather(
     if document is None:
         return None
     run = views.run_view(document)
-    if run.deleting:
-        return Snapshot(now=clock(), run=run)
+    bare = Snapshot(now=clock(), run=run, run_class=run_class)
+    if run.deleting or bare.is_foreign:
+        return bare
     if run.status.state is not None and run.status.state.is_terminal:
-        return Snapshot(now=clock(), run=run, plan=await _plan(api, memory, run), cluster=await _dask_cluster(api, run))
+        return replace(bare, plan=await _plan(api, memory, run), cluster=await _dask_cluster(api, run))
     cluster = await _dask_cluster(api, run)
     starting = not run.report.is_claimed
     failures = await _replica_failures(api, run) if starting and run.status.cluster else []
     plan = await _plan(api, memory, run)
-    return Snapshot(
+    return replace(
+        bare,
         now=clock(),
-        run=run,
         flow=await _flow(api, run) if starting else None,
         plan=plan,
         cluster=cluster,

@@ -12,7 +12,7 @@ import kopf
 
 from flowkiln_operator.controller.watched import Watched, key_of, run_of
 from flowkiln_operator.controller.work_queue import WorkQueue
-from flowkiln_operator.resources.run import RUN_LABEL
+from flowkiln_operator.resources.run import CLASS_LABEL, RUN_LABEL
 
 WATCH_SECONDS = 300
 
@@ -40,7 +40,8 @@ def make_registry(queue: WorkQueue, watched: Watched) -> kopf.OperatorRegistry:
             queue.add(key)
 
     async def on_child(event: Mapping[str, Any], **_: Any) -> None:
-        if (key := run_of(event["object"])) is not None:
+        # A run of another class is not seen here; one that is seen later is looked at then.
+        if (key := run_of(event["object"])) is not None and watched.knows(key):
             queue.add(key)
 
     kopf.on.event("kubernetes.dask.org", "v1", "daskclusters", registry=registry)(on_child)
@@ -48,8 +49,11 @@ def make_registry(queue: WorkQueue, watched: Watched) -> kopf.OperatorRegistry:
     return registry
 
 
-def make_settings() -> kopf.OperatorSettings:
-    """Return kopf's settings: only our own pods and DaskClusters are watched, filtered by the API server."""
+def make_settings(run_class: str | None) -> kopf.OperatorSettings:
+    """Return kopf's settings: the API server filters what is watched.
+
+    Of FlowRuns those of this class, or those without any; of pods and DaskClusters those of runs.
+    """
     settings = kopf.OperatorSettings()
     settings.peering.standalone = True
     settings.posting.enabled = False
@@ -57,6 +61,8 @@ def make_settings() -> kopf.OperatorSettings:
     # of ours that is no longer needed, and remove it. By this name it never sets one either.
     settings.persistence.finalizer = "flowkiln.dev/unused"
     settings.watching.server_timeout = WATCH_SECONDS
+    of_class = f"{CLASS_LABEL}={run_class}" if run_class else f"!{CLASS_LABEL}"
+    settings.watching.label_selectors["flowkiln.dev", "v1alpha1", "flowruns"] = of_class
     settings.watching.label_selectors["", "v1", "pods"] = RUN_LABEL
     settings.watching.label_selectors["kubernetes.dask.org", "v1", "daskclusters"] = RUN_LABEL
     return settings

@@ -50,17 +50,19 @@ async def operate(settings: Settings) -> int:
     stop, ready = asyncio.Event(), asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    metrics, watched = Metrics(), Watched()
+    metrics, watched, run_class = Metrics(), Watched(), settings.run_class or None
     async with await KubernetesApi.connect() as api:
-        surroundings = Surroundings(settings.runtime_image, settings.cluster_domain)
-        reconciler = Reconciler(api, Memory(), surroundings, metrics)
+        surroundings = Surroundings(
+            settings.runtime_image, settings.runtime_image_pull_secrets, settings.cluster_domain
+        )
+        reconciler = Reconciler(api, Memory(), surroundings, metrics, run_class)
         queue = WorkQueue(reconciler.reconcile, settings.concurrency, _error_logger(metrics))
         port = await serve(settings.http_port, metrics, watched.states, ready.is_set)
-        logger.info("started", extra={"port": port, "namespaces": settings.namespaces or "all"})
+        logger.info("started", extra={"port": port, "namespaces": settings.namespaces or "all", "class": run_class})
         watching = asyncio.create_task(
             kopf.operator(
                 registry=handlers.make_registry(queue, watched),
-                settings=handlers.make_settings(),
+                settings=handlers.make_settings(run_class),
                 standalone=True,
                 clusterwide=not settings.namespaces,
                 namespaces=settings.namespaces,

@@ -24,6 +24,7 @@ class Reconciler:
     memory: Memory
     surroundings: Surroundings
     metrics: Metrics
+    run_class: str | None
 
     async def reconcile(self, key: Key) -> datetime | None:
         """Look at the run of this key and do what is due; return when to look again at the latest."""
@@ -42,7 +43,7 @@ class Reconciler:
             self.metrics.duration.observe(time.perf_counter() - begun)
 
     async def _step(self, namespace: str, name: str) -> datetime | None:
-        snapshot = await gather(self.api, self.memory, namespace, name)
+        snapshot = await gather(self.api, self.memory, namespace, name, run_class=self.run_class)
         if snapshot is None:
             self.memory.forget(namespace, name)
             return None

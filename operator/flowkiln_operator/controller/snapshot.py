@@ -46,6 +46,8 @@ class RunView:
     resource_version: str
     created: datetime
     deleting: bool
+    run_class: str | None
+    """The class that its label names."""
     spec: FlowRunSpec | None
     spec_error: str
     status: FlowRunStatus
@@ -152,6 +154,13 @@ class Snapshot:
     replica_failures: tuple[str, ...] = ()
     """What those Deployments say about pods that they may not create."""
     obstacle: Obstacle | None = None
+    run_class: str | None = None
+    """The class of runs that this controller works on; None: runs without the label."""
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the run is another controller's."""
+        return self.run.run_class != self.run_class
 
     @property
     def has_remnants(self) -> bool:

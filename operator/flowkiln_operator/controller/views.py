@@ -22,7 +22,7 @@ from flowkiln_operator.controller.snapshot import (
     RunView,
 )
 from flowkiln_operator.resources.plan import PlanWithSources, read_plan_config_map
-from flowkiln_operator.resources.run import RunIdentity, is_controlled_by
+from flowkiln_operator.resources.run import CLASS_LABEL, RunIdentity, is_controlled_by
 
 Document = Mapping[str, Any]
 
@@ -41,6 +41,7 @@ def run_view(document: Document) -> RunView:
         resource_version=metadata["resourceVersion"],
         created=timestamp(metadata["creationTimestamp"]),
         deleting="deletionTimestamp" in metadata,
+        run_class=(metadata.get("labels") or {}).get(CLASS_LABEL),
         spec=spec,
         spec_error=problems[0].sentence if problems else "",
         status=FlowRunStatus.model_validate({key: value for key, value in status.items() if key not in REPORT_FIELDS}),

@@ -44,6 +44,10 @@ class Watched:
         """Take the event of a FlowRun that is gone."""
         self._runs.pop(key_of(document), None)
 
+    def knows(self, key: Key) -> bool:
+        """Whether a run of this key was seen, and is not gone."""
+        return key in self._runs
+
     def waiting_for(self, flow: Document) -> list[Key]:
         """Return the runs that have no plan yet and refer to this Flow."""
         namespace, name = key_of(flow)

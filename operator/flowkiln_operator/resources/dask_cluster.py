@@ -42,10 +42,12 @@ HTTP_ROUTES = '["distributed.http.health"]'
 class Surroundings:
     """What a cluster's pods need to know that is not in the plan.
 
-    `runtime_image` is for flows that name none; `cluster_domain` is the DNS suffix of Services.
+    `runtime_image` is for flows that name none, and is pulled with these Secrets of the run's namespace;
+    `cluster_domain` is the DNS suffix of Services.
     """
 
     runtime_image: str
+    runtime_image_pull_secrets: tuple[str, ...] = ()
     cluster_domain: str = "cluster.local"
 
 
@@ -97,6 +99,14 @@ class _Builder:
         return self.spec.cluster.image or self.surroundings.runtime_image
 
     @property
+    def pull_secrets(self) -> list[str]:
+        """The flow's own Secrets, and the runtime image's where that is used."""
+        cluster = self.spec.cluster
+        own = [secret.name for secret in cluster.image_pull_secrets]
+        more = self.surroundings.runtime_image_pull_secrets if cluster.image is None else ()
+        return list(dict.fromkeys((*own, *more)))
+
+    @property
     def scheduler_address(self) -> str:
         host = f"{self.name}-scheduler.{self.run.namespace}.svc.{self.surroundings.cluster_domain}"
         return f"tls://{host}:{SCHEDULER_PORT}"
@@ -105,6 +115,7 @@ class _Builder:
         return pods.pod_spec(
             self.spec.cluster,
             service_account=self.run.service_account,
+            pull_secrets=self.pull_secrets,
             containers=[self._scheduler(), self._agent()],
             volumes=[*self._common_volumes(), self._plan_volume(), _token_volume()],
         )
@@ -113,6 +124,7 @@ class _Builder:
         return pods.pod_spec(
             self.spec.cluster,
             service_account=self.spec.cluster.service_account_name or self.run.service_account,
+            pull_secrets=self.pull_secrets,
             containers=[self._worker()],
             volumes=[*self._common_volumes(), *_secret_volumes(secret_references(self.spec))],
         )

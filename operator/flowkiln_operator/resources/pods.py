@@ -93,7 +93,12 @@ def container(
 
 
 def pod_spec(
-    cluster: ClusterSpec, *, service_account: str, containers: Sequence[Manifest], volumes: Sequence[Manifest]
+    cluster: ClusterSpec,
+    *,
+    service_account: str,
+    pull_secrets: Sequence[str],
+    containers: Sequence[Manifest],
+    volumes: Sequence[Manifest],
 ) -> Manifest:
     """Return a pod's spec in the restricted profile, with the template's placement and volumes."""
     template = cluster.pod_template
@@ -107,8 +112,8 @@ def pod_spec(
         "containers": list(containers),
         "volumes": _merge_named([volume.to_json() for volume in template.volumes], volumes),
     }
-    if cluster.image_pull_secrets:
-        made["imagePullSecrets"] = [{"name": secret.name} for secret in cluster.image_pull_secrets]
+    if pull_secrets:
+        made["imagePullSecrets"] = [{"name": name} for name in pull_secrets]
     if template.node_selector:
         made["nodeSelector"] = dict(template.node_selector)
     if template.affinity:

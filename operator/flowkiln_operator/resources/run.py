@@ -14,6 +14,8 @@ RUN_LABEL = "flowkiln.dev/run"
 """On every object of a run; its value is the run's base name."""
 RUN_NAME_ANNOTATION = "flowkiln.dev/run-name"
 """On the DaskCluster, from where dask-kubernetes copies it to the pods: the FlowRun's whole name."""
+CLASS_LABEL = "flowkiln.dev/class"
+"""On a FlowRun, by whoever creates it: which of several operators runs it. Without it, the one that has no class."""
 MANAGED_BY = {"app.kubernetes.io/managed-by": "flowkiln"}
 
 NAME_LENGTH = 36

@@ -15,10 +15,13 @@ def test_settings_come_from_the_environment() -> None:
             "FLOWKILN_RUNTIME_IMAGE": "runtime:1",
             "FLOWKILN_NAMESPACES": "a, b,",
             "FLOWKILN_LOG_LEVEL": "DEBUG",
+            "FLOWKILN_RUN_CLASS": "gpu",
+            "FLOWKILN_RUNTIME_IMAGE_PULL_SECRETS": "one,two",
             "HOME": "/",
         }
     )
     assert (settings.runtime_image, settings.namespaces, settings.log_level) == ("runtime:1", ("a", "b"), "DEBUG")
+    assert (settings.run_class, settings.runtime_image_pull_secrets) == ("gpu", ("one", "two"))
     assert (settings.cluster_domain, settings.http_port) == ("cluster.local", 8080)
 
 
@@ -29,6 +32,9 @@ def test_settings_come_from_the_environment() -> None:
         ({"FLOWKILN_RUNTIME_IMAGE": ""}, "FLOWKILN_RUNTIME_IMAGE"),
         ({"FLOWKILN_RUNTIME_IMAGE": "r", "FLOWKILN_LOG_LEVEL": "LOUD"}, "FLOWKILN_LOG_LEVEL"),
         ({"FLOWKILN_RUNTIME_IMAGE": "r", "FLOWKILN_HTTP_PORT": "many"}, "FLOWKILN_HTTP_PORT"),
+        ({"FLOWKILN_RUNTIME_IMAGE": "r", "FLOWKILN_RUN_CLASS": "a b"}, "FLOWKILN_RUN_CLASS"),
+        ({"FLOWKILN_RUNTIME_IMAGE": "r", "FLOWKILN_RUN_CLASS": "x" * 64}, "FLOWKILN_RUN_CLASS"),
+        ({"FLOWKILN_RUNTIME_IMAGE": "r", "FLOWKILN_RUN_CLASS": "gpu,!other"}, "FLOWKILN_RUN_CLASS"),
     ],
 )
 def test_a_wrong_setting_is_named(environment: dict[str, str], variable: str) -> None:

@@ -41,6 +41,13 @@ def test_a_flow_run_is_read() -> None:
     assert view.status.flow is None
 
 
+def test_the_class_of_a_run_is_that_of_its_label() -> None:
+    """None without the label, which is not the same as an empty one."""
+    labels: list[Any] = [None, {}, {"team": "x"}, {"flowkiln.dev/class": ""}, {"flowkiln.dev/class": "gpu"}]
+    classes = [views.run_view(run(labels=found)).run_class for found in labels]
+    assert classes == [None, None, None, "", "gpu"]
+
+
 def test_a_spec_of_a_later_version_is_a_problem_and_no_crash() -> None:
     """Somebody downgraded the operator: the run says which field it does not know."""
     view = views.run_view(run({"flowRef": {"name": "weather"}, "novelty": 1}))

@@ -76,6 +76,17 @@ def test_a_flow_concerns_the_runs_that_have_no_plan_yet() -> None:
     assert watched.waiting_for({"metadata": {"namespace": "elsewhere", "name": "weather"}}) == []
 
 
+def test_runs_are_known_from_their_first_event_to_their_last() -> None:
+    """Pods of other runs, of another operator's class for one, concern nobody here."""
+    watched = Watched()
+    assert not watched.knows(("team", "monthly"))
+    watched.see_run(run("monthly"))
+    assert watched.knows(("team", "monthly"))
+    assert not watched.knows(("elsewhere", "monthly"))
+    watched.lose_run(run("monthly"))
+    assert not watched.knows(("team", "monthly"))
+
+
 def test_states_are_counted_for_the_metrics() -> None:
     """One for each run that is there."""
     watched = Watched()

@@ -170,6 +170,32 @@ def test_a_run_that_is_being_deleted_is_left_alone() -> None:
         assert builder.deleting().decide() == ()
 
 
+CLASSES = {
+    "a run of the operator's class": ("gpu", "gpu", True),
+    "a run without a class, for an operator without one": (None, None, True),
+    "a run of another class": ("cpu", "gpu", False),
+    "a run without a class, for an operator that has one": (None, "gpu", False),
+    "a run with a class, for an operator without one": ("gpu", None, False),
+    "a run whose label is empty": ("", None, False),
+}
+
+
+@pytest.mark.parametrize(("label", "seen_by", "ours"), CLASSES.values(), ids=CLASSES)
+def test_a_run_of_another_class_is_left_to_its_operator(label: str | None, seen_by: str | None, ours: bool) -> None:
+    """At every point of its life, terminated ones and ended ones with a TTL included; each run has one operator."""
+    ended = make_flow_run().with_spec(ttlAfterFinished="1m").running().reporting("Success", "Succeeded")
+    for builder in (
+        make_flow_run(),
+        make_flow_run().without_flow(),
+        make_flow_run().with_unreadable_spec("what is this?"),
+        make_flow_run().with_spec(terminate="Immediate"),
+        make_flow_run().starting().at(10_000),
+        ended,
+        ended.after_decision().at(10_000),
+    ):
+        assert bool(builder.of_class(label, seen_by=seen_by).decide()) is ours
+
+
 def test_a_lost_cluster_of_an_ended_run_is_not_missed() -> None:
     """The end stays what it was when the DaskCluster goes, or cannot be deleted at once."""
     ended = make_flow_run().running().reporting("Success", "Succeeded").after_decision()

@@ -20,10 +20,12 @@ TASKS = [{"name": "a", "function": "m:f"}]
 NAME = RUN.cluster_name(1)
 
 
-def build(spec: dict[str, Any] | None = None, *, sources: tuple[str, ...] = ()) -> dict[str, Any]:
+def build(
+    spec: dict[str, Any] | None = None, *, sources: tuple[str, ...] = (), runtime_secrets: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """Return the DaskCluster of a Flow with this spec."""
     plan: Plan = make_plan({"tasks": TASKS, **(spec or {})})
-    surroundings = Surroundings("runtime:1")
+    surroundings = Surroundings("runtime:1", runtime_secrets)
     return dask_cluster(RUN, 1, PlanWithSources(plan, sources), tls_secret="certificates", surroundings=surroundings)
 
 
@@ -196,6 +198,19 @@ def test_the_image_is_the_flows_or_the_operators() -> None:
     for container in containers(build(FULL)).values():
         assert (container["image"], container["imagePullPolicy"]) == ("weather:2", "Always")
     assert all(pod["imagePullSecrets"] == [{"name": "pull"}] for pod in pods(build(FULL)).values())
+
+
+def test_the_runtime_image_has_pull_secrets_of_its_own() -> None:
+    """They go along with that image only, after the flow's own, each once."""
+
+    def secrets(**cluster: Any) -> set[tuple[str, ...]]:
+        built = build({"cluster": cluster}, runtime_secrets=("registry", "mirror"))
+        return {tuple(secret["name"] for secret in pod["imagePullSecrets"]) for pod in pods(built).values()}
+
+    assert secrets() == {("registry", "mirror")}
+    assert secrets(imagePullSecrets=[{"name": "mirror"}, {"name": "own"}]) == {("mirror", "own", "registry")}
+    assert secrets(image="weather:2", imagePullSecrets=[{"name": "own"}]) == {("own",)}
+    assert all("imagePullSecrets" not in pod for pod in pods(build()).values())
 
 
 def test_secret_inputs_are_mounted_in_workers_only_and_only_the_keys_that_are_named() -> None:

@@ -11,11 +11,12 @@ from typing import TypeAlias
 from flowkiln_operator.controller.actions import Actions
 from flowkiln_operator.controller.snapshot import Snapshot
 
-from . import admission, cluster, deletion, ended, progress, report, schedule, start, termination
+from . import admission, cluster, deletion, ended, ownership, progress, report, schedule, start, termination
 
 Policy: TypeAlias = Callable[[Snapshot], Actions | None]
 
 POLICIES: tuple[Policy, ...] = (
+    ownership.leave_to_its_operator,
     deletion.leave_to_kubernetes,
     ended.tidy_up,
     report.take_final_report,
