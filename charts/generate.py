@@ -7,9 +7,7 @@ change (Deployments and the like) is written as templates, which tests compare w
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +15,8 @@ from typing import Any
 
 import yaml
 from manifests import kustomize
+
+from flowkiln.api.generated import generator
 
 ROOT = Path(__file__).parents[1]
 CHART = ROOT / "charts" / "flowkiln"
@@ -78,31 +78,13 @@ def _values(schema: Mapping[str, Any], definitions: Mapping[str, Any], depth: in
             yield from _values(resolved, definitions, depth + 1)
 
 
-def main() -> int:
-    """Write or check the files."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="fail when a file is not what would be written")
-    arguments = parser.parse_args()
-    files = rendered()
-    there = {path.relative_to(CHART) for path in (CHART / "files").rglob("*.yaml")}
-    stale = [path for path, text in files.items() if _content(path) != text]
-    left = sorted(there - files.keys())
-    if arguments.check:
-        for path in (*stale, *left):
-            sys.stderr.write(f"charts/flowkiln/{path} is stale: run `make generate`\n")
-        return 1 if stale or left else 0
-    for path in stale:
-        (CHART / path).parent.mkdir(parents=True, exist_ok=True)
-        (CHART / path).write_text(files[path], encoding="utf-8")
-        sys.stdout.write(f"wrote charts/flowkiln/{path}\n")
-    for path in left:
-        (CHART / path).unlink()
-    return 0
-
-
-def _content(path: Path) -> str | None:
-    return (CHART / path).read_text(encoding="utf-8") if (CHART / path).exists() else None
+main = generator(
+    "values.yaml and files/ of the chart",
+    CHART,
+    lambda: {str(path): text for path, text in rendered().items()},
+    nothing_else_in="files/**/*.yaml",
+)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
 
 from manifests import kustomize
+
+from flowkiln.api.generated import generator
 
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "engine" / "flowkiln" / "cli" / "install.yaml"
@@ -22,21 +22,8 @@ def render() -> str:
     return HEADER + kustomize.build(ROOT / "manifests" / "overlays" / "default")
 
 
-def main() -> int:
-    """Write or check the file."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="fail when the file is not what kustomize makes")
-    arguments = parser.parse_args()
-    rendered = render()
-    if TARGET.exists() and TARGET.read_text(encoding="utf-8") == rendered:
-        return 0
-    if arguments.check:
-        sys.stderr.write(f"{TARGET.relative_to(ROOT)} is stale: run `make generate`\n")
-        return 1
-    TARGET.write_text(rendered, encoding="utf-8")
-    sys.stdout.write(f"wrote {TARGET.relative_to(ROOT)}\n")
-    return 0
+main = generator("install.yaml", TARGET.parent, lambda: {TARGET.name: render()})
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -7,10 +7,10 @@ DaskJob and DaskAutoscaler are left out: nothing here makes one, and what a Dask
 
 from __future__ import annotations
 
-import argparse
 import importlib.metadata
-import sys
 from pathlib import Path
+
+from flowkiln.api.generated import generator
 
 NAMES = ("daskcluster", "daskworkergroup")
 FOLDER = "dask_kubernetes/operator/deployment/helm/dask-kubernetes-operator/crds"
@@ -27,20 +27,8 @@ def render() -> str:
     return "---\n".join(parts)
 
 
-def main() -> int:
-    """Write or check the file."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="fail when the file is not what the wheel holds")
-    arguments = parser.parse_args()
-    rendered = render()
-    if not arguments.check:
-        TARGET.write_text(rendered, encoding="utf-8")
-        return 0
-    if TARGET.exists() and TARGET.read_text(encoding="utf-8") == rendered:
-        return 0
-    sys.stderr.write(f"{TARGET} is stale: run python {Path(__file__).name}\n")
-    return 1
+main = generator("crds.yaml", TARGET.parent, lambda: {TARGET.name: render()})
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

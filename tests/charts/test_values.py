@@ -77,6 +77,11 @@ def test_every_value_is_described_and_has_a_default_that_fits() -> None:
         ({"namespaces": ["Not_A_Name"]}, "namespaces"),
         ({"operator": {"livenessProbe": {"path": "/"}}}, "livenessProbe"),
         ({"networkPolicy": {"apiServerPorts": []}}, "apiServerPorts"),
+        ({"settings": {"runClass": "a b"}}, "runClass"),
+        ({"settings": {"runClass": "x" * 64}}, "runClass"),
+        ({"runtimeImage": {"pullSecrets": ["registry"]}}, "pullSecrets"),
+        ({"runtimeImage": {"pullSecrets": [{"name": "Not_A_Name"}]}}, "pullSecrets"),
+        ({"admissionPolicies": {"instal": False}}, "admissionPolicies"),
     ],
 )
 def test_a_mistake_in_the_values_is_refused_by_name(values: Object, field: str) -> None:
@@ -87,14 +92,20 @@ def test_a_mistake_in_the_values_is_refused_by_name(values: Object, field: str) 
 def test_every_setting_of_the_operator_can_be_given() -> None:
     """And nothing is given that the operator does not read. Its port is not a value: nothing outside sees it."""
     values = {
-        "runtimeImage": {"repository": "reg.example/run", "tag": "9"},
+        "runtimeImage": {
+            "repository": "reg.example/run",
+            "tag": "9",
+            "pullSecrets": [{"name": "registry"}, {"name": "mirror"}],
+        },
         "namespaces": ["a", "b"],
-        "settings": {"logLevel": "DEBUG", "clusterDomain": "example.org", "concurrency": 3},
+        "settings": {"runClass": "gpu", "logLevel": "DEBUG", "clusterDomain": "example.org", "concurrency": 3},
     }
     data = named(render(values), "ConfigMap", "flowkiln-operator")["data"]
     assert set(data) == {f"FLOWKILN_{name.upper()}" for name in Settings.model_fields} - {"FLOWKILN_HTTP_PORT"}
     assert Settings.from_environment(data) == Settings(
         runtime_image="reg.example/run:9",
+        runtime_image_pull_secrets=("registry", "mirror"),
+        run_class="gpu",
         namespaces=("a", "b"),
         log_level="DEBUG",
         cluster_domain="example.org",
@@ -237,6 +248,43 @@ def test_with_namespaces_the_rights_end_there(role: str, deployment: str) -> Non
     assert found["ClusterRole", "", role] == render()["ClusterRole", "", role]
 
 
+SECOND: Mapping[str, Any] = {
+    "settings": {"runClass": "gpu"},
+    "crds": {"install": False},
+    "admissionPolicies": {"install": False},
+    "rbac": {"userRoles": False},
+    "daskKubernetes": {"enabled": False},
+}
+"""What installation asks of a second release in a cluster."""
+
+
+def test_releases_of_different_classes_share_a_cluster() -> None:
+    """The second brings an operator, its settings, its rights and nothing else, and no object that the first has."""
+    first, second = render(), render(SECOND, namespace="flowkiln-gpu")
+    assert not first.keys() & second.keys()
+    operators = ("ConfigMap", "Deployment", "NetworkPolicy", "Service", "ServiceAccount")
+    assert second.keys() == {
+        *((kind, "flowkiln-gpu", "flowkiln-operator") for kind in operators),
+        ("ClusterRole", "", "flowkiln-operator-gpu"),
+        ("ClusterRoleBinding", "", "flowkiln-operator-gpu"),
+    }
+    role, binding = (second[kind, "", "flowkiln-operator-gpu"] for kind in ("ClusterRole", "ClusterRoleBinding"))
+    assert role["rules"] == first["ClusterRole", "", "flowkiln-operator"]["rules"]
+    assert binding["roleRef"]["name"] == "flowkiln-operator-gpu"
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "flowkiln-operator", "namespace": "flowkiln-gpu"}]
+    settings = second["ConfigMap", "flowkiln-gpu", "flowkiln-operator"]["data"]
+    assert settings["FLOWKILN_RUN_CLASS"] == "gpu"
+    assert "FLOWKILN_RUN_CLASS" not in first["ConfigMap", "flowkiln-system", "flowkiln-operator"]["data"]
+
+
+def test_a_release_with_a_class_and_namespaces_has_its_rights_there() -> None:
+    """The bindings refer to the role of that release."""
+    found = render({**SECOND, "namespaces": ["a"]}, namespace="flowkiln-gpu")
+    assert found["RoleBinding", "a", "flowkiln-operator-gpu"]["roleRef"]["name"] == "flowkiln-operator-gpu"
+    wide = found["ClusterRoleBinding", "", "flowkiln-operator-gpu-discovery"]["roleRef"]["name"]
+    assert ("ClusterRole", "", wide) in found
+
+
 def test_dask_kubernetes_watches_the_same_namespaces() -> None:
     """All, or the ones that are named."""
     assert container(render(), "dask-kubernetes")["args"][0] == "--all-namespaces"
@@ -299,7 +347,8 @@ def test_network_policies(deployment: str) -> None:
     ("values", "says", "does_not_say"),
     [
         ({}, ["all namespaces", "definitions stay", "delete flowruns.flowkiln.dev --all"], ["EVERY", "No controller"]),
-        ({"namespaces": ["a", "b"]}, ["FlowRuns of a, b."], ["all namespaces."]),
+        ({"namespaces": ["a", "b"]}, ["FlowRuns of a, b."], ["all namespaces.", "flowkiln.dev/class"]),
+        ({"settings": {"runClass": "gpu"}}, ["all namespaces.", "the label flowkiln.dev/class=gpu"], []),
         ({"crds": {"keep": False}}, ["EVERY Flow and FlowRun"], ["definitions stay"]),
         ({"crds": {"install": False}}, ["admission policies away"], ["EVERY", "definitions stay"]),
         (

@@ -16,12 +16,22 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end }}
 
-{{/* Objects of one of the files that no value changes, with labels and annotations. Takes text, annotations and root. */}}
+{{/* Behind the names of the operator's roles: releases that share a cluster differ in their classes of runs. */}}
+{{- define "flowkiln.classSuffix" -}}
+{{- with .Values.settings.runClass }}-{{ . }}{{ end -}}
+{{- end }}
+
+{{/*
+Objects of one of the files that no value changes, with labels and annotations, and a suffix to their names if there is
+one. Takes text, annotations, suffix and root.
+*/}}
 {{- define "flowkiln.objects" -}}
 {{- $labels := include "flowkiln.labels" .root | fromYaml -}}
 {{- $annotations := .annotations -}}
+{{- $suffix := .suffix -}}
 {{- range splitList "\n---\n" .text }}
 {{- $object := fromYaml . -}}
+{{- $_ := set $object.metadata "name" (printf "%s%s" $object.metadata.name (default "" $suffix)) -}}
 {{- $_ := set $object.metadata "labels" (merge (default dict $object.metadata.labels) $labels) -}}
 {{- if $annotations -}}
 {{- $_ := set $object.metadata "annotations" (merge (default dict $object.metadata.annotations) $annotations) -}}

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
 import yaml
 from pydantic import BaseModel
 
 from flowkiln.api import GROUP, VERSION
 from flowkiln.api.flow import FLOW_KIND, FlowSpec
 from flowkiln.api.flow_run import FLOW_RUN_KIND, FlowRunSpec
+from flowkiln.api.generated import generator
 from flowkiln.api.status import FlowRunStatus
 from flowkiln.api.structural import structural_schema
 
@@ -133,7 +133,9 @@ def custom_resource_definition(resource: CustomResource) -> dict[str, Any]:
         "additionalPrinterColumns": [column.document() for column in resource.columns],
     }
     if resource.status is not None:
-        properties["status"] = structural_schema(resource.status)
+        # Until the operator has written a status, this says that nobody has seen the object yet. To tools that follow
+        # kstatus an object without any status would be as it should be.
+        properties["status"] = structural_schema(resource.status) | {"default": {"observedGeneration": 0}}
         version["subresources"] = {"status": {}}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -168,25 +170,11 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-@click.command()
-@click.option("--check", is_flag=True, help="Change nothing; fail when a file differs from what would be written.")
-@click.argument("directory", type=click.Path(path_type=Path), default=Path("crds"))
-def main(check: bool, directory: Path) -> None:
-    """Write the CustomResourceDefinitions into DIRECTORY (default: crds)."""
-    stale = []
-    for resource in RESOURCES:
-        path = directory / resource.file_name
-        text = render(resource)
-        if path.is_file() and path.read_text(encoding="utf-8") == text:
-            continue
-        if check:
-            stale.append(str(path))
-        else:
-            directory.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-            click.echo(f"wrote {path}")
-    if stale:
-        raise click.ClickException(f"{', '.join(stale)}: not what the models say; run `make generate`")
+main = generator(
+    "the CustomResourceDefinitions",
+    Path("crds"),
+    lambda: {resource.file_name: render(resource) for resource in RESOURCES},
+)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
-
 from flowkiln.api import API_VERSION, VERSION
 from flowkiln.api.crds import RESOURCES, CustomResource, custom_resource_definition
+from flowkiln.api.generated import generator
 
 Schema = dict[str, Any]
 
@@ -109,25 +108,11 @@ def _exclusive_fields(structural: Schema) -> Iterator[list[str]]:
             yield re.findall(r"self\.(\w+)", found[1])
 
 
-@click.command()
-@click.option("--check", is_flag=True, help="Change nothing; fail when a file differs from what would be written.")
-@click.argument("directory", type=click.Path(path_type=Path), default=Path("schemas"))
-def main(check: bool, directory: Path) -> None:
-    """Write the JSON Schemas into DIRECTORY (default: schemas)."""
-    stale = []
-    for resource in RESOURCES:
-        path = directory / file_name(resource)
-        text = render(resource)
-        if path.is_file() and path.read_text(encoding="utf-8") == text:
-            continue
-        if check:
-            stale.append(str(path))
-        else:
-            directory.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-            click.echo(f"wrote {path}")
-    if stale:
-        raise click.ClickException(f"{', '.join(stale)}: not what the models say; run `make generate`")
+main = generator(
+    "the JSON Schemas",
+    Path("schemas"),
+    lambda: {file_name(resource): render(resource) for resource in RESOURCES},
+)
 
 
 if __name__ == "__main__":

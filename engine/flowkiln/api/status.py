@@ -133,7 +133,8 @@ class FlowRunStatus(Model):
     """Everything that is known about a run."""
 
     observed_generation: Number | None = Field(
-        default=None, description="The generation of the FlowRun that this status is about."
+        default=None,
+        description="The generation of the FlowRun that this status is about; 0 until the operator has seen the run.",
     )
     state: RunState | None = Field(
         default=None, description="Scheduled, Pending, Running, Paused, Success, Failed, Cancelled or Crashed."

@@ -29,7 +29,7 @@ class Settings(BaseModel):
     namespaces: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
     """The namespaces to watch, separated by commas; none means all."""
     run_class: Annotated[str, Field(pattern=LABEL_VALUE)] = ""
-    """The class of runs that are this operator's, by their label `flowkiln.dev/class`; empty: those without the label."""
+    """The class of runs that are this operator's, by the label `flowkiln.dev/class`; empty: those without the label."""
     runtime_image_pull_secrets: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
     """Secrets in the runs' namespaces with which the runtime image is pulled, separated by commas."""
     cluster_domain: Annotated[str, Field(min_length=1)] = "cluster.local"

@@ -7,9 +7,7 @@ import pytest
 from flowkiln_operator.controller.handlers import make_settings
 
 
-@pytest.mark.parametrize(
-    ("run_class", "selector"), [(None, "!flowkiln.dev/class"), ("gpu", "flowkiln.dev/class=gpu")]
-)
+@pytest.mark.parametrize(("run_class", "selector"), [(None, "!flowkiln.dev/class"), ("gpu", "flowkiln.dev/class=gpu")])
 def test_only_runs_of_its_class_are_watched(run_class: str | None, selector: str) -> None:
     """Two operators of different classes share no run; Flows have no class, and children none of their own."""
     selectors = make_settings(run_class).watching.label_selectors
