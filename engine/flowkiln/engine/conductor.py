@@ -48,7 +48,7 @@ class Conductor:
             context=dict(context or {}),
             task_contexts={},
             start_tasks=None,
-            options=LoopOptions(keep_results=bool(return_tasks), until_resumed=until_resumed),
+            options=LoopOptions(until_resumed=until_resumed),
             observer=observer,
             run_id=run_id or uuid.uuid4().hex,
         )

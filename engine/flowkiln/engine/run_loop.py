@@ -45,13 +45,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LoopOptions:
-    """How a graph is run. `repeats` False: one pass. `keep_results` False: values go as soon as nobody needs them.
+    """How a graph is run. `repeats` False: one pass.
 
     `until_resumed` keeps a run open whose only unfinished tasks wait for somebody.
     """
 
     repeats: bool = True
-    keep_results: bool = True
     until_resumed: bool = False
 
 
@@ -89,7 +88,7 @@ class RunLoop:
         self._inbox.put(event)
 
     def run(self, fetch: Sequence[int] = ()) -> dict[int, State]:
-        """Run to the end and give the states of the nodes in `fetch`, with their values.
+        """Run to the end and give the states of the nodes in `fetch`, with their values; other values go when they can.
 
         `on_waiting` is called whenever nothing runs and the run waits for a time; False from it ends the run.
 
@@ -103,7 +102,7 @@ class RunLoop:
                 given=self._given,
                 policy=session.policy,
                 repeats=self._options.repeats,
-                keep_results=self._options.keep_results,
+                kept=fetch,
             )
             self._handle(Started(time.time()), session)
             while not self._over:
@@ -148,10 +147,11 @@ class RunLoop:
                 raise item
             case TaskRunRecord():
                 self._tell((item,))
-            case UnitReport(key, outcomes, records):
+            case UnitReport(key):
                 if self._driver.expects(key):
-                    self._tell(records)
-                self._handle(UnitEnded(key, outcomes, time.time()), session)
+                    self._tell(item.records)
+                ended = UnitEnded(key, item.outcomes, time.time(), item.seconds, item.size)
+                self._handle(ended, session)
             case TerminateRequested():
                 self._handle(TerminateRequested(time.time()), session)
             case _:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 from flowkiln.engine import mapping
@@ -33,11 +33,16 @@ class HeldUnit:
 
 @dataclass(frozen=True, slots=True)
 class UnitReport:
-    """What is told about a unit that ended: outcomes for the driver, records for observers. No values."""
+    """What is told about a unit that ended: outcomes for the driver, records for observers. No values.
+
+    `seconds` is how long it took, `size` how many bytes it left behind if that is known.
+    """
 
     key: UnitKey
     outcomes: tuple[Outcome, ...]
     records: tuple[TaskRunRecord, ...]
+    seconds: float = 0.0
+    size: int = 0
 
 
 def run_unit(
@@ -52,9 +57,9 @@ def run_unit(
 ) -> tuple[HeldUnit, UnitReport]:
     """Run the members of a unit one after another.
 
-    It starts no further member after half a second of work, and stops at the first that ends unfinished. `announce`
-    is told that the member at a position began, while it runs; all else is in the report. `abandon` gets what became
-    of a member whose body cannot be stopped in time; it is to end this process. No member starts unless `is_open`.
+    It starts no further member after half a second of work. `announce` is told that the member at a position began,
+    while it runs; all else is in the report. `abandon` gets what became of a member whose body cannot be stopped in
+    time; it is to end this process. No member starts unless `is_open`.
     """
     held: dict[UnitKey, Sequence[State]] = {key: need.states for key, need in zip(unit.needs, needs, strict=True)}
     states: list[State] = []
@@ -62,21 +67,30 @@ def run_unit(
     outcomes: list[Outcome] = []
     records: list[TaskRunRecord] = []
     began, before = time.monotonic(), None
+
+    def may_begin() -> bool:
+        return is_open() and time.monotonic() - began <= WORK_PER_UNIT
+
     for position, member in enumerate(unit.members):
-        if not is_open():
+        if not (may_begin() if states else is_open()):
             break
         scribe = _Scribe(environment.entries[member.node].local_id, member, position, worker, announce)
         state = _run_member(environment, member, held, scribe, abandon)
-        told = scribe.end(state)
+        while unit.repeats and _is_to_be_retried_now(state) and state is not scribe.initial and may_begin():
+            scribe.start_again(state)
+            state = _run_member(environment, replace(member, initial=Given(state)), held, scribe, abandon)
+        records.extend(scribe.end(state))
         if states and before is not None and before.only_for_next and state.is_finished():
             states[-1] = without_result(states[-1])
         states.append(state)
         before = member
         outcomes.append(_outcome(environment, member, state))
-        records.extend(told)
-        if not state.is_finished() or time.monotonic() - began > WORK_PER_UNIT:
-            break
-    return HeldUnit(tuple(states)), UnitReport(unit.key, tuple(outcomes), tuple(records))
+    report = UnitReport(unit.key, tuple(outcomes), tuple(records), time.monotonic() - began)
+    return HeldUnit(tuple(states)), report
+
+
+def _is_to_be_retried_now(state: State) -> bool:
+    return isinstance(state, Retrying) and state.start_time.timestamp() <= time.time()
 
 
 def resolve(source: Source, held: Mapping[UnitKey, Sequence[State]]) -> State:
@@ -170,6 +184,11 @@ class _Scribe:
             self._records.clear()
         else:
             self._records.append(record)
+
+    def start_again(self, state: State) -> None:
+        """Go on with the next attempt after one that ended in `state`."""
+        self.end(state)
+        self._started = None
 
     def end(self, state: State) -> list[TaskRunRecord]:
         """Give all records; a state that no handler saw (it was replaced on the way out) is added."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from flowkiln.engine.prepare import make_environment, prepare
 from flowkiln.engine.state import Mapped, Pending, Success
 from flowkiln.engine.task_runner import TaskRunner
 from flowkiln.engine.unit_runner import HeldUnit, resolve, run_unit
+from flowkiln.tasks.core.function import FunctionTask
 
 
 @task
@@ -63,14 +65,57 @@ def test_what_only_the_next_member_used_is_not_kept() -> None:
     assert [isinstance(state.result, int) for state in held.states] == [False, False, True]
 
 
-def test_a_unit_stops_at_the_first_member_that_ends_unfinished() -> None:
-    """A member that will be retried is the last that runs; those behind it are left to another submission."""
+def test_what_follows_an_unfinished_member_comes_back_unrun() -> None:
+    """It finds its upstream waiting; what does not depend on that runs on."""
     with Flow("chain") as flow:
         last = increment(fails(first(), task_args={"max_retries": 1, "retry_delay": timedelta(9)}))
     assert last in flow.tasks
-    held, report = run_unit(_environment(flow), _chain_unit(3), [])
-    assert [type(state).__name__ for state in held.states] == ["Success", "Retrying"]
-    assert len(report.outcomes) == 2
+    unit = replace(_chain_unit(3), repeats=True)
+    unit = replace(unit, members=(*unit.members, Member(0, -1, 2, None, ())))
+    held, report = run_unit(_environment(flow), unit, [])
+    assert [type(state).__name__ for state in held.states] == ["Success", "Retrying", "Pending", "Success"]
+    assert len(report.outcomes) == 4
+    assert [record.state for record in report.records if record.task == "increment"] == []
+
+
+class _Flaky:
+    """Fails in its first attempts."""
+
+    def __init__(self, failures: int) -> None:
+        self.left = failures
+
+    def __call__(self, x: int) -> int:
+        self.left -= 1
+        if self.left >= 0:
+            raise ValueError(x)
+        return x + 1
+
+
+@pytest.mark.parametrize(("repeats", "states"), [(True, ["Success"] * 3), (False, ["Success", "Retrying", "Pending"])])
+def test_a_retry_without_delay_goes_on_in_its_place(repeats: bool, states: list[str]) -> None:
+    """It costs no other submission, unless the run is one pass only; every attempt is recorded with its own start."""
+    flow = Flow("chain")
+    flaky = FunctionTask(_Flaky(2), name="flaky", max_retries=2, retry_delay=timedelta(0))
+    with flow:
+        increment(flaky(first()))
+    held, report = run_unit(_environment(flow), replace(_chain_unit(3), repeats=repeats), [])
+    assert [type(state).__name__ for state in held.states] == states
+    told = [record for record in report.records if record.task == "flaky"]
+    attempt = ["Running", "Failed", "Retrying"]
+    assert [record.state for record in told] == ([*attempt, *attempt, "Running", "Success"] if repeats else attempt)
+    starts = [record.start_time for record in told if record.state == "Running"]
+    assert starts == sorted(set(starts))
+
+
+def test_a_gate_that_closes_stops_retries_too() -> None:
+    """The retry comes back as due, and goes on when the gate opens."""
+    flow = Flow("one")
+    flow.add_task(FunctionTask(lambda: 1 / 0, name="flaky", max_retries=2, retry_delay=timedelta(0)))
+    answers = iter([True, False])
+    held, _ = run_unit(
+        _environment(flow), replace(_chain_unit(1), repeats=True), [], is_open=lambda: next(answers, False)
+    )
+    assert [type(state).__name__ for state in held.states] == ["Retrying"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from flowkiln.engine.driver.fusion import UnitPolicy, group
 from flowkiln.engine.driver.graph import Node
+from flowkiln.engine.driver.pace import Pace
 from flowkiln.engine.driver.task_runs import NodeRuns, Phase, TaskRun
 from flowkiln.engine.driver.units import Held, Member, Unit, UnitKey
 from flowkiln.engine.driver.wiring import Wiring, keys_in
@@ -14,21 +15,22 @@ from flowkiln.engine.driver.wiring import Wiring, keys_in
 
 @dataclass(frozen=True, slots=True)
 class Assembler:
-    """Names and builds the units of one run. `keep_results`: every result is wanted in the end."""
+    """Names and builds the units of one run. `kept` are the nodes whose results are wanted in the end."""
 
     run_id: str
     nodes: Sequence[Node]
     runs: Sequence[NodeRuns]
     wiring: Wiring
     policy: UnitPolicy
-    keep_results: bool
+    kept: frozenset[int]
+    repeats: bool
 
-    def assemble(self, batch: Sequence[TaskRun]) -> list[tuple[Unit, list[TaskRun]]]:
+    def assemble(self, batch: Sequence[TaskRun], pace: Pace) -> list[tuple[Unit, list[TaskRun]]]:
         """Split a batch, which is in topological order, into units; each with its task runs.
 
         Every task run's visit is counted, and its source from now on is what its unit will leave behind.
         """
-        groups = group(batch, self.policy, self.nodes, self.runs)
+        groups = group(batch, self.policy, self.nodes, self.runs, pace.together)
         keys = [self._name_unit(members) for members in groups]
         return [(self._build_unit(key, members), members) for key, members in zip(keys, groups, strict=True)]
 
@@ -53,17 +55,25 @@ class Assembler:
                 for one in self.wiring.upstream_runs(edge, run)
             )
             members.append(
-                Member(run.node, run.index, run.visit, run.start_from, upstream, self._only_for_next(run, following))
+                Member(
+                    run.node,
+                    run.index,
+                    run.visit,
+                    run.start_from,
+                    upstream,
+                    only_for_next=self._only_for_next(run, following),
+                    wanted=run.node in self.kept,
+                )
             )
             for source in (*upstream, *([run.start_from] if run.start_from else [])):
                 needs.update(dict.fromkeys(keys_in(source)))
         needs.pop(key, None)
         alone = any(run.alone for run in runs)
-        return Unit(key, tuple(members), tuple(needs), announce_first=alone, wanted=self.keep_results)
+        return Unit(key, tuple(members), tuple(needs), announce_first=alone, repeats=self.repeats)
 
     def _only_for_next(self, run: TaskRun, following: TaskRun | None) -> bool:
         return (
-            not self.keep_results
+            run.node not in self.kept
             and following is not None
             and following.index == run.index
             and self.nodes[run.node].downstream == (following.node,)

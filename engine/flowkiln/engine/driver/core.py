@@ -1,15 +1,15 @@
 """Decides what a run does next. Events in, instructions out; no clock, no I/O, no values.
 
-Everything whose upstream is done or under way is submitted at once: what runs it waits for its inputs. A task run
-whose upstream then ends unfinished (to be retried, paused) comes back unchanged, and is submitted again when the
-upstream has ended.
+What runs a unit waits for its inputs, so a task run may be submitted while its upstream is under way: mapped children
+always are, plain ones as far as it takes to keep every thread busy. When the upstream then ends unfinished (to be
+retried, paused), the task run comes back unchanged, and is submitted again when the upstream has ended.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from flowkiln.engine.driver.assembly import Assembler
@@ -28,7 +28,7 @@ from flowkiln.engine.driver.events import (
     UnitLost,
     WorkerLost,
 )
-from flowkiln.engine.driver.fusion import UnitPolicy
+from flowkiln.engine.driver.fusion import UnitPolicy, only_one_before
 from flowkiln.engine.driver.graph import RunGraph
 from flowkiln.engine.driver.instructions import (
     Announce,
@@ -43,8 +43,10 @@ from flowkiln.engine.driver.instructions import (
     WaitUntil,
 )
 from flowkiln.engine.driver.leftovers import Leftovers
+from flowkiln.engine.driver.line import Line
+from flowkiln.engine.driver.pace import Pace
 from flowkiln.engine.driver.task_runs import NodeRuns, Phase, TaskRun
-from flowkiln.engine.driver.units import Given, Held, Kept, Resumed, UnitKey
+from flowkiln.engine.driver.units import Given, Held, Kept, Resumed, Unit, UnitKey
 from flowkiln.engine.driver.wiring import PRESENT, UNKNOWN, UNMAPPABLE, Wiring, keys_in
 from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
 from flowkiln.engine.state import Cached, Cancelled, Crashed, Mapped, Paused, Pending, Scheduled, State
@@ -72,12 +74,17 @@ class _InFlight:
     runs: list[TaskRun]
     needs: tuple[UnitKey, ...]
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether no mapped children are in it."""
+        return self.runs[0].index == NOT_MAPPED
+
 
 class Driver:
     """One run of a graph.
 
-    `repeats` False means one pass: every task run is visited at most once. `keep_results` False lets results be
-    released as soon as nobody downstream needs them.
+    `repeats` False means one pass: every task run is visited at most once. `kept` are the nodes whose results are
+    wanted in the end, None for all; other results are released as soon as nobody downstream needs them.
     """
 
     def __init__(
@@ -88,16 +95,20 @@ class Driver:
         given: Mapping[int, GivenState] | None = None,
         policy: UnitPolicy | None = None,
         repeats: bool = True,
-        keep_results: bool = True,
+        kept: Collection[int] | None = None,
     ) -> None:
         self._nodes = graph.nodes
         self._given = dict(given or {})
         self._repeats = repeats
-        self._keep_results = keep_results
+        self._policy = policy or UnitPolicy()
+        kept = frozenset(range(len(graph.nodes)) if kept is None else kept)
         self._runs = [NodeRuns(TaskRun(number)) for number in range(len(graph.nodes))]
         self._wiring = Wiring(self._nodes, self._runs)
-        self._assembler = Assembler(run_id, self._nodes, self._runs, self._wiring, policy or UnitPolicy(), keep_results)
-        self._leftovers = Leftovers(self._nodes, self._runs)
+        self._assembler = Assembler(run_id, self._nodes, self._runs, self._wiring, self._policy, kept, repeats)
+        self._leftovers = Leftovers(self._nodes, self._runs, kept)
+        self._pace = Pace(self._policy)
+        self._line = Line()
+        self._plain_in_flight = 0
         self._in_flight: dict[UnitKey, _InFlight] = {}
         self._lost: set[UnitKey] = set()
         self._now = 0.0
@@ -150,8 +161,8 @@ class Driver:
         match event:
             case Started():
                 self._start()
-            case UnitEnded(key, outcomes):
-                self._unit_ended(key, outcomes)
+            case UnitEnded(key):
+                self._unit_ended(key, event)
             case UnitLost(key, message):
                 self._unit_lost(key, message)
             case WorkerLost(lost, message, charged):
@@ -169,9 +180,8 @@ class Driver:
                 self._start_paused(local_id, map_index)
             case TerminateRequested():
                 self._terminate()
-        while self._moved:
-            self._consider_downstream(self._moved.popleft())
-        self._submit_batch()
+        self._follow_moves()
+        self._submit()
         if not self._handlers_under_way:
             self._wait_or_finish()
         out, self._out = self._out, []
@@ -208,13 +218,15 @@ class Driver:
         elif isinstance(state, Paused) or not (state.is_pending() or state.is_finished()):
             self._move(run, Phase.HELD_UP)
 
-    def _unit_ended(self, key: UnitKey, outcomes: tuple[Outcome, ...]) -> None:
-        unit = self._in_flight.pop(key, None)
+    def _unit_ended(self, key: UnitKey, ended: UnitEnded) -> None:
+        unit = self._take_in_flight(key)
         if unit is None:
             return
-        for run, outcome in zip(unit.runs, outcomes, strict=False):
+        if unit.is_plain:
+            self._pace.note(len(ended.outcomes), ended.seconds, ended.size)
+        for run, outcome in zip(unit.runs, ended.outcomes, strict=False):
             self._member_ended(run, outcome)
-        for run in unit.runs[len(outcomes) :]:
+        for run in unit.runs[len(ended.outcomes) :]:
             self._back_to_waiting(run)
             self._consider_run(run)
 
@@ -241,7 +253,7 @@ class Driver:
             self._move(run, Phase.HELD_UP)
 
     def _unit_lost(self, key: UnitKey, message: str) -> None:
-        unit = self._in_flight.pop(key, None)
+        unit = self._take_in_flight(key)
         self._lost.add(key)
         if unit is None:
             self._results_lost(key)
@@ -285,7 +297,7 @@ class Driver:
 
         When nobody was seen running, each comes back by itself, and its beginning is seen next time.
         """
-        units = [(one, self._in_flight.pop(one.key)) for one in lost if one.key in self._in_flight]
+        units = [(one, unit) for one in lost if (unit := self._take_in_flight(one.key)) is not None]
         if not units:
             return
         self._lost.update(one.key for one, _ in units)
@@ -305,7 +317,7 @@ class Driver:
 
     def _member_stuck(self, key: UnitKey, outcome: Outcome) -> None:
         """Take the end of a member whose worker had to be ended; what else the unit had done is gone with it."""
-        unit = self._in_flight.pop(key, None)
+        unit = self._take_in_flight(key)
         if unit is None:
             return
         self._lost.add(key)
@@ -361,7 +373,9 @@ class Driver:
         if self._in_flight:
             self._out.append(CancelUnits(tuple(self._in_flight)))
             self._in_flight.clear()
+            self._plain_in_flight = 0
         self._batch.clear()
+        self._line.clear()
         self._moved.clear()
         self._handlers_under_way = 0
         for runs in self._runs:
@@ -385,7 +399,7 @@ class Driver:
 
     def _release_spent(self, number: int) -> None:
         """Give up what only finished tasks used, if this node is finished now."""
-        if self._keep_results or self._runs[number].unfinished:
+        if self._runs[number].unfinished:
             return
         free = self._leftovers.freed_by(number)
         if free:
@@ -464,14 +478,32 @@ class Driver:
             if runs.children is None:
                 self._try_to_expand(run)
             return
-        if node.is_start or all(self._wiring.present(edge, run) for edge in node.upstream):
+        if not self._can_build_on_upstream(run):
+            return
+        if run.index != NOT_MAPPED or not self._policy.fuse or self._belongs_to_batch(run):
             self._add_to_batch(run)
+        else:
+            ready = node.is_start or not any(self._runs[edge.upstream].unfinished for edge in node.upstream)
+            self._line.put(run, ready=ready)
+
+    def _can_build_on_upstream(self, run: TaskRun) -> bool:
+        node = self._nodes[run.node]
+        return node.is_start or all(self._wiring.present(edge, run) for edge in node.upstream)
+
+    def _belongs_to_batch(self, run: TaskRun) -> bool:
+        """Whether the one task run that this one waits for is about to be submitted: then they are a chain."""
+        before = only_one_before(run, self._nodes, self._runs)
+        return before is not None and before.phase is Phase.SUBMITTED and before.unit is None
 
     def _add_to_batch(self, run: TaskRun) -> None:
         self._move(run, Phase.SUBMITTED)
         self._batch.append(run)
         if not self._nodes[run.node].is_mapped or run.index != NOT_MAPPED:
             self._propagate(run)
+
+    def _follow_moves(self) -> None:
+        while self._moved:
+            self._consider_downstream(self._moved.popleft())
 
     # -- maps --------------------------------------------------------------------------------------------------------
 
@@ -520,15 +552,38 @@ class Driver:
 
     # -- submitting --------------------------------------------------------------------------------------------------
 
-    def _submit_batch(self) -> None:
-        if not self._open or not self._batch:
+    def _submit(self) -> None:
+        """Submit what may go: all mapped children, the plain task runs that are ready, then some early ones."""
+        if not self._open:
             return
+        self._let_go(self._line.take_ready(self._pace.may_go(self._line.ready, self._plain_in_flight)))
+        units = self._assemble()
+        while self._plain_in_flight < self._pace.ahead and (run := self._line.take_early()) is not None:
+            self._let_go([run])
+            units.extend(self._assemble())
+        if units:
+            self._out.append(SubmitUnits(tuple(units)))
+
+    def _let_go(self, runs: list[TaskRun]) -> None:
+        for run in runs:
+            if run.phase is Phase.WAITING and self._can_build_on_upstream(run):
+                self._add_to_batch(run)
+        self._follow_moves()
+
+    def _assemble(self) -> list[Unit]:
         batch, self._batch = self._batch, []
-        assembled = self._assembler.assemble(batch)
+        assembled = self._assembler.assemble(batch, self._pace)
         for unit, members in assembled:
-            self._in_flight[unit.key] = _InFlight(members, unit.needs)
+            self._in_flight[unit.key] = in_flight = _InFlight(members, unit.needs)
+            self._plain_in_flight += in_flight.is_plain
             self._leftovers.note(unit.key, members)
-        self._out.append(SubmitUnits(tuple(unit for unit, _ in assembled)))
+        return [unit for unit, _ in assembled]
+
+    def _take_in_flight(self, key: UnitKey) -> _InFlight | None:
+        unit = self._in_flight.pop(key, None)
+        if unit is not None:
+            self._plain_in_flight -= unit.is_plain
+        return unit
 
     # -- the end -----------------------------------------------------------------------------------------------------
 

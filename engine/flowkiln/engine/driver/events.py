@@ -30,11 +30,16 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class UnitEnded:
-    """A unit ended; `outcomes` are of its first members. Those that are not in it did not run."""
+    """A unit ended; `outcomes` are of its first members. Those that are not in it did not run.
+
+    `seconds` is how long these took, `size` how many bytes they left behind, as far as that is known.
+    """
 
     key: UnitKey
     outcomes: tuple[Outcome, ...]
     now: float
+    seconds: float = 0.0
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

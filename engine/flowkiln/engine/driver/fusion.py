@@ -1,12 +1,12 @@
 """Which task runs travel together as one unit.
 
-A chain of task runs in which each one waits only for the one before it, and small mapped children, cost less
-together than each by itself.
+A chain of task runs in which each one waits only for the one before it, small mapped children, and tiny tasks that are
+ready at the same time cost less together than each by itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from flowkiln.engine.driver.graph import InEdge, Node
@@ -33,13 +33,20 @@ class UnitPolicy:
 
 
 def group(
-    batch: Sequence[TaskRun], policy: UnitPolicy, nodes: Sequence[Node], runs: Sequence[NodeRuns]
+    batch: Sequence[TaskRun],
+    policy: UnitPolicy,
+    nodes: Sequence[Node],
+    runs: Sequence[NodeRuns],
+    together: Callable[[int], int],
 ) -> list[list[TaskRun]]:
-    """Split a batch, which is in topological order, into the members of units."""
+    """Split a batch, which is in topological order, into the members of units.
+
+    `together` says how many plain chains go into one unit if there are so many.
+    """
     if not policy.fuse:
         return [[run] for run in batch]
     chains = _chains(batch, policy, nodes, runs)
-    return _side_by_side(chains, policy)
+    return _side_by_side(chains, policy, together)
 
 
 def _chains(
@@ -49,7 +56,7 @@ def _chains(
     ending_in: dict[int, list[TaskRun]] = {}
     for run in batch:
         chain = None
-        before = None if run.alone else _only_one_before(run, nodes, runs)
+        before = None if run.alone else only_one_before(run, nodes, runs)
         if before is not None and not before.alone:
             chain = ending_in.pop(id(before), None)
         if chain is not None and len(chain) < policy.chain:
@@ -61,7 +68,7 @@ def _chains(
     return chains
 
 
-def _only_one_before(run: TaskRun, nodes: Sequence[Node], runs: Sequence[NodeRuns]) -> TaskRun | None:
+def only_one_before(run: TaskRun, nodes: Sequence[Node], runs: Sequence[NodeRuns]) -> TaskRun | None:
     """Give the one unfinished task run upstream, if there is just one and nothing else waits for it."""
     found: TaskRun | None = None
     for edge in nodes[run.node].upstream:
@@ -91,17 +98,26 @@ def _unfinished(edge: InEdge, run: TaskRun, runs: Sequence[NodeRuns]) -> TaskRun
     return upstream.children
 
 
-def _side_by_side(chains: list[list[TaskRun]], policy: UnitPolicy) -> list[list[TaskRun]]:
-    """Put chains of mapped children of the same tasks together."""
+def _side_by_side(
+    chains: list[list[TaskRun]], policy: UnitPolicy, together: Callable[[int], int]
+) -> list[list[TaskRun]]:
+    """Put plain chains together, and chains of mapped children of the same tasks."""
+    plain: list[list[TaskRun]] = []
     alike: dict[tuple[int, ...], list[list[TaskRun]]] = {}
     units: list[list[TaskRun]] = []
     for chain in chains:
-        if chain[0].index == NOT_MAPPED or any(run.alone for run in chain):
+        if any(run.alone for run in chain):
             units.append(chain)
+        elif chain[0].index == NOT_MAPPED:
+            plain.append(chain)
         else:
             alike.setdefault(tuple(run.node for run in chain), []).append(chain)
+    units.extend(_in_parts(plain, together(len(plain))))
     for same in alike.values():
-        size = policy.children_per_unit(len(same))
-        for start in range(0, len(same), size):
-            units.append([run for chain in same[start : start + size] for run in chain])
+        units.extend(_in_parts(same, policy.children_per_unit(len(same))))
     return units
+
+
+def _in_parts(chains: list[list[TaskRun]], size: int) -> Iterator[list[TaskRun]]:
+    for start in range(0, len(chains), size):
+        yield [run for chain in chains[start : start + size] for run in chain]

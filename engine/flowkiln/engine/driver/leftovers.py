@@ -10,10 +10,10 @@ from flowkiln.engine.driver.units import Held, UnitKey
 
 
 class Leftovers:
-    """The results that executors hold for this run."""
+    """The results that executors hold for this run; those of the nodes in `kept` are wanted in the end."""
 
-    def __init__(self, nodes: Sequence[Node], runs: Sequence[NodeRuns]) -> None:
-        self._nodes, self._runs = nodes, runs
+    def __init__(self, nodes: Sequence[Node], runs: Sequence[NodeRuns], kept: frozenset[int]) -> None:
+        self._nodes, self._runs, self._kept = nodes, runs, kept
         self._members: dict[UnitKey, list[TaskRun]] = {}
 
     def note(self, key: UnitKey, members: list[TaskRun]) -> None:
@@ -35,7 +35,8 @@ class Leftovers:
     def freed_by(self, number: int) -> tuple[UnitKey, ...]:
         """Strike out, and give, what only finished tasks used, now that a node is finished."""
         free: list[UnitKey] = []
-        for candidate in sorted({edge.upstream for edge in self._nodes[number].upstream} | {number}):
+        candidates = {edge.upstream for edge in self._nodes[number].upstream} | {number}
+        for candidate in sorted(candidates - self._kept):
             runs = self._runs[candidate]
             if runs.spent or runs.unfinished or not all(map(self._is_over, self._nodes[candidate].downstream)):
                 continue

@@ -62,7 +62,8 @@ Source = Kept | Element | Children
 class Member:
     """One task run in a unit. `upstream` goes with the node's edges, in order; `initial` is None for a fresh start.
 
-    `only_for_next`: nobody but the next member uses the result, so it need not outlive that one.
+    `only_for_next`: nobody but the next member uses the result, so it need not outlive that one. `wanted`: whoever
+    started the run wants the result, so a small one may come back with the report.
     """
 
     node: int
@@ -71,6 +72,7 @@ class Member:
     initial: Kept | None
     upstream: tuple[Source, ...]
     only_for_next: bool = False
+    wanted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +80,11 @@ class Unit:
     """Members that travel together and run one after another; `needs` are the units whose states they use.
 
     `announce_first`: that a member begins is told before it runs, so that its worker's death can be laid to it.
-    `wanted`: whoever started the run wants the results, so small ones may come back with the report.
+    `repeats`: a member that is to be retried at once is retried in its place.
     """
 
     key: UnitKey
     members: tuple[Member, ...]
     needs: tuple[UnitKey, ...]
     announce_first: bool = False
-    wanted: bool = False
+    repeats: bool = False

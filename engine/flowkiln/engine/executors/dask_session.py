@@ -7,14 +7,15 @@ as events; values stay on the workers under the units' keys until they are relea
 from __future__ import annotations
 
 import pickle
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cloudpickle
 from distributed import Client, Future
 
 from flowkiln.engine.driver import LostUnit, MemberStuck, UnitLost, UnitPolicy, WorkerLost
-from flowkiln.engine.driver.units import Kept, Unit, UnitKey
+from flowkiln.engine.driver.units import Held, Kept, Unit, UnitKey
 from flowkiln.engine.driver.wiring import keys_in
 from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.executors.dask_losses import Loss, unwatch_losses, watch_losses
@@ -30,10 +31,14 @@ from flowkiln.engine.executors.dask_worker import (
 )
 from flowkiln.engine.executors.session import Deliver
 from flowkiln.engine.state import State
-from flowkiln.engine.unit_runner import HeldUnit, UnitReport, resolve
+from flowkiln.engine.unit_runner import UnitReport, resolve
 
 INLINE_LIMIT = 8 * 1024
 """Bytes up to which a run's environment travels with each unit; a larger one is brought to each worker once."""
+
+
+LOOK_INTERVAL = 0.1
+"""Seconds between two looks at the units that have not reported."""
 
 
 class DaskSession:
@@ -46,7 +51,8 @@ class DaskSession:
         self._run_id = environment.run_id
         self._raise = bool(environment.context.get("raise_on_exception"))
         self._futures: dict[UnitKey, Future] = {}
-        self._small: dict[UnitKey, HeldUnit] = {}
+        self._unreported: set[UnitKey] = set()
+        self._small: dict[UnitKey, Mapping[int, State]] = {}
         self._topic = topic_of(self._run_id)
         self.policy = UnitPolicy(fuse=True, threads=threads)
         self._inline: bytes | None = bytes(cloudpickle.dumps(environment))
@@ -56,6 +62,8 @@ class DaskSession:
             self._inline = None
         client.subscribe_topic(self._topic, self._on_news)
         watch_losses(client, self._on_worker_lost)
+        self._closed = threading.Event()
+        threading.Thread(target=self._look_for_errors, name="flowkiln-errors", daemon=True).start()
 
     def submit(self, units: Sequence[Unit]) -> None:
         """Send units to the scheduler as one graph."""
@@ -73,7 +81,7 @@ class DaskSession:
         keys = list(graph)
         for key, future in zip(keys, self._client.get(graph, keys, sync=False), strict=True):
             self._futures[key] = future
-            future.add_done_callback(self._on_done)
+            self._unreported.add(key)
 
     def set_gate(self, is_open: bool) -> None:
         """Tell every worker, and those that come later, whether units may run."""
@@ -88,26 +96,30 @@ class DaskSession:
 
     def fetch(self, sources: Sequence[Kept]) -> list[State]:
         """Get states with their values from the workers."""
-        keys = {key for source in sources for key in keys_in(source)}
-        held = {key: self._small[key] for key in keys if key in self._small}
-        if elsewhere := keys - held.keys():
-            held.update(self._client.gather({key: self._futures[key] for key in elsewhere}))
-        states = {key: unit.states for key, unit in held.items()}
-        return [resolve(source, states) for source in sources]
+        keys = {key for source in sources if self._small_state(source) is None for key in keys_in(source)}
+        gathered = self._client.gather({key: self._futures[key] for key in keys}) if keys else {}
+        held = {key: unit.states for key, unit in gathered.items()}
+        return [small if (small := self._small_state(one)) is not None else resolve(one, held) for one in sources]
+
+    def _small_state(self, source: Kept) -> State | None:
+        return self._small.get(source.key, {}).get(source.position) if isinstance(source, Held) else None
 
     def release(self, keys: Sequence[UnitKey]) -> None:
         """Let the cluster forget what these units left behind."""
         for key in keys:
             self._futures.pop(key, None)
             self._small.pop(key, None)
+            self._unreported.discard(key)
 
     def cancel(self, keys: Sequence[UnitKey]) -> None:
         """Stop units; a body that runs already goes on until it ends or its worker does."""
+        self._unreported.difference_update(keys)
         futures = [self._futures.pop(key) for key in keys if key in self._futures]
         self._client.cancel(futures)
 
     def close(self) -> None:
         """Forget everything of this run."""
+        self._closed.set()
         self._client.unsubscribe_topic(self._topic)
         unwatch_losses(self._client, self._on_worker_lost)
         self._futures.clear()
@@ -122,12 +134,14 @@ class DaskSession:
         match news.end:
             case UnitReport(key):
                 self._began.pop(key, None)
+                self._unreported.discard(key)
                 if news.results is not None:
                     self._small[key] = news.results
                 self._deliver(news.end)
             case Abandoned(key, outcome, records):
                 self._ended_on_purpose.add(news.address)
                 self._began.pop(key, None)
+                self._unreported.discard(key)
                 for record in records:
                     self._deliver(record)
                 self._deliver(MemberStuck(key, outcome, time.time()))
@@ -144,14 +158,19 @@ class DaskSession:
             message = "The worker process died while it ran this task."
             self._deliver(WorkerLost(tuple(units), message, charged, time.time()))
 
-    def _on_done(self, future: Future) -> None:
-        if future.status == "finished":
-            return
-        error = future.exception() if future.status == "error" else None
-        if self._raise and error is not None:
-            self._deliver(error)
-        else:
-            self._deliver(UnitLost(future.key, _explain(error, future.status), time.time()))
+    def _look_for_errors(self) -> None:
+        """Find units that will never report: a callback for each of them would cost more than all else here."""
+        while not self._closed.wait(LOOK_INTERVAL):
+            for key in list(self._unreported):
+                future = self._futures.get(key)
+                if future is None or future.status in ("pending", "finished"):
+                    continue
+                self._unreported.discard(key)
+                error = future.exception() if future.status == "error" else None
+                if self._raise and error is not None:
+                    self._deliver(error)
+                else:
+                    self._deliver(UnitLost(key, _explain(error, future.status), time.time()))
 
 
 def _explain(error: BaseException | None, status: str) -> str:

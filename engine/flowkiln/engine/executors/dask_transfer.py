@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from dask.sizeof import sizeof
 from distributed.protocol import pickle
 from distributed.protocol.serialize import dask_deserialize, dask_serialize, pickle_dumps, pickle_loads
 
@@ -45,5 +46,15 @@ def _unpack(header: dict[str, Any], frames: list[Any]) -> TransferableUnit:
     return TransferableUnit(pickle_loads(header, frames))
 
 
+STATE_SIZE = 500
+"""Bytes that a state takes without its result, about."""
+
+
+def _size(held: TransferableUnit) -> int:
+    """Tell Dask what a unit weighs: it decides by that what to move, and what to spill to disk."""
+    return sum(STATE_SIZE + sizeof(state.result) for state in held.states)
+
+
+sizeof.register(TransferableUnit, _size)
 dask_serialize.register(TransferableUnit, _pack)
 dask_deserialize.register(TransferableUnit, _unpack)

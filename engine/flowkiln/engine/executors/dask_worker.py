@@ -7,10 +7,12 @@ import pickle
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cloudpickle
+from dask.sizeof import sizeof
 from distributed import Worker, WorkerPlugin, get_worker
 
 from flowkiln.engine.driver import Outcome, Unit
@@ -18,6 +20,7 @@ from flowkiln.engine.driver.units import UnitKey
 from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.executors.dask_transfer import TransferableUnit
 from flowkiln.engine.records import TaskRunRecord
+from flowkiln.engine.state import State
 from flowkiln.engine.unit_runner import HeldUnit, UnitReport, run_unit
 from flowkiln.utilities.logging import configure_logging
 
@@ -28,7 +31,7 @@ SENDING_TAKES = 0.05
 """Seconds after which an event that was handed to Dask is on its way, also if this process then ends at once."""
 
 SMALL_UNIT = 8
-"""Members of a unit whose results may travel with its report."""
+"""Results of a unit that may travel with its report."""
 
 SMALL_TEXT = 256
 """Characters, or bytes, of a result that may travel with its unit's report."""
@@ -62,18 +65,27 @@ class WorkerNews:
     address: str
     began: tuple[Began, ...]
     end: UnitReport | Abandoned | None
-    results: HeldUnit | None = None
-    """What the unit left behind, if it is small and wanted: that saves fetching it."""
+    results: Mapping[int, State] | None = None
+    """The unit's wanted states by position, if they are small: that saves fetching them."""
 
 
-def is_small(held: HeldUnit) -> bool:
-    """Whether the results of a unit are so small that a message more than carries them."""
-    return len(held.states) <= SMALL_UNIT and all(
+def small_results(unit: Unit, held: HeldUnit) -> Mapping[int, State] | None:
+    """Give the states of a unit that are wanted in the end, if a message more than carries them."""
+    wanted = {
+        n: state for n, (member, state) in enumerate(zip(unit.members, held.states, strict=False)) if member.wanted
+    }
+    if not 0 < len(wanted) <= SMALL_UNIT or not all(map(is_small, wanted.values())):
+        return None
+    return wanted
+
+
+def is_small(state: State) -> bool:
+    """Whether a state with its result takes few bytes."""
+    return (
         _is_small(state.result)
         and (state.message is None or isinstance(state.message, str))
         and not getattr(state, "cached_inputs", None)
         and not getattr(state, "cached_parameters", None)
-        for state in held.states
     )
 
 
@@ -123,6 +135,7 @@ class _RunsHere:
         self._lock = threading.Lock()
         self._environments: OrderedDict[tuple[str, str], RunEnvironment] = OrderedDict()
         self._began: dict[tuple[str, str], list[Began]] = {}
+        self._will_flush: set[tuple[str, str]] = set()
 
     def environment(self, worker: Worker, run_id: str, pickled: bytes | None) -> RunEnvironment:
         """Give a run's environment, unpickled once; its errors are then those of the unit that asks first."""
@@ -141,19 +154,25 @@ class _RunsHere:
 
     def announce(self, worker: Worker, run_id: str, began: Began) -> None:
         """Stream that a task run began: soon, together with others."""
+        here = (worker.address, run_id)
         with self._lock:
-            waiting = self._began.setdefault((worker.address, run_id), [])
-            waiting.append(began)
-            if len(waiting) > 1:
+            self._began.setdefault(here, []).append(began)
+            if here in self._will_flush:
                 return
-        worker.loop.add_callback(worker.loop.call_later, STREAM_INTERVAL, self.flush, worker, run_id)
+            self._will_flush.add(here)
+        worker.loop.add_callback(worker.loop.call_later, STREAM_INTERVAL, self._flush_in_time, worker, run_id)
+
+    def _flush_in_time(self, worker: Worker, run_id: str) -> None:
+        with self._lock:
+            self._will_flush.discard((worker.address, run_id))
+        self.flush(worker, run_id)
 
     def flush(
         self,
         worker: Worker,
         run_id: str,
         end: UnitReport | Abandoned | None = None,
-        results: HeldUnit | None = None,
+        results: Mapping[int, State] | None = None,
     ) -> None:
         """Stream what is waiting. An end goes at once: before its key, since both take the same way."""
         with self._lock:
@@ -192,5 +211,6 @@ def run_on_worker(run_id: str, environment: bytes | None, pickled_unit: bytes, n
         abandon=abandon if worker.nanny else None,
         is_open=lambda: gate_of(run_id) not in worker.plugins,
     )
-    _here.flush(worker, run_id, report, held if unit.wanted and is_small(held) else None)
-    return TransferableUnit(held.states)
+    left = TransferableUnit(held.states)
+    _here.flush(worker, run_id, replace(report, size=sizeof(left)), small_results(unit, held))
+    return left

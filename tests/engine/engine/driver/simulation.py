@@ -85,7 +85,7 @@ class Simulation:
             "r",
             policy=UnitPolicy(fuse=fuse, threads=1, chain=4, largest=3, waves=1),
             repeats=repeats,
-            keep_results=keep_results,
+            kept=None if keep_results else (),
             given={
                 self.prepared.numbers[task]: GivenState(
                     state, mapping.elements_in(state), mapping.inner_elements_in(state)
@@ -179,7 +179,7 @@ class Simulation:
         )
         self.records_of[unit.key] = report.records
         self.held[unit.key] = held
-        self.mail.append(UnitEnded(unit.key, report.outcomes, time.time()))
+        self.mail.append(UnitEnded(unit.key, report.outcomes, time.time(), report.seconds, report.size))
 
     def _lose(self, unit: Unit) -> None:
         del self.waiting[unit.key]

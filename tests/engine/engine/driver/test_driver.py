@@ -135,7 +135,7 @@ class TestSubmission:
 
     def test_what_branches_does_not_travel_together(self) -> None:
         """Others wait for it."""
-        _, out = started(graph([], [InEdge(0)], [InEdge(0)]), policy=UnitPolicy(fuse=True))
+        _, out = started(graph([], [InEdge(0)], [InEdge(0)]), policy=UnitPolicy(fuse=True, threads=2))
         assert sorted(map(runs, units(out))) == [[(0, -1)], [(1, -1)], [(2, -1)]]
 
     def test_keys_are_tuples_of_task_and_run_index_and_visit(self) -> None:
@@ -451,7 +451,7 @@ class TestReleases:
 
     def test_a_result_goes_when_its_last_user_is_done(self) -> None:
         """Not before."""
-        driver, out = started(graph([], [InEdge(0)], [InEdge(0)]), keep_results=False)
+        driver, out = started(graph([], [InEdge(0)], [InEdge(0)]), kept=())
         one, two, three = units(out)
         assert driver.handle(ended(one, Success())) == []
         assert driver.handle(ended(two, Success())) == [Release((two.key,))]
