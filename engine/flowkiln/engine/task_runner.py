@@ -15,6 +15,7 @@ from flowkiln.engine.signals import StateSignal
 from flowkiln.engine.state import (
     Cached,
     Failed,
+    Finished,
     Looped,
     Mapped,
     Paused,
@@ -31,6 +32,7 @@ from flowkiln.engine.state import (
     utc_now,
 )
 from flowkiln.engine.timeouts import call_in_time, call_with_deadline
+from flowkiln.triggers import manual_only
 from flowkiln.utilities.context import context as run_context
 from flowkiln.utilities.retries import retry_delay
 
@@ -54,7 +56,7 @@ class TaskRunnerInitializeResult:
 class _Visit:
     """What one call of `TaskRunner.run` gathers on its way."""
 
-    upstream_states: dict[Edge, State]
+    upstream_states: Mapping[Edge, State]
     executor: Executor | None
     expanded: list[State] = field(default_factory=list)
     inputs: dict[str, Result] | None = None
@@ -114,7 +116,7 @@ class TaskRunner(Runner):
 
         A task that is Running or finished (Mapped and Cached aside) comes back as the identical object.
         """
-        visit = _Visit(dict(upstream_states or {}), executor)
+        visit = _Visit(upstream_states or {}, executor)
         with run_context(context or {}):
             before: State | None = None
             try:
@@ -189,11 +191,9 @@ class TaskRunner(Runner):
 
     def _check_task_is_ready(self, state: State, visit: _Visit) -> State | End:
         match state:
-            case Mapped() | Cached():
-                return state
             case Paused():
                 return End(state)
-            case Pending():
+            case Pending() | Mapped() | Cached():
                 return state
             case _:
                 return End(state)
@@ -206,19 +206,14 @@ class TaskRunner(Runner):
     def _check_upstream_finished(self, state: State, visit: _Visit) -> State | End:
         if self.is_start_task:
             return state
-        as_parent = self._is_mapped_parent(visit)
         for edge, upstream in visit.upstream_states.items():
-            needed: Sequence[State]
-            if isinstance(upstream, Mapped) and upstream.map_states:
-                needed = [upstream] if as_parent and _is_mapped(edge) else mapping.expanded([upstream])
-            else:
-                needed = [upstream]
-            if not _all_finished(needed):
+            by_children = isinstance(upstream, Mapped) and not (_is_mapped(edge) and self._is_mapped_parent(visit))
+            if not (_all_finished(mapping.expanded([upstream])) if by_children else isinstance(upstream, Finished)):
                 return End(state)
         return state
 
     def _is_mapped_parent(self, visit: _Visit) -> bool:
-        return run_context.get("map_index") is None and any(_is_mapped(edge) for edge in visit.upstream_states)
+        return run_context["map_index"] is None and any(map(_is_mapped, visit.upstream_states))
 
     def _run_mapped_task(self, state: State, visit: _Visit) -> State | End:
         """Run the children of a mapped parent, or say why there is nothing to map."""
@@ -240,12 +235,14 @@ class TaskRunner(Runner):
         visit.expanded = mapping.expanded(list(visit.upstream_states.values()))
         if self.is_start_task or not self.task.skip_on_upstream_skip:
             return state
-        if any(upstream.is_skipped() for upstream in visit.expanded):
-            return End(
-                Skipped(
-                    "An upstream task was skipped; to run nevertheless, set `skip_on_upstream_skip=False` on this task."
+        for upstream in visit.expanded:
+            if upstream.is_skipped():
+                return End(
+                    Skipped(
+                        "An upstream task was skipped; to run nevertheless, "
+                        "set `skip_on_upstream_skip=False` on this task."
+                    )
                 )
-            )
         return state
 
     def _gather_inputs(self, state: State, visit: _Visit) -> dict[str, Result]:
@@ -275,8 +272,6 @@ class TaskRunner(Runner):
         return Pending("The cache is invalid: the task runs.")
 
     def _check_trigger(self, state: State, visit: _Visit) -> State | End:
-        from flowkiln.triggers import manual_only
-
         if self.is_start_task or (not visit.upstream_states and self.task.trigger is not manual_only):
             return state
         try:
@@ -343,8 +338,10 @@ class TaskRunner(Runner):
         )
 
     def _check_retry(self, state: State, visit: _Visit) -> State | End:
+        if not state.is_failed():
+            return state
         run_count = run_context.get("task_run_count", 1)
-        if not state.is_failed() or run_count > self.task.max_retries or not _retried(self.task, state):
+        if run_count > self.task.max_retries or not _retried(self.task, state):
             return state
         delay = retry_delay(self.task, run_count, random.random)
         return Retrying(
@@ -357,7 +354,7 @@ class TaskRunner(Runner):
 
 
 def _all_finished(states: Sequence[State]) -> bool:
-    return all(isinstance(one, State) and one.is_finished() for one in states)
+    return all(isinstance(state, Finished) for state in states)
 
 
 def _is_mapped(edge: Any) -> bool:
