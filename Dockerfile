@@ -7,20 +7,27 @@ ARG PYTHON_IMAGE=python:3.12-slim
 
 FROM ${PYTHON_IMAGE} AS dependencies
 # The user has an entry in /etc/passwd because programs (kopf, for one) ask for the name of the user that they run as.
+# The environment is that user's, so that an image FROM this one may `pip install` as it is; pods cannot write to it.
 RUN useradd --uid 1000 --user-group --create-home --shell /bin/sh flowkiln \
- && python3 -m venv /opt/flowkiln
+ && mkdir /opt/flowkiln \
+ && chown 1000:1000 /opt/flowkiln
 ENV PATH=/opt/flowkiln/bin:$PATH \
     VIRTUAL_ENV=/opt/flowkiln \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
+WORKDIR /home/flowkiln
+USER 1000:1000
+# Every process of a run, however it is started, finds the modules that an image FROM this one puts into its folder.
+RUN python3 -m venv /opt/flowkiln \
+ && pwd > "$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/home.pth"
 COPY requirements/runtime.lock /opt/flowkiln/share/requirements/runtime.lock
-RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes \
-      --requirement /opt/flowkiln/share/requirements/runtime.lock
+RUN pip install --require-hashes --requirement /opt/flowkiln/share/requirements/runtime.lock
 
 FROM dependencies AS operator-dependencies
 COPY requirements/operator.lock /opt/flowkiln/share/requirements/operator.lock
-RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes \
-      --requirement /opt/flowkiln/share/requirements/operator.lock
+RUN pip install --require-hashes --requirement /opt/flowkiln/share/requirements/operator.lock
 
 FROM ${PYTHON_IMAGE} AS wheel
 RUN python3 -m venv /opt/build
@@ -37,13 +44,9 @@ RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --disable-pip-versio
 
 FROM operator-dependencies AS operator
 COPY --from=wheel /wheel /opt/flowkiln/share/wheel
-RUN pip install --no-cache-dir --disable-pip-version-check --no-index --no-deps /opt/flowkiln/share/wheel/*.whl
-WORKDIR /home/flowkiln
-USER 1000:1000
+RUN pip install --no-index --no-deps /opt/flowkiln/share/wheel/*.whl
 
 # Last, so that it is what a build without --target makes.
 FROM dependencies AS runtime
 COPY --from=wheel /wheel /opt/flowkiln/share/wheel
-RUN pip install --no-cache-dir --disable-pip-version-check --no-index --no-deps /opt/flowkiln/share/wheel/*.whl
-WORKDIR /home/flowkiln
-USER 1000:1000
+RUN pip install --no-index --no-deps /opt/flowkiln/share/wheel/*.whl

@@ -61,6 +61,10 @@ class BroughtCluster:
         """Not offered."""
         raise NotOfferedError(f"cannot load an image into a cluster that somebody brings; {INSTEAD}")
 
+    def build_image(self, folder: Path, base: str) -> str:
+        """Not offered."""
+        raise NotOfferedError(f"cannot load an image into a cluster that somebody brings; {INSTEAD}")
+
     def audit_events(self) -> Iterator[Mapping[str, Any]]:
         """Not offered."""
         raise NotOfferedError(f"a cluster that somebody brings has no audit log for tests; {INSTEAD}")

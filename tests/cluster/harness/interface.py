@@ -68,6 +68,11 @@ class Cluster(Protocol):
     def load_image(self, image: str | Path) -> None:
         """Bring an image onto the node: a docker-archive, or a reference that the local image builder knows."""
 
+    def build_image(self, folder: Path, base: str) -> str:
+        """Build an image from a folder with a Dockerfile, whose argument BASE becomes `base` (one of `images()`), bring
+        it onto the node, and return its reference. NotOfferedError where no image can be brought.
+        """
+
     def audit_events(self) -> Iterator[Mapping[str, Any]]:
         """Yield the API server's audit events so far, oldest first (level Metadata). NotOfferedError without a log."""
 

@@ -52,9 +52,8 @@ class KindCluster:
         return f"{self._kind_name}-control-plane"
 
     def prepare(self) -> None:
-        """Build the images."""
-        if not os.environ.get("FLOWKILN_TEST_IMAGE"):
-            self._built = self._built or docker.build()
+        """Find or build the images."""
+        self._images_under_test()
 
     def start(self) -> None:
         """Create it, until its nodes are Ready."""
@@ -97,11 +96,8 @@ class KindCluster:
 
     def images(self) -> Images:
         """Load FLOWKILN_TEST_IMAGE, else build the product's images and load those."""
-        if given := os.environ.get("FLOWKILN_TEST_IMAGE"):
-            self.load_image(given)
-            return Images(runtime=given, operator=given)
-        self._built = built = self._built or docker.build()
-        for reference in (built.runtime, built.operator):
+        built = self._images_under_test()
+        for reference in dict.fromkeys((built.runtime, built.operator)):
             self._load_once(reference)
         return built
 
@@ -110,6 +106,12 @@ class KindCluster:
         source = docker.loadable(image) if isinstance(image, str) else image
         what = ["image-archive", str(source)] if isinstance(source, Path) else ["docker-image", source]
         run(["kind", "load", *what, f"--name={self._kind_name}"])
+
+    def build_image(self, folder: Path, base: str) -> str:
+        """Build it by Docker, or by buildah where Docker cannot, and load it."""
+        reference = docker.build_derived(folder, base)
+        self.load_image(reference)
+        return reference
 
     def audit_events(self) -> Iterator[Mapping[str, Any]]:
         """Yield what the audit log holds so far."""
@@ -137,6 +139,15 @@ class KindCluster:
         finally:
             self._docker_exec("mv", PARKED_MANIFEST, MANIFEST)
             wait_until("the API server is ready", self._api_answers, seconds=180)
+
+    def _images_under_test(self) -> Images:
+        if self._built is None:
+            if given := os.environ.get("FLOWKILN_TEST_IMAGE"):
+                named = docker.named_for_itself(given)
+                self._built = Images(runtime=named, operator=named)
+            else:
+                self._built = docker.build()
+        return self._built
 
     def _api_answers(self) -> bool:
         return self.kubectl("get", "--raw=/readyz", "--request-timeout=5s", check=False) == "ok"

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.cluster.harness.commands import announced, run
 from tests.cluster.harness.images.layout import Layout
 from tests.cluster.harness.images.pip_settings import build_volumes
-from tests.cluster.harness.images.source import source_digest
+from tests.cluster.harness.images.source import folder_digest, source_digest
 from tests.cluster.harness.interface import HarnessError, Images
 from tests.cluster.harness.node.packages import IMAGE_TOOLS, ensure
 from tests.cluster.harness.places import CHECKOUT, cache_folder, exclusive
@@ -19,7 +19,8 @@ BASE = "localhost/python:3.11"  # the Python of that suite
 BASE_PACKAGES = ("ca-certificates", "python3", "python3-venv")
 UNREAD = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 TARGETS = ("runtime", "operator")
-GENERATIONS = 4  # how many builds of each target are kept
+DERIVED = "derived"
+GENERATIONS = 4  # how many builds of each kind are kept
 
 
 def build() -> Images:
@@ -33,10 +34,27 @@ def build() -> Images:
         for target, reference in references.items():
             if not layout().has(reference):
                 with announced(f"building {reference}"):
-                    _build_target(target, reference)
+                    _build(CHECKOUT, reference, f"--build-arg=PYTHON_IMAGE={BASE}", f"--target={target}")
                     _add_to_layout(reference)
         _forget_old()
     return Images(**references)
+
+
+def build_derived(folder: Path, base: str) -> str:
+    """Return an image that a folder's Dockerfile makes on top of a base, one of `build()` or of `taken()`."""
+    ensure(IMAGE_TOOLS)
+    reference = f"localhost/flowkiln-{DERIVED}:{folder_digest(folder, base)}"
+    with exclusive(cache_folder() / "locks" / "images", doing="building images"):
+        if not _exists(reference):
+            with announced(f"building {reference}"):
+                _build(folder, reference, f"--build-arg=BASE={base}")
+    return reference
+
+
+def taken(archive: Path) -> str:
+    """Return the id by which an image out of a docker-archive is in the harness's own store from now on."""
+    ensure(IMAGE_TOOLS)
+    return _buildah("pull", "--quiet", f"docker-archive:{archive}").strip()
 
 
 def layout() -> Layout:
@@ -72,17 +90,10 @@ def _build_base() -> None:
         _buildah("commit", "--quiet", "--rm", container, BASE)
 
 
-def _build_target(target: str, reference: str) -> None:
+def _build(source: Path, reference: str, *options: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        _buildah(
-            "bud",
-            "--layers",
-            f"--build-arg=PYTHON_IMAGE={BASE}",
-            *build_volumes(Path(folder)),
-            f"--target={target}",
-            f"--tag={reference}",
-            str(CHECKOUT),
-        )
+        volumes = build_volumes(Path(folder))
+        _buildah("bud", "--layers", *volumes, *options, f"--tag={reference}", str(source))
 
 
 def _add_to_layout(reference: str) -> None:
@@ -92,8 +103,8 @@ def _add_to_layout(reference: str) -> None:
 
 def _forget_old() -> None:
     """Drop all but the newest builds, so that a week of work does not fill the disk."""
-    for target in TARGETS:
-        name = f"localhost/flowkiln-{target}"
+    for kind in (*TARGETS, DERIVED):
+        name = f"localhost/flowkiln-{kind}"
         for reference in _references(name)[GENERATIONS:]:
             _buildah("rmi", "--force", reference)
     layout().keep(lambda reference: _exists(reference))

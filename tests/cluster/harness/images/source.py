@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 FILES = ("Dockerfile", ".dockerignore", "pyproject.toml", "README.md", "LICENSE")
@@ -21,10 +21,19 @@ def source_files(checkout: Path) -> Iterator[Path]:
                 yield path
 
 
+def folder_digest(folder: Path, *more: str) -> str:
+    """Return a digest of all files of a small folder, and of whatever else an image of it depends on."""
+    return _digest(folder, sorted(path for path in folder.rglob("*") if path.is_file()), more)
+
+
 def source_digest(checkout: Path, *more: str) -> str:
     """Return a digest of all of these files, and of whatever else the images depend on."""
+    return _digest(checkout, source_files(checkout), more)
+
+
+def _digest(folder: Path, files: Iterable[Path], more: Iterable[str]) -> str:
     digest = hashlib.sha256("\0".join(more).encode())
-    for file in source_files(checkout):
+    for file in files:
         content = file.read_bytes()
-        digest.update(f"\0{file.relative_to(checkout)}\0{len(content)}\0".encode() + content)
+        digest.update(f"\0{file.relative_to(folder)}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()[:16]

@@ -132,6 +132,12 @@ class NodeCluster:
             else:
                 self._import_missing(image)
 
+    def build_image(self, folder: Path, base: str) -> str:
+        """Build it by buildah, and import what the node lacks of it."""
+        reference = buildah.build_derived(folder, base)
+        self.load_image(reference)
+        return reference
+
     def audit_events(self) -> Iterator[Mapping[str, Any]]:
         """Yield what the audit log holds so far."""
         with (self._record.folder / "audit.log").open() as log:
