@@ -6,8 +6,8 @@ as events; values stay on the workers under the units' keys until they are relea
 
 from __future__ import annotations
 
+import asyncio
 import pickle
-import threading
 import time
 from collections.abc import Mapping, Sequence
 
@@ -22,7 +22,6 @@ from flowkiln.engine.executors.dask_losses import Loss, unwatch_losses, watch_lo
 from flowkiln.engine.executors.dask_worker import (
     Abandoned,
     ClosedGate,
-    EnvironmentPlugin,
     WorkerNews,
     dumps,
     gate_of,
@@ -33,9 +32,8 @@ from flowkiln.engine.executors.session import Deliver
 from flowkiln.engine.state import State
 from flowkiln.engine.unit_runner import UnitReport, resolve
 
-INLINE_LIMIT = 8 * 1024
-"""Bytes up to which a run's environment travels with each unit; a larger one is brought to each worker once."""
-
+INLINE_LIMIT = 256 * 1024
+"""Bytes of copies of its environment that a run sends with its units; later ones find it under a key of its own."""
 
 LOOK_INTERVAL = 0.1
 """Seconds between two looks at the units that have not reported."""
@@ -55,15 +53,13 @@ class DaskSession:
         self._small: dict[UnitKey, Mapping[int, State]] = {}
         self._topic = topic_of(self._run_id)
         self.policy = UnitPolicy(fuse=True, threads=threads)
-        self._inline: bytes | None = bytes(cloudpickle.dumps(environment))
-        self._has_plugin = len(self._inline) > INLINE_LIMIT
-        if self._has_plugin:
-            client.register_plugin(EnvironmentPlugin(self._run_id, self._inline))
-            self._inline = None
+        self._environment = bytes(cloudpickle.dumps(environment))
+        self._inline_left = INLINE_LIMIT
+        self._environment_future: Future | None = None
         client.subscribe_topic(self._topic, self._on_news)
         watch_losses(client, self._on_worker_lost)
-        self._closed = threading.Event()
-        threading.Thread(target=self._look_for_errors, name="flowkiln-errors", daemon=True).start()
+        self._is_closed = False
+        client.loop.add_callback(self._look_for_errors)
 
     def submit(self, units: Sequence[Unit]) -> None:
         """Send units to the scheduler as one graph."""
@@ -72,7 +68,7 @@ class DaskSession:
             unit.key: (
                 run_on_worker,
                 self._run_id,
-                self._inline,
+                self._environment_for_unit(),
                 dumps(unit),
                 [key if key in new else self._futures[key] for key in unit.needs],
             )
@@ -82,6 +78,15 @@ class DaskSession:
         for key, future in zip(keys, self._client.get(graph, keys, sync=False), strict=True):
             self._futures[key] = future
             self._unreported.add(key)
+
+    def _environment_for_unit(self) -> bytes | Future:
+        self._inline_left -= len(self._environment)
+        if self._inline_left >= 0:
+            return self._environment
+        if self._environment_future is None:
+            key = f"environment-{self._run_id}"
+            (self._environment_future,) = self._client.get({key: self._environment}, [key], sync=False)
+        return self._environment_future
 
     def set_gate(self, is_open: bool) -> None:
         """Tell every worker, and those that come later, whether units may run."""
@@ -119,12 +124,11 @@ class DaskSession:
 
     def close(self) -> None:
         """Forget everything of this run."""
-        self._closed.set()
+        self._is_closed = True
         self._client.unsubscribe_topic(self._topic)
         unwatch_losses(self._client, self._on_worker_lost)
         self._futures.clear()
-        if self._has_plugin:
-            self._client.unregister_worker_plugin(self._topic)
+        self._environment_future = None
 
     def _on_news(self, event: tuple[float, bytes]) -> None:
         news: WorkerNews = pickle.loads(event[1])  # noqa: S301  # from this run's own workers
@@ -158,19 +162,23 @@ class DaskSession:
             message = "The worker process died while it ran this task."
             self._deliver(WorkerLost(tuple(units), message, charged, time.time()))
 
-    def _look_for_errors(self) -> None:
+    async def _look_for_errors(self) -> None:
         """Find units that will never report: a callback for each of them would cost more than all else here."""
-        while not self._closed.wait(LOOK_INTERVAL):
+        while not self._is_closed:
             for key in list(self._unreported):
                 future = self._futures.get(key)
-                if future is None or future.status in ("pending", "finished"):
-                    continue
-                self._unreported.discard(key)
-                error = future.exception() if future.status == "error" else None
-                if self._raise and error is not None:
-                    self._deliver(error)
-                else:
-                    self._deliver(UnitLost(key, _explain(error, future.status), time.time()))
+                if future is not None and future.status not in ("pending", "finished"):
+                    self._unreported.discard(key)
+                    # Its exception can be asked for from another thread only.
+                    await asyncio.get_running_loop().run_in_executor(None, self._tell_error, future)
+            await asyncio.sleep(LOOK_INTERVAL)
+
+    def _tell_error(self, future: Future) -> None:
+        error = future.exception() if future.status == "error" else None
+        if self._raise and error is not None:
+            self._deliver(error)
+        else:
+            self._deliver(UnitLost(future.key, _explain(error, future.status), time.time()))
 
 
 def _explain(error: BaseException | None, status: str) -> str:

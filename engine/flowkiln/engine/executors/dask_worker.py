@@ -96,7 +96,7 @@ def _is_small(result: Any) -> bool:
 
 
 def topic_of(run_id: str) -> str:
-    """Name the event topic, and the worker plugin, of a run."""
+    """Name the event topic of a run."""
     return f"flowkiln-{run_id}"
 
 
@@ -106,14 +106,6 @@ def dumps(value: Any) -> bytes:
         return pickle.dumps(value)
     except Exception:
         return bytes(cloudpickle.dumps(value))
-
-
-class EnvironmentPlugin(WorkerPlugin):  # type: ignore[misc]
-    """Brings the environment of a large run to every worker once."""
-
-    def __init__(self, run_id: str, environment: bytes) -> None:
-        self.name = topic_of(run_id)
-        self.environment = environment
 
 
 def gate_of(run_id: str) -> str:
@@ -137,7 +129,7 @@ class _RunsHere:
         self._began: dict[tuple[str, str], list[Began]] = {}
         self._will_flush: set[tuple[str, str]] = set()
 
-    def environment(self, worker: Worker, run_id: str, pickled: bytes | None) -> RunEnvironment:
+    def environment(self, worker: Worker, run_id: str, pickled: bytes) -> RunEnvironment:
         """Give a run's environment, unpickled once; its errors are then those of the unit that asks first."""
         key = (worker.address, run_id)
         with self._lock:
@@ -146,7 +138,7 @@ class _RunsHere:
                 if worker.nanny:
                     # A process of Dask's own: nobody else makes it show what task bodies log.
                     configure_logging()
-                found = cloudpickle.loads(worker.plugins[topic_of(run_id)].environment if pickled is None else pickled)
+                found = cloudpickle.loads(pickled)
                 self._environments[key] = found
                 while len(self._environments) > ENVIRONMENTS_KEPT:
                     self._environments.popitem(last=False)
@@ -185,8 +177,8 @@ class _RunsHere:
 _here = _RunsHere()
 
 
-def run_on_worker(run_id: str, environment: bytes | None, pickled_unit: bytes, needs: list[HeldUnit]) -> HeldUnit:
-    """Run a unit and stream its report. `environment` is None when a plugin brought it."""
+def run_on_worker(run_id: str, environment: bytes, pickled_unit: bytes, needs: list[HeldUnit]) -> HeldUnit:
+    """Run a unit and stream its report."""
     worker = get_worker()
     unit: Unit = pickle.loads(pickled_unit)  # noqa: S301  # made by this run's own driver
 
