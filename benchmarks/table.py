@@ -1,4 +1,4 @@
-"""Rows `case  baseline  ours  ratio`, the ratio last and a plain number."""
+"""Rows `case  target  baseline  ours  ratio`, the ratio last and a plain number."""
 
 from __future__ import annotations
 
@@ -8,29 +8,67 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Unit:
+    """What figures are printed in: `factor` of it make one of what was measured."""
+
+    name: str
+    factor: float = 1.0
+    digits: int = 1
+
+    def show(self, figure: float) -> str:
+        """A figure with its unit."""
+        return f"{figure * self.factor:.{self.digits}f} {self.name}"
+
+
+MILLISECONDS = Unit("ms", 1e3)
+"""Of seconds."""
+COUNT = Unit("", digits=0)
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
-    """The measured rounds of one case, in seconds; `target` is the ratio to reach, if there is one."""
+    """The measured rounds of one case, in seconds unless `unit` says otherwise; `target` is the ratio to reach, if any.
+
+    `paired`: baseline and ours of a round belong together, and the ratio is the median of the rounds' ratios; otherwise
+    it is the ratio of the medians.
+    """
 
     case: str
     baseline: Sequence[float]
     ours: Sequence[float]
     target: float | None = None
+    unit: Unit = MILLISECONDS
+    paired: bool = False
 
     @property
     def ratio(self) -> float:
-        """The ratio of the medians."""
+        """Ours by the baseline's."""
+        if self.paired:
+            return statistics.median(self.ratios())
         return statistics.median(self.ours) / statistics.median(self.baseline)
 
+    def ratios(self) -> list[float]:
+        """Ours by the baseline's, round by round."""
+        return [ours / baseline for baseline, ours in zip(self.baseline, self.ours, strict=True)]
 
-def header() -> str:
+    @property
+    def spread(self) -> str:
+        """Between which ratios the middle half of the rounds lies; empty for fewer than two rounds."""
+        if len(self.ours) < 2 or len(self.baseline) != len(self.ours):
+            return ""
+        low, _, high = statistics.quantiles(self.ratios(), n=4, method="inclusive")
+        return f"{low:.3f}-{high:.3f}"
+
+
+def header(*, spread: bool = False) -> str:
     """The heading of a table."""
-    return f"{'case':<34} {'target':>7} {'baseline':>12} {'ours':>12} {'ratio':>8}"
+    middle = f" {'middle half':>12}" if spread else ""
+    return f"{'case':<34} {'target':>7} {'baseline':>12} {'ours':>12}{middle} {'ratio':>8}"
 
 
-def line(row: Row) -> str:
-    """One row: medians in milliseconds."""
+def line(row: Row, *, spread: bool = False) -> str:
+    """One row: medians, and the ratio."""
     target = "" if row.target is None else f"{row.target:g}"
-    return (
-        f"{row.case:<34} {target:>7} {statistics.median(row.baseline) * 1e3:>9.1f} ms "
-        f"{statistics.median(row.ours) * 1e3:>9.1f} ms {row.ratio:>8.3f}"
-    )
+    baseline, ours = (row.unit.show(statistics.median(rounds)) for rounds in (row.baseline, row.ours))
+    middle = f" {row.spread:>12}" if spread else ""
+    return f"{row.case:<34} {target:>7} {baseline:>12} {ours:>12}{middle} {row.ratio:>8.3f}"

@@ -1,0 +1,73 @@
+"""What the API server's audit log tells of a run: who wrote what, and when."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+
+from tests.cluster.flowkiln.installation import OPERATOR, SYSTEM_NAMESPACE
+
+WRITES = ("create", "update", "patch", "delete", "deletecollection")
+OPERATOR_USER = f"system:serviceaccount:{SYSTEM_NAMESPACE}:{OPERATOR}"
+AGENT = "agent"
+CONTROLLER = "operator"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request that was carried out; times in seconds since the epoch."""
+
+    who: str  # `operator`, `agent`, or the user's name
+    verb: str
+    resource: str  # with its subresource, as in pods/status
+    began: float
+    ended: float
+
+    @property
+    def is_write(self) -> bool:
+        """Whether it changes anything."""
+        return self.verb in WRITES
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is the operator's or an agent's."""
+        return self.who in (CONTROLLER, AGENT)
+
+
+def by_namespace(events: Iterable[Mapping[str, Any]], namespaces: Iterable[str]) -> dict[str, list[Request]]:
+    """Return the requests about objects in these namespaces, oldest first, without those that were refused."""
+    wanted = set(namespaces)
+    found: dict[str, list[Request]] = defaultdict(list)
+    for event in events:
+        where = event.get("objectRef", {})
+        namespace = where.get("namespace", "")
+        if namespace in wanted and event["responseStatus"]["code"] < HTTPStatus.BAD_REQUEST:
+            found[namespace].append(
+                Request(
+                    _who(event["user"]["username"], namespace),
+                    event["verb"],
+                    "/".join(filter(None, (where["resource"], where.get("subresource")))),
+                    _seconds(event["requestReceivedTimestamp"]),
+                    _seconds(event["stageTimestamp"]),
+                )
+            )
+    return {namespace: sorted(requests, key=lambda request: request.began) for namespace, requests in found.items()}
+
+
+def writes(requests: Iterable[Request], since: float, until: float) -> list[Request]:
+    """Return the writes that came in this time, and so not those that prepared the namespace or take it away."""
+    return [request for request in requests if request.is_write and since <= request.began <= until]
+
+
+def _who(user: str, namespace: str) -> str:
+    if user == OPERATOR_USER:
+        return CONTROLLER
+    return AGENT if user.startswith(f"system:serviceaccount:{namespace}:flowrun-") else user
+
+
+def _seconds(time: str) -> float:
+    return datetime.fromisoformat(time).timestamp()

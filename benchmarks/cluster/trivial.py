@@ -1,0 +1,96 @@
+"""Runs of trivial tasks: what Flowkiln adds to a bare DaskCluster, and what more tasks add to one."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from tests.cluster.harness.commands import say
+
+from benchmarks.cluster import audit, flows, split
+from benchmarks.cluster.place import Place
+from benchmarks.cluster.rounds import GREETING, Round, run_bare, run_flow
+from benchmarks.table import COUNT, Row, header, line
+
+BARE = "bare"
+HELLO = "hello"
+CHAIN = "chain"
+FAN_OUT = "fan-out"
+TITLES = {
+    HELLO: "hello / bare DaskCluster",
+    CHAIN: f"chain of {flows.CHAIN} / hello",
+    FAN_OUT: f"fan-out of {flows.FAN_OUT} / hello",
+}
+KINDS: Mapping[str, Callable[[Place], Round]] = {
+    BARE: lambda place: run_bare(place, "hello", expected=GREETING),
+    HELLO: lambda place: run_flow(place, flows.hello()),
+    CHAIN: lambda place: run_flow(place, flows.chain()),
+    FAN_OUT: lambda place: run_flow(place, flows.fan_out()),
+}
+MOST_TO_HELLO = 1.3
+MOST_MORE = 1.06
+MOST_WRITES = 15
+MOST_MORE_WRITES = 3
+
+Rounds = dict[str, list[Round]]
+
+
+def measure(place: Place, rounds: int, kinds: Sequence[str]) -> Rounds:
+    """Run each of these kinds once a round, one after the other, after one round that does not count."""
+    measured: Rounds = defaultdict(list)
+    for number in range(rounds + 1):
+        for kind in kinds:
+            round = KINDS[kind](place)
+            say(f"round {number or 'to warm up'}: {kind} {round.seconds:.2f} s")
+            if number:
+                measured[kind].append(round)
+    return measured
+
+
+def times(measured: Rounds) -> Iterator[str]:
+    """Yield a table: hello beside the bare DaskCluster, and the others beside the hello of their round."""
+    yield header(spread=True)
+    for kind, title in TITLES.items():
+        beside = BARE if kind == HELLO else HELLO
+        if kind in measured and beside in measured:
+            baseline, ours = ([round.seconds for round in measured[one]] for one in (beside, kind))
+            target = MOST_TO_HELLO if kind == HELLO else MOST_MORE
+            yield line(Row(title, baseline, ours, target, paired=kind != HELLO), spread=True)
+
+
+def parts(measured: Rounds, requests: Mapping[str, Sequence[audit.Request]]) -> Iterator[str]:
+    """Yield a table of where the time of hello and of the bare DaskCluster goes."""
+    yield from split.lines(
+        [split.of_bare(round, requests[round.namespace]) for round in measured[BARE]],
+        [split.of_flow(round, requests[round.namespace]) for round in measured[HELLO]],
+    )
+
+
+def all_writes(measured: Rounds, requests: Mapping[str, Sequence[audit.Request]]) -> Iterator[str]:
+    """Yield a table of the writes of a run by all users, beside those of the bare DaskCluster's."""
+    yield header(spread=True)
+    counted = {kind: [len(_writes(round, requests)) for round in measured[kind]] for kind in measured}
+    for kind in (kind for kind in TITLES if kind in counted):
+        yield line(Row(f"{kind} / bare DaskCluster", counted[BARE], counted[kind], unit=COUNT), spread=True)
+
+
+def our_writes(measured: Rounds, requests: Mapping[str, Sequence[audit.Request]]) -> Iterator[str]:
+    """Yield a table of the writes of a run by operator and agent alone: medians of the rounds, and the most."""
+    yield f"{'case':<34} {'at most':>7} {'operator':>12} {'agent':>12} {'most':>12} {'together':>8}"
+    of_hello = 0.0
+    for kind in (kind for kind in TITLES if kind in measured):
+        ours = [[write for write in _writes(round, requests) if write.is_ours] for round in measured[kind]]
+        together = statistics.median(len(writes) for writes in ours)
+        if kind == HELLO:
+            of_hello = together
+        at_most = MOST_WRITES if kind == HELLO else of_hello + MOST_MORE_WRITES
+        operator, agent = (
+            statistics.median(sum(write.who == who for write in writes) for writes in ours)
+            for who in (audit.CONTROLLER, audit.AGENT)
+        )
+        yield (f"{kind:<34} {at_most:>7g} {operator:>12g} {agent:>12g} {max(map(len, ours)):>12} {together:>8g}")
+
+
+def _writes(round: Round, requests: Mapping[str, Sequence[audit.Request]]) -> list[audit.Request]:
+    return audit.writes(requests[round.namespace], round.began, round.settled)
