@@ -7,7 +7,6 @@ retried, paused), the task run comes back unchanged, and is submitted again when
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -46,6 +45,8 @@ from flowkiln.engine.driver.leftovers import Leftovers
 from flowkiln.engine.driver.line import Line
 from flowkiln.engine.driver.pace import Pace
 from flowkiln.engine.driver.task_runs import NodeRuns, Phase, TaskRun
+from flowkiln.engine.driver.timers import Timers
+from flowkiln.engine.driver.under_way import InFlight, UnderWay, Verdict, judge_lost_worker
 from flowkiln.engine.driver.units import Given, Held, Kept, Resumed, Unit, UnitKey
 from flowkiln.engine.driver.wiring import PRESENT, UNKNOWN, UNMAPPABLE, Wiring, keys_in
 from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
@@ -63,21 +64,6 @@ class GivenState:
     elements: int | None = None
     inner: tuple[int, ...] | None = None
     settled: bool = False
-
-
-CHARGES_ALLOWED = 3
-"""Workers that a task run may lose before it is Crashed."""
-
-
-@dataclass(frozen=True, slots=True)
-class _InFlight:
-    runs: list[TaskRun]
-    needs: tuple[UnitKey, ...]
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether no mapped children are in it."""
-        return self.runs[0].index == NOT_MAPPED
 
 
 class Driver:
@@ -108,13 +94,9 @@ class Driver:
         self._leftovers = Leftovers(self._nodes, self._runs, kept)
         self._pace = Pace(self._policy)
         self._line = Line()
-        self._plain_in_flight = 0
-        self._in_flight: dict[UnitKey, _InFlight] = {}
-        self._lost: set[UnitKey] = set()
+        self._under_way = UnderWay()
+        self._timers = Timers()
         self._now = 0.0
-        self._timers: list[tuple[float, int, TaskRun]] = []
-        self._timer_number = 0
-        self._asked_until: float | None = None
         self._batch: list[TaskRun] = []
         self._moved: deque[TaskRun] = deque()
         self._out: list[Instruction] = []
@@ -127,11 +109,11 @@ class Driver:
     @property
     def in_flight(self) -> int:
         """The number of units that are under way."""
-        return len(self._in_flight)
+        return len(self._under_way)
 
     def expects(self, key: UnitKey) -> bool:
         """Whether a unit is under way, so that news of it count."""
-        return key in self._in_flight
+        return key in self._under_way
 
     def node_runs(self, node: int) -> NodeRuns:
         """The task runs of a node."""
@@ -172,7 +154,7 @@ class Driver:
             case HandlersCalled(node, state):
                 self._handlers_called(node, state)
             case TimerDue():
-                self._asked_until = None
+                self._timers.rang()
                 self._timers_due()
             case GateChanged(is_open):
                 self._set_gate(is_open)
@@ -219,7 +201,7 @@ class Driver:
             self._move(run, Phase.HELD_UP)
 
     def _unit_ended(self, key: UnitKey, ended: UnitEnded) -> None:
-        unit = self._take_in_flight(key)
+        unit = self._under_way.take(key)
         if unit is None:
             return
         if unit.is_plain:
@@ -227,8 +209,7 @@ class Driver:
         for run, outcome in zip(unit.runs, ended.outcomes, strict=False):
             self._member_ended(run, outcome)
         for run in unit.runs[len(ended.outcomes) :]:
-            self._back_to_waiting(run)
-            self._consider_run(run)
+            self._go_again(run)
 
     def _member_ended(self, run: TaskRun, outcome: Outcome) -> None:
         state, run.unit, run.visited = outcome.state, None, True
@@ -253,19 +234,13 @@ class Driver:
             self._move(run, Phase.HELD_UP)
 
     def _unit_lost(self, key: UnitKey, message: str) -> None:
-        unit = self._take_in_flight(key)
-        self._lost.add(key)
+        unit = self._under_way.lose(key)
         if unit is None:
             self._results_lost(key)
             return
-        # A unit fails with what it needs, and of several members it is not known which one is to blame: such ones
-        # get another try, each by itself.
-        blameless = len(unit.runs) > 1 or any(need in self._lost or need in self._in_flight for need in unit.needs)
+        verdict = self._under_way.judge_lost_unit(unit)
         for run in unit.runs:
-            if blameless:
-                self._try_again_alone(run)
-            else:
-                self._crash(run, message)
+            self._carry_out(verdict, run, message)
 
     def _results_lost(self, key: UnitKey) -> None:
         """Run again what had ended but whose results are gone, and say so."""
@@ -289,55 +264,38 @@ class Driver:
                 run.start_from = _start_without(run)
             run.state = Pending("Its result was lost with a worker, so it runs again.")
             run.visited = self._runs[run.node].spent = False
-            self._try_again_alone(run)
+            run.alone = True
+            self._go_again(run)
             self._announce(run)
 
     def _worker_lost(self, lost: tuple[LostUnit, ...], message: str, charged: bool) -> None:
-        """Charge the members that were running there; all others are submitted again at no cost.
-
-        When nobody was seen running, each comes back by itself, and its beginning is seen next time.
-        """
-        units = [(one, unit) for one in lost if (unit := self._take_in_flight(one.key)) is not None]
+        units = [(one, unit) for one in lost if one.key in self._under_way and (unit := self._under_way.lose(one.key))]
         if not units:
             return
-        self._lost.update(one.key for one, _ in units)
         self._out.append(CancelUnits(tuple(one.key for one, _ in units)))
-        seen = any(one.began is not None for one, _ in units)
-        for one, unit in units:
-            for position, run in enumerate(unit.runs):
-                if charged and position == one.began:
-                    run.charges += 1
-                if run.charges >= CHARGES_ALLOWED:
-                    self._crash(run, message)
-                elif charged and (not seen or position == one.began):
-                    self._try_again_alone(run)
-                else:
-                    self._back_to_waiting(run)
-                    self._consider_run(run)
+        for run, verdict in judge_lost_worker(units, charged=charged):
+            self._carry_out(verdict, run, message)
+
+    def _carry_out(self, verdict: Verdict, run: TaskRun, message: str) -> None:
+        if verdict is Verdict.CRASH:
+            self._set_state(run, Crashed(message))
+            self._propagate(run)
+            return
+        run.alone = run.alone or verdict is Verdict.ALONE
+        self._go_again(run)
 
     def _member_stuck(self, key: UnitKey, outcome: Outcome) -> None:
         """Take the end of a member whose worker had to be ended; what else the unit had done is gone with it."""
-        unit = self._take_in_flight(key)
-        if unit is None:
+        if key not in self._under_way:
             return
-        self._lost.add(key)
+        unit = self._under_way.lose(key)
         self._out.append(CancelUnits((key,)))
-        for run in unit.runs:
+        for run in unit.runs if unit else ():
             if (run.node, run.index) == (outcome.node, outcome.map_index):
                 run.source = Given(outcome.state)
                 self._member_ended(run, outcome)
             else:
-                self._back_to_waiting(run)
-                self._consider_run(run)
-
-    def _try_again_alone(self, run: TaskRun) -> None:
-        run.alone = True
-        self._back_to_waiting(run)
-        self._consider_run(run)
-
-    def _crash(self, run: TaskRun, message: str) -> None:
-        self._set_state(run, Crashed(message))
-        self._propagate(run)
+                self._go_again(run)
 
     def _handlers_called(self, node: int, state: State) -> None:
         self._handlers_under_way -= 1
@@ -348,11 +306,9 @@ class Driver:
     def _timers_due(self) -> None:
         if not self._repeats:
             return
-        while self._timers and self._timers[0][0] <= self._now:
-            _, _, run = heapq.heappop(self._timers)
-            if run.phase is Phase.TIMED:
-                self._move(run, Phase.WAITING)
-                self._consider_run(run)
+        while (run := self._timers.take_due(self._now)) is not None:
+            self._move(run, Phase.WAITING)
+            self._consider_run(run)
 
     def _set_gate(self, is_open: bool) -> None:
         if is_open is not self._open:
@@ -366,14 +322,12 @@ class Driver:
             for run in runs.all():
                 if run.index == map_index and run.phase is Phase.HELD_UP and isinstance(run.state, Paused):
                     run.start_from = Resumed(_plain(self._wiring.source_of(run)))
-                    self._back_to_waiting(run)
-                    self._consider_run(run)
+                    self._go_again(run)
 
     def _terminate(self) -> None:
-        if self._in_flight:
-            self._out.append(CancelUnits(tuple(self._in_flight)))
-            self._in_flight.clear()
-            self._plain_in_flight = 0
+        if self._under_way:
+            self._out.append(CancelUnits(tuple(self._under_way)))
+            self._under_way.clear()
         self._batch.clear()
         self._line.clear()
         self._moved.clear()
@@ -405,15 +359,14 @@ class Driver:
         if free:
             self._out.append(Release(free))
 
-    def _back_to_waiting(self, run: TaskRun) -> None:
+    def _go_again(self, run: TaskRun) -> None:
         run.unit, run.source = None, run.start_from
         self._move(run, Phase.WAITING)
+        self._consider_run(run)
 
     def _wait_for_time(self, run: TaskRun, due: float) -> None:
-        run.due = due
         self._move(run, Phase.TIMED)
-        self._timer_number += 1
-        heapq.heappush(self._timers, (due, self._timer_number, run))
+        self._timers.set(run, due)
 
     def _set_state(self, run: TaskRun, state: State) -> None:
         run.state, run.source, run.unit = state, Given(state), None
@@ -556,9 +509,9 @@ class Driver:
         """Submit what may go: all mapped children, the plain task runs that are ready, then some early ones."""
         if not self._open:
             return
-        self._let_go(self._line.take_ready(self._pace.may_go(self._line.ready, self._plain_in_flight)))
+        self._let_go(self._line.take_ready(self._pace.may_go(self._line.ready, self._under_way.plain)))
         units = self._assemble()
-        while self._plain_in_flight < self._pace.ahead and (run := self._line.take_early()) is not None:
+        while self._under_way.plain < self._pace.ahead and (run := self._line.take_early()) is not None:
             self._let_go([run])
             units.extend(self._assemble())
         if units:
@@ -574,37 +527,25 @@ class Driver:
         batch, self._batch = self._batch, []
         assembled = self._assembler.assemble(batch, self._pace)
         for unit, members in assembled:
-            self._in_flight[unit.key] = in_flight = _InFlight(members, unit.needs)
-            self._plain_in_flight += in_flight.is_plain
+            self._under_way.add(unit.key, InFlight(members, unit.needs))
             self._leftovers.note(unit.key, members)
         return [unit for unit, _ in assembled]
-
-    def _take_in_flight(self, key: UnitKey) -> _InFlight | None:
-        unit = self._in_flight.pop(key, None)
-        if unit is not None:
-            self._plain_in_flight -= unit.is_plain
-        return unit
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
     def _wait_or_finish(self) -> None:
-        self._ask_for_timer()
-        if self._in_flight:
+        until = self._timers.ask() if self._repeats else None
+        if until is not None:
+            self._out.append(WaitUntil(until))
+        if self._under_way:
             return
         if not self._open and not self._is_over():
             self._out.append(Drained())
-        elif not (self._repeats and self._timers):
+        elif not (self._repeats and self._timers.is_anyone_waiting):
             self._finish()
 
     def _is_over(self) -> bool:
         return not any(runs.unfinished for runs in self._runs if self._nodes[runs.parent.node].visited)
-
-    def _ask_for_timer(self) -> None:
-        while self._timers and self._timers[0][2].phase is not Phase.TIMED:
-            heapq.heappop(self._timers)
-        if self._repeats and self._timers and (self._asked_until is None or self._timers[0][0] < self._asked_until):
-            self._asked_until = self._timers[0][0]
-            self._out.append(WaitUntil(self._asked_until))
 
     def _finish(self) -> None:
         waiting = tuple(

@@ -1,0 +1,103 @@
+"""Units that are under way, and what becomes of their members when something is lost."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from flowkiln.engine.driver.events import LostUnit
+from flowkiln.engine.driver.task_runs import TaskRun
+from flowkiln.engine.driver.units import UnitKey
+from flowkiln.engine.records import NOT_MAPPED
+
+CHARGES_ALLOWED = 3
+"""Workers that a task run may lose before it is Crashed."""
+
+
+class Verdict(enum.Enum):
+    """What is done with a task run whose unit was lost."""
+
+    AGAIN = enum.auto()
+    ALONE = enum.auto()
+    CRASH = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """A unit that was submitted: its task runs, and the units whose states it uses."""
+
+    runs: Sequence[TaskRun]
+    needs: tuple[UnitKey, ...]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether no mapped children are in it."""
+        return self.runs[0].index == NOT_MAPPED
+
+
+class UnderWay:
+    """Every unit that has not ended. `plain` of them are without mapped children."""
+
+    def __init__(self) -> None:
+        self._units: dict[UnitKey, InFlight] = {}
+        self._lost: set[UnitKey] = set()
+        self.plain = 0
+
+    def __len__(self) -> int:
+        return len(self._units)
+
+    def __contains__(self, key: UnitKey) -> bool:
+        return key in self._units
+
+    def __iter__(self) -> Iterator[UnitKey]:
+        return iter(self._units)
+
+    def add(self, key: UnitKey, unit: InFlight) -> None:
+        """A unit is submitted."""
+        self._units[key] = unit
+        self.plain += unit.is_plain
+
+    def take(self, key: UnitKey) -> InFlight | None:
+        """A unit is no longer under way; None if it was not."""
+        unit = self._units.pop(key, None)
+        if unit is not None:
+            self.plain -= unit.is_plain
+        return unit
+
+    def lose(self, key: UnitKey) -> InFlight | None:
+        """A unit, or what it left behind, is lost; None if it was not under way."""
+        self._lost.add(key)
+        return self.take(key)
+
+    def clear(self) -> None:
+        """No unit is under way any more."""
+        self._units.clear()
+        self.plain = 0
+
+    def judge_lost_unit(self, unit: InFlight) -> Verdict:
+        """Judge the members of a unit that will never end.
+
+        A unit fails with what it needs, and of several members it is not known which one is to blame: such ones get
+        another try, each by itself.
+        """
+        fails_with_another = any(need in self._lost or need in self._units for need in unit.needs)
+        return Verdict.ALONE if fails_with_another or len(unit.runs) > 1 else Verdict.CRASH
+
+
+def judge_lost_worker(lost: Sequence[tuple[LostUnit, InFlight]], *, charged: bool) -> Iterator[tuple[TaskRun, Verdict]]:
+    """Charge the members that were running on a dead worker and judge all that were on it.
+
+    When nobody was seen running, each comes back by itself, and its beginning is seen next time.
+    """
+    seen = any(one.began is not None for one, _ in lost)
+    for one, unit in lost:
+        for position, run in enumerate(unit.runs):
+            was_running = position == one.began
+            run.charges += charged and was_running
+            if run.charges >= CHARGES_ALLOWED:
+                yield run, Verdict.CRASH
+            elif charged and (was_running or not seen):
+                yield run, Verdict.ALONE
+            else:
+                yield run, Verdict.AGAIN
