@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from lupa.lua51 import LuaRuntime  # the version of Argo CD's interpreter
 
 from flowkiln.api.reasons import Reason, RunState
 
+from .reading import health, kstatus
 from .statuses import REASONS, STATES, flow_run
-
-ARGOCD = Path(__file__).parents[2] / "manifests" / "argocd" / "argocd-cm.yaml"
-HEALTH_CHECK = "resource.customizations.health.flowkiln.dev_FlowRun"
 
 ARGO_CD: Mapping[RunState, str] = {
     RunState.SCHEDULED: "Progressing",
@@ -40,37 +35,6 @@ KSTATUS: Mapping[RunState, str] = {
 
 ready_or_not = pytest.mark.parametrize("ready", [True, False], ids=["cluster ready", "no cluster"])
 in_every_state = pytest.mark.parametrize(("state", "reason"), STATES)
-
-
-def health(document: Mapping[str, Any]) -> tuple[str, str]:
-    """Return status and message as Argo CD computes them: the object is `obj`, and Lua has no libraries for I/O."""
-    script = yaml.safe_load(ARGOCD.read_text(encoding="utf-8"))["data"][HEALTH_CHECK]
-    lua = LuaRuntime(register_eval=False, unpack_returned_tuples=True)
-    for library in ("io", "os", "package", "require", "debug"):
-        lua.globals()[library] = None
-    lua.globals()["obj"] = lua.table_from(document, recursive=True)
-    result = lua.execute(script)
-    assert set(result) <= {"status", "message"}
-    return result["status"], result["message"]
-
-
-def kstatus(document: Mapping[str, Any]) -> str:
-    """Return the status of an object of a kind that kstatus does not know, by the rules that kstatus publishes.
-
-    Deletion first; then a generation that was not observed yet; then the two conditions that are abnormal when True;
-    then Ready, where there is one; anything else is Current.
-    """
-    metadata, status = document["metadata"], document.get("status", {})
-    if "deletionTimestamp" in metadata:
-        return "Terminating"
-    if status.get("observedGeneration", metadata["generation"]) != metadata["generation"]:
-        return "InProgress"
-    conditions = {condition["type"]: condition["status"] for condition in status.get("conditions", ())}
-    if conditions.get("Reconciling") == "True":
-        return "InProgress"
-    if conditions.get("Stalled") == "True":
-        return "Failed"
-    return "InProgress" if conditions.get("Ready", "True") != "True" else "Current"
 
 
 def test_the_table_has_every_state_and_every_reason() -> None:
@@ -112,6 +76,13 @@ def test_kstatus_tells_progress_success_and_failure(state: RunState, reason: Rea
 def test_kstatus_waits_until_the_operator_has_seen_a_change(state: RunState, reason: Reason) -> None:
     """observedGeneration is at the status's top, where kstatus looks for it."""
     assert kstatus(flow_run(state, reason, cluster_is_ready=True, generation=2)) == "InProgress"
+
+
+@pytest.mark.parametrize("status", [{}, {"conditions": []}, {"flow": {"state": "Success", "reason": "Succeeded"}}])
+def test_a_run_that_nobody_has_seen_is_waited_for(status: Mapping[str, Any]) -> None:
+    """With the status that the API server gives a new object, and whatever an agent says beside that."""
+    document = {"metadata": {"generation": 1}, "status": {"observedGeneration": 0, **status}}
+    assert (kstatus(document), health(document)[0]) == ("InProgress", "Progressing")
 
 
 @in_every_state

@@ -15,7 +15,8 @@ from flowkiln.api import API_VERSION
 from flowkiln.api.crds import RESOURCES
 from flowkiln.api.flow import FlowSpec
 from flowkiln.api.flow_run import IMMUTABLE_FIELDS, MUTABLE_FIELDS, FlowRunSpec
-from tests.engine.api.test_models import FULL_FLOW
+from tests.charts.reading import kstatus
+from tests.engine.api.documents import AGENT_STATUS, FULL_FLOW, OPERATOR_STATUS
 
 from .flowkiln.controllers import without
 from .flowkiln.installation import OPERATOR, SYSTEM_NAMESPACE, Installation
@@ -25,6 +26,8 @@ from .harness.interface import Cluster
 CRDS = Path(__file__).parents[2] / "crds"
 REFERRING = {"flowRef": {"name": "weather"}}
 TASK = {"name": "load", "function": "weather:load"}
+
+UNSEEN = {"observedGeneration": 0}
 
 pytestmark = pytest.mark.cluster
 
@@ -310,51 +313,6 @@ def test_one_flow_cannot_be_exchanged_for_another_kind(team: Namespace) -> None:
     assert "flowRef cannot be changed" in patched(team, "a", {"flowRef": None, "flowSpec": {"tasks": [TASK]}})
 
 
-STATUS: dict[str, Any] = {
-    "observedGeneration": 1,
-    "state": "Failed",
-    "startTime": "2025-01-01T00:00:00Z",
-    "completionTime": "2025-01-01T00:05:00Z",
-    "plan": {"configMap": "weather-2015-plan", "sha256": "0" * 64, "flowGeneration": 3},
-    "cluster": {"name": "weather-2015-c1", "number": 1},
-    "conditions": [
-        {
-            "type": "Finished",
-            "status": "True",
-            "reason": "TaskFailed",
-            "message": "load failed: no rows",
-            "lastTransitionTime": "2025-01-01T00:05:00Z",
-            "observedGeneration": 1,
-        }
-    ],
-}
-AGENT_STATUS: dict[str, Any] = {
-    "flow": {
-        "state": "Failed",
-        "reason": "TaskFailed",
-        "runCount": 1,
-        "message": "load failed: no rows",
-        "progress": "14/37",
-        "attempt": 1,
-        "holder": {"podUID": "8c2f", "schedulerId": "Scheduler-1"},
-        "counts": {"Success": 14, "Failed": 1, "TriggerFailed": 22},
-    },
-    "tasks": [
-        {"name": "extract", "state": "Success", "startTime": "2025-01-01T00:00:00Z", "runCount": 2},
-        {
-            "name": "summarise",
-            "state": "Mapped",
-            "children": {
-                "total": 30,
-                "counts": {"Success": 26, "Failed": 4},
-                "indexes": [{"state": "Failed", "indexes": "12-15", "truncated": True}],
-            },
-        },
-        {"name": "load", "state": "Failed", "message": "ValueError: no rows", "traceback": "…"},
-    ],
-}
-
-
 def apply_status(team: Namespace, manager: str, status: dict[str, Any]) -> None:
     """Apply a part of a run's status by server-side apply."""
     document = {"apiVersion": API_VERSION, "kind": "FlowRun", "metadata": {"name": "weather-2015"}, "status": status}
@@ -367,10 +325,10 @@ def apply_status(team: Namespace, manager: str, status: dict[str, Any]) -> None:
 def test_operator_and_agent_write_status_side_by_side(team: Namespace) -> None:
     """Two field managers apply their parts without a conflict; nothing is pruned; columns and waiting work."""
     team.apply(flow_run(REFERRING))
-    apply_status(team, "flowkiln-operator", STATUS)
+    apply_status(team, "flowkiln-operator", OPERATOR_STATUS)
     apply_status(team, "flowkiln-agent", AGENT_STATUS)
     stored = json.loads(team.kubectl("get", "flowrun", "weather-2015", "--output=json"))
-    assert stored["status"] == STATUS | AGENT_STATUS
+    assert stored["status"] == OPERATOR_STATUS | AGENT_STATUS
     team.kubectl("wait", "--for=condition=Finished", "--timeout=5s", "flowrun/weather-2015")
 
     narrow = team.kubectl("get", "fkr").splitlines()
@@ -385,7 +343,27 @@ def test_operator_and_agent_write_status_side_by_side(team: Namespace) -> None:
 def test_status_is_a_subresource(team: Namespace) -> None:
     """Who may only create runs cannot say how they went."""
     stored = team.apply(flow_run(REFERRING) | {"status": {"state": "Success"}})
-    assert "status" not in stored
+    assert stored["status"] == UNSEEN
+
+
+def test_a_new_run_is_in_progress_before_anybody_has_seen_it(team: Namespace) -> None:
+    """The API server itself gives it a status, which kstatus reads as one to wait for.
+
+    It belongs to nobody: tools that apply the run own nothing of it, and whoever writes a status meets no conflict.
+    """
+    run = flow_run(REFERRING)
+    created = team.apply(run, "--server-side", "--field-manager=kustomize-controller")
+    read = json.loads(team.kubectl("get", "flowrun", "weather-2015", "--output=json", "--show-managed-fields"))
+    for seen in (created, read):
+        assert seen["status"] == UNSEEN
+        assert kstatus(seen) == "InProgress"
+    assert not any("f:status" in entry["fieldsV1"] for entry in read["metadata"]["managedFields"])
+    apply_status(team, "flowkiln-agent", AGENT_STATUS)
+    claimed = json.loads(team.kubectl("get", "flowrun", "weather-2015", "--output=json"))
+    assert claimed["status"] == UNSEEN | AGENT_STATUS
+    apply_status(team, "flowkiln-operator", OPERATOR_STATUS)
+    again = team.apply(run, "--server-side", "--field-manager=kustomize-controller")
+    assert again["status"] == OPERATOR_STATUS | AGENT_STATUS
 
 
 def test_a_status_of_words_that_do_not_exist_is_refused(team: Namespace) -> None:

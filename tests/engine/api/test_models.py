@@ -9,78 +9,7 @@ from flowkiln.api.flow import FlowSpec, ParameterSpec, TaskSpec
 from flowkiln.api.flow_run import IMMUTABLE_FIELDS, MUTABLE_FIELDS, FlowRunSpec
 from flowkiln.api.status import Condition, FlowRunStatus, Holder
 
-FULL_FLOW = {
-    "description": "Monthly summaries",
-    "parameters": [
-        {"name": "year", "schema": {"type": "integer"}, "default": 2015},
-        {"name": "unit", "schema": {"enum": ["celsius", "fahrenheit"]}},
-        {"name": "note", "optional": True},
-    ],
-    "source": {"files": [{"path": "weather.py", "content": "def extract(year): ...\n"}]},
-    "tasks": [
-        {
-            "name": "extract",
-            "function": "weather:extract",
-            "inputs": [
-                {"name": "year", "parameter": "year"},
-                {"name": "token", "valueFrom": {"secretKeyRef": {"name": "api", "key": "token"}}},
-                {"name": "options", "value": {"depth": [1, None, 2.5]}},
-            ],
-            "retries": {"max": 3, "delay": "10s", "backoffFactor": 2, "maxDelay": "5m", "jitterPercent": 10},
-            "timeout": "5m",
-        },
-        {
-            "name": "summarise",
-            "function": "weather:summarise",
-            "inputs": [{"name": "rows", "task": "extract", "map": True}],
-            "trigger": {"rule": "SomeSuccessful", "atLeast": "50%", "atMost": 7},
-            "tags": ["heavy"],
-            "stateHandlers": ["weather:notify"],
-        },
-        {
-            "name": "notify",
-            "command": ["sh", "-c", "echo done"],
-            "after": ["summarise"],
-            "trigger": {"rule": "AllFinished"},
-            "skipOnUpstreamSkip": False,
-        },
-    ],
-    "referenceTasks": ["summarise"],
-    "stateHandlers": ["weather:flow_changed"],
-    "context": {"team": "climate", "nothing": None},
-    "timeout": "2h",
-    "cluster": {
-        "image": "registry.example/weather:1",
-        "imagePullPolicy": "IfNotPresent",
-        "imagePullSecrets": [{"name": "pull"}],
-        "serviceAccountAnnotations": {"example.org/role": "reader"},
-        "startDeadline": "5m",
-        "retainAfterFailure": "0s",
-        "workers": {
-            "replicas": 4,
-            "processes": 1,
-            "threads": 2,
-            "ttl": "60s",
-            "resources": {"requests": {"cpu": 1, "memory": "2Gi"}, "limits": {"memory": "4Gi"}},
-        },
-        "scheduler": {"resources": {"requests": {"cpu": "100m"}}},
-        "podTemplate": {
-            "labels": {"team": "climate"},
-            "nodeSelector": {"disk": "ssd"},
-            "tolerations": [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}],
-            "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}},
-            "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}],
-            "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
-            "volumeMounts": [{"name": "data", "mountPath": "/data", "readOnly": True}],
-            "env": [
-                {"name": "MODE", "value": "fast"},
-                {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "api", "key": "key"}}},
-            ],
-            "envFrom": [{"configMapRef": {"name": "settings"}}],
-        },
-    },
-}
-"""Every field of a Flow, valid."""
+from .documents import AGENT_STATUS, FULL_FLOW, OPERATOR_STATUS
 
 
 def test_what_was_read_is_written_unchanged() -> None:
@@ -150,50 +79,11 @@ def test_every_field_of_a_run_is_either_mutable_or_immutable() -> None:
 
 def test_status_is_read_and_written_in_the_words_of_the_design() -> None:
     """Operator's and agent's parts survive reading and writing; podUID keeps its capitals."""
-    status = {
-        "observedGeneration": 1,
-        "state": "Running",
-        "startTime": "2025-01-01T00:00:00Z",
-        "plan": {"configMap": "a-plan", "sha256": "0" * 64, "flowGeneration": 3},
-        "cluster": {"name": "a-c1", "number": 1},
-        "conditions": [
-            {
-                "type": "Finished",
-                "status": "False",
-                "reason": "Running",
-                "message": "",
-                "lastTransitionTime": "2025-01-01T00:00:00Z",
-                "observedGeneration": 1,
-            }
-        ],
-        "flow": {
-            "state": "Running",
-            "reason": "Running",
-            "runCount": 1,
-            "message": "waiting for 4 of 37 task runs",
-            "progress": "14/37",
-            "attempt": 1,
-            "holder": {"podUID": "u", "schedulerId": "s"},
-            "counts": {"Success": 14, "Running": 4, "Pending": 19},
-        },
-        "tasks": [
-            {"name": "extract", "state": "Success", "startTime": "2025-01-01T00:00:00Z", "runCount": 2},
-            {
-                "name": "summarise",
-                "state": "Mapped",
-                "children": {
-                    "total": 30,
-                    "counts": {"Success": 26, "Running": 4},
-                    "indexes": [{"state": "Running", "indexes": "12-15", "truncated": True}],
-                },
-            },
-            {"name": "load", "state": "Failed", "message": "ValueError: no rows", "traceback": "…"},
-        ],
-    }
+    status = OPERATOR_STATUS | AGENT_STATUS
     read = FlowRunStatus.model_validate(status)
     assert read.to_json() == status
     assert read.flow is not None
-    assert read.flow.holder == Holder(pod_uid="u", scheduler_id="s")
+    assert read.flow.holder == Holder(pod_uid="8c2f", scheduler_id="Scheduler-1")
     finished = read.condition("Finished")
     assert isinstance(finished, Condition)
     assert read.condition("Stalled") is None

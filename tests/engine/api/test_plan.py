@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from flowkiln.api.flow import FlowSpec, TaskInput, TaskSpec
 from flowkiln.api.plan import MAX_DOCUMENT_BYTES, Plan, PlanError, PlanFlow, PlanRun
 
-from .test_models import FULL_FLOW
+from .documents import FULL_FLOW
 
 RUN = PlanRun(namespace="team", name="weather-2015", uid="8c2f")
 FLOW = PlanFlow(name="weather", generation=3)

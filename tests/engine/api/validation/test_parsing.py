@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flowkiln.api.validation import parse_flow_run_spec, parse_flow_spec
-from tests.engine.api.test_models import FULL_FLOW
+from tests.engine.api.documents import FULL_FLOW
 
 from .tables import LOAD, flow_problems, run_problems
 
