@@ -14,6 +14,14 @@ Key = tuple[str, str, str]  # kind, namespace, name
 
 RELEASE, NAMESPACE = "flowkiln", "flowkiln-system"
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+SECOND: Mapping[str, Any] = {
+    "settings": {"runClass": "gpu"},
+    "crds": {"install": False},
+    "admissionPolicies": {"install": False},
+    "rbac": {"userRoles": False},
+    "daskKubernetes": {"enabled": False},
+}
+"""What installation asks of a second release in a cluster."""
 
 
 def objects(stream: str) -> dict[Key, Object]:

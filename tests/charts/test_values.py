@@ -16,7 +16,7 @@ from flowkiln_operator.controller.settings import Settings
 from tests.cluster.harness.commands import CommandError
 
 from .helm import CHART, helm
-from .rendering import Object, container, named, names, pod, render
+from .rendering import SECOND, Object, container, named, names, pod, render
 
 CONTROLLERS = {"operator": "flowkiln-operator", "daskKubernetes": "dask-kubernetes"}
 DEFINITIONS = {"flows.flowkiln.dev", "flowruns.flowkiln.dev"}
@@ -246,16 +246,6 @@ def test_with_namespaces_the_rights_end_there(role: str, deployment: str) -> Non
         {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list", "watch"]},
     ]
     assert found["ClusterRole", "", role] == render()["ClusterRole", "", role]
-
-
-SECOND: Mapping[str, Any] = {
-    "settings": {"runClass": "gpu"},
-    "crds": {"install": False},
-    "admissionPolicies": {"install": False},
-    "rbac": {"userRoles": False},
-    "daskKubernetes": {"enabled": False},
-}
-"""What installation asks of a second release in a cluster."""
 
 
 def test_releases_of_different_classes_share_a_cluster() -> None:

@@ -14,9 +14,10 @@ import pytest
 import yaml
 
 from tests.charts.helm import CHART, helm
+from tests.charts.rendering import SECOND
 from tests.cluster.conftest import FAILED
 from tests.cluster.harness import choose
-from tests.cluster.harness.commands import CommandError
+from tests.cluster.harness.commands import CommandError, wait_until
 from tests.cluster.harness.interface import Cluster, HarnessError, Images
 
 from .flows import HELLO, make_flow, make_run
@@ -35,6 +36,7 @@ DEFINITIONS = {
     "daskworkergroups.kubernetes.dask.org",
 }
 NEW_COLUMN = "Image"
+RUN_NAME = "flowkiln.dev/run-name"
 
 UNTIL_TOLD = make_flow(
     "until-told",
@@ -60,10 +62,17 @@ class Release:
 
     cluster: Cluster
     images: Images
+    name: str = RELEASE
+    namespace: str = SYSTEM_NAMESPACE
 
-    def install(self, chart: Path, *more: str) -> str:
+    def install(self, chart: Path, *more: str, values: Mapping[str, Any] | None = None) -> str:
         """Install it, and wait until both controllers are ready; return what Helm said."""
-        return self._apply("install", chart, {}, "--create-namespace", *more)
+        return self._apply("install", chart, values or {}, "--create-namespace", *more)
+
+    def be_installed(self) -> Installation:
+        """Install it unless it is."""
+        self._apply("upgrade", CHART, {}, "--install", "--create-namespace")
+        return Installation(self.cluster, self.images)
 
     def upgrade(self, chart: Path, values: Mapping[str, Any]) -> str:
         """Upgrade it."""
@@ -71,18 +80,22 @@ class Release:
 
     def rollback(self) -> str:
         """Take it back to the revision before."""
-        return self._helm("rollback", RELEASE, "--wait", "--timeout=180s")
+        return self._helm("rollback", self.name, "--wait", "--timeout=180s")
 
     def uninstall(self) -> str:
         """Remove it."""
-        return self._helm("uninstall", RELEASE, "--wait", "--timeout=180s")
+        return self._helm("uninstall", self.name, "--wait", "--timeout=180s")
+
+    def operator_log(self) -> str:
+        """Return what this release's operator has logged."""
+        return self.cluster.kubectl("logs", f"deployment/{OPERATOR}", f"--namespace={self.namespace}")
 
     def _apply(self, verb: str, chart: Path, values: Mapping[str, Any], *more: str) -> str:
         given = {"image": _image(self.images.operator), "runtimeImage": _image(self.images.runtime), **values}
-        return self._helm(verb, RELEASE, chart, "--wait", "--timeout=180s", *more, values=given)
+        return self._helm(verb, self.name, chart, "--wait", "--timeout=180s", *more, values=given)
 
     def _helm(self, *arguments: str | Path, values: Mapping[str, Any] | None = None) -> str:
-        kubeconfig = ("--kubeconfig", self.cluster.kubeconfig, "--namespace", SYSTEM_NAMESPACE)
+        kubeconfig = ("--kubeconfig", self.cluster.kubeconfig, "--namespace", self.namespace)
         return helm(*arguments, *kubeconfig, values=values)
 
 
@@ -134,7 +147,7 @@ def test_the_life_of_a_release(release: Release, older_chart: Path) -> None:
     with room(installation) as runs:
         runs.apply(HELLO, UNTIL_TOLD, make_run("first", "hello"), make_run("in-flight", "until-told"))
         assert state(runs.finish("first")) == "Success", runs.story("first")
-        runs.wait_until("in-flight", "its task runs", lambda run: task_status(run, "wait").get("state") == "Running")
+        runs.wait_until("in-flight", "its task runs", waits)
         pods, controllers = pods_of(runs, "in-flight"), controllers_of(installation)
 
         notes = release.upgrade(CHART, {"namespaces": [runs.namespace], "settings": {"logLevel": "DEBUG"}})
@@ -151,8 +164,7 @@ def test_the_life_of_a_release(release: Release, older_chart: Path) -> None:
         assert NEW_COLUMN not in columns(cluster)
         assert may_list_runs(cluster, "default")
         assert pods_of(runs, "in-flight") == pods
-        (worker,) = runs.pods(runs.flow_run("in-flight"), "worker")
-        runs.kubectl("exec", worker["metadata"]["name"], "--container=worker", "--", "touch", "/tmp/told")
+        tell(runs, "in-flight")
         run = runs.finish("in-flight")
         assert state(run) == "Success", runs.story("in-flight")
         assert condition(run, "Succeeded")["reason"] == "Succeeded"
@@ -165,6 +177,56 @@ def test_the_life_of_a_release(release: Release, older_chart: Path) -> None:
         release.install(CHART, "--dry-run=server")  # it would take the definitions up again
 
 
+def test_runs_that_are_left_running(release: Release) -> None:
+    """What docs and notes say of runs that outlive the release: their engine goes on and finishes the work.
+
+    Their state is brought up to date when Flowkiln is installed again. The DaskCluster of one that was deleted
+    meanwhile waits for that too; then nothing is left of it.
+    """
+    installation = release.be_installed()
+    with room(installation) as runs:
+        runs.apply(UNTIL_TOLD, make_run("goes-on", "until-told"), make_run("deleted", "until-told"))
+        for name in ("goes-on", "deleted"):
+            runs.wait_until(name, "its task runs", waits)
+        pods, deleted = pods_of(runs, "goes-on"), runs.flow_run("deleted")
+
+        release.uninstall()
+        runs.delete("deleted")
+        tell(runs, "goes-on")
+        run = runs.wait_until("goes-on", "its engine reports the end", lambda run: reported(run) == "Success")
+        assert (state(run), condition(run, "Finished")["status"]) == ("Running", "False")
+        assert pods_of(runs, "goes-on") == pods
+        going = {one["metadata"]["annotations"][RUN_NAME]: is_going(one) for one in runs.list("daskclusters")}
+        assert going == {"goes-on": False, "deleted": True}
+
+        release.install(CHART)
+        assert state(runs.finish("goes-on")) == "Success", runs.story("goes-on")
+        wait_until("the clusters are gone", lambda: not runs.list("daskclusters"), seconds=120)
+        wait_until("nothing of the deleted run is left", lambda: runs.belongings(deleted) == [], seconds=60)
+
+
+def test_two_releases_share_a_cluster(release: Release) -> None:
+    """Each works on the runs of its class, one of them on those without; a run may get a class that somebody serves."""
+    installation = release.be_installed()
+    second = Release(release.cluster, release.images, name="flowkiln-gpu", namespace="flowkiln-gpu")
+    notes = second.install(CHART, values=SECOND)
+    assert "the label flowkiln.dev/class=gpu" in notes
+    with room(installation) as runs:
+        unserved = of_class(make_run("unserved", "hello"), "tpu")
+        runs.apply(HELLO, unserved, make_run("plain", "hello"), of_class(make_run("special", "hello"), "gpu"))
+        for name in ("plain", "special"):
+            assert state(runs.finish(name)) == "Success", runs.story(name)
+        assert state(runs.flow_run("unserved")) == ""
+        runs.apply(of_class(unserved, "gpu"))
+        assert state(runs.finish("unserved")) == "Success", second.operator_log()
+        names = ("plain", "special", "unserved")
+        logs = {one.name: one.operator_log() for one in (release, second)}
+        worked_on = {who: {name for name in names if f"{runs.namespace}/{name}" in log} for who, log in logs.items()}
+        assert worked_on == {RELEASE: {"plain"}, "flowkiln-gpu": {"special", "unserved"}}
+    second.uninstall()
+    assert may_list_runs(release.cluster, runs.namespace), "the first release's rights are its own"
+
+
 def _image(reference: str) -> dict[str, str]:
     repository, _, tag = reference.rpartition(":")
     return {"repository": repository, "tag": tag}
@@ -174,6 +236,33 @@ def columns(cluster: Cluster) -> list[str]:
     """Return the columns that `kubectl get flows` has."""
     path = "jsonpath={.spec.versions[0].additionalPrinterColumns[*].name}"
     return cluster.kubectl("get", "customresourcedefinition", DEFINITION, "--output", path).split()
+
+
+def waits(run: Mapping[str, Any]) -> bool:
+    """Whether the task of a run of UNTIL_TOLD runs."""
+    return bool(task_status(dict(run), "wait").get("state") == "Running")
+
+
+def tell(runs: Runs, name: str) -> None:
+    """Have the task of a run of UNTIL_TOLD end."""
+    (worker,) = runs.pods(runs.flow_run(name), "worker")
+    runs.kubectl("exec", worker["metadata"]["name"], "--container=worker", "--", "touch", "/tmp/told")
+
+
+def reported(run: Mapping[str, Any]) -> str:
+    """Return the state of the flow as its engine has reported it."""
+    said: str = run.get("status", {}).get("flow", {}).get("state", "")
+    return said
+
+
+def is_going(document: Mapping[str, Any]) -> bool:
+    """Whether an object is being deleted."""
+    return "deletionTimestamp" in document["metadata"]
+
+
+def of_class(run: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return a FlowRun with this class."""
+    return {**run, "metadata": {**run["metadata"], "labels": {"flowkiln.dev/class": name}}}
 
 
 def pods_of(runs: Runs, name: str) -> set[str]:
