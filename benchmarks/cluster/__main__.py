@@ -9,10 +9,33 @@ from types import FrameType
 import click
 from tests.cluster.harness.interface import HarnessError, NotOfferedError
 
-from benchmarks.cluster import audit, trivial
+from benchmarks.cluster import audit, large, trivial, usages
 from benchmarks.cluster.place import Place, place
 
-CASES = (trivial.HELLO, trivial.CHAIN, trivial.FAN_OUT)
+AGENT = "agent"
+OPERATOR = "operator"
+LARGE = "large-map"
+TRIVIAL = (trivial.HELLO, trivial.CHAIN, trivial.FAN_OUT)
+CASES = (*TRIVIAL, AGENT, OPERATOR, LARGE)
+ROUNDS_OF_AGENT = 5
+
+
+def measure(place: Place, rounds: int, cases: Sequence[str]) -> None:
+    """Measure these cases and print their tables. What finishes on the way counts for the operator's many runs."""
+    without_runs = usages.operator_without_runs(place) if OPERATOR in cases else None
+    if set(TRIVIAL) & set(cases):
+        measure_trivial(place, rounds, cases)
+    if AGENT in cases:
+        lines = usages.agent(place, min(rounds, ROUNDS_OF_AGENT))
+        show(f"Highest memory, and CPU, of the agent in a map of {usages.CHILDREN:,}, beside a raw Dask client", lines)
+    if LARGE in cases:
+        show(f"One FlowRun with a map of {large.CHILDREN:,}, beside the most that is allowed", large.measure(place))
+    if without_runs is not None:
+        lines = usages.operator_with_runs(place, without_runs)
+        show(
+            f"The operator with {usages.FINISHED_RUNS} finished runs while nothing happens, beside itself without any",
+            lines,
+        )
 
 
 def measure_trivial(place: Place, rounds: int, cases: Sequence[str]) -> None:
@@ -48,8 +71,7 @@ def main(rounds: int, cases: tuple[str, ...], reuse: str) -> None:
     wanted = cases or CASES
     try:
         with place(reuse) as where:
-            if {trivial.HELLO, trivial.CHAIN, trivial.FAN_OUT} & set(wanted):
-                measure_trivial(where, rounds, wanted)
+            measure(where, rounds, wanted)
     except HarnessError as error:
         raise click.ClickException(str(error)) from error
 

@@ -1,6 +1,7 @@
 """The program of a bare DaskCluster's second container: what one writes with Dask alone.
 
-It is sent as text, `python -c`, and so imports nothing but Dask. Arguments: `hello`, or `map` and a number of tasks.
+It is sent as text, `python -c`, and so imports nothing but Dask. Arguments: `hello`; or `map`, a number of tasks and
+the seconds to stay as it is when they are done.
 It prints one line of JSON when it has its result, with the moments on the way there as seconds since the epoch.
 """
 
@@ -17,7 +18,6 @@ import sys  # noqa: E402
 from distributed import Client, wait  # noqa: E402
 
 IMPORTED = time.time()
-HOLD = 8.0
 
 
 def greet(name: str) -> str:
@@ -36,7 +36,7 @@ def hold(numbers: list[int], seconds: float) -> int:
     return sum(numbers)
 
 
-def main(what: str, count: int) -> None:
+def main(what: str, count: int = 1, seconds: float = 0) -> None:
     """Do it, say so, and stay: a container that ends is started again."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     client = Client(os.environ["SCHEDULER"])
@@ -46,7 +46,7 @@ def main(what: str, count: int) -> None:
     else:
         futures = client.map(plus_one, range(count))
         wait(futures)
-        held = client.submit(hold, futures, HOLD)
+        held = client.submit(hold, futures, seconds)
         print(json.dumps({"mapped": time.time()}), flush=True)
         result = held.result()
     print(json.dumps({**moments, "done": time.time(), "result": result}), flush=True)
@@ -54,4 +54,4 @@ def main(what: str, count: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 1)
+    main(sys.argv[1], *map(int, sys.argv[2:]))

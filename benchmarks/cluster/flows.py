@@ -53,6 +53,11 @@ def _task(name: str, function: str, **inputs: Object) -> Object:
     }
 
 
+def placed(manifest: Object, namespace: str) -> Object:
+    """Return an object with its namespace named."""
+    return {**manifest, "metadata": {**manifest["metadata"], "namespace": namespace}}
+
+
 def hello() -> Object:
     """Return the smallest flow of examples/: one task."""
     return example("hello", "flow.yaml")

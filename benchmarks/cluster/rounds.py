@@ -17,6 +17,7 @@ from tests.cluster.flowkiln.watching import FLOW_RUNS, PODS, Recording, recordin
 from tests.cluster.harness.commands import kubectl_path, wait_until
 
 from benchmarks.cluster.bare import CONTAINER, KIND, make_bare
+from benchmarks.cluster.flows import placed
 from benchmarks.cluster.place import Place
 
 EVENTS = "/api/v1/namespaces/{namespace}/events"
@@ -63,14 +64,14 @@ def run_flow(
     `meanwhile` is called with the namespace and the FlowRun's versions once it is applied.
     """
     namespace = place.namespace()
-    place.api.apply(_in(namespace, flow))
+    place.api.apply(placed(flow, namespace))
     run = make_run(RUN, flow["metadata"]["name"], **_parameters(flow))
     with (
         recording(place.cluster, FLOW_RUNS.format(namespace=namespace)) as runs,
         _watching(place, namespace) as (pods, events),
     ):
         began = time.time()
-        place.api.apply(_in(namespace, run))
+        place.api.apply(placed(run, namespace))
         if meanwhile is not None:
             meanwhile(namespace, runs)
         finished = first_version(runs, "the run is finished", lambda run: _is(run, "Finished", "True"))
@@ -157,10 +158,6 @@ def _following(place: Place, namespace: str, pod: str) -> Iterator[list[Line]]:
     finally:
         process.terminate()
         thread.join(timeout=10)
-
-
-def _in(namespace: str, manifest: dict[str, Any]) -> dict[str, Any]:
-    return {**manifest, "metadata": {**manifest["metadata"], "namespace": namespace}}
 
 
 def _parameters(flow: dict[str, Any]) -> dict[str, Any]:
