@@ -53,13 +53,13 @@ def run_unit(
     worker: str = "",
     announce: Callable[[int, TaskRunRecord], None] | None = None,
     abandon: Callable[[Outcome, tuple[TaskRunRecord, ...]], None] | None = None,
-    is_open: Callable[[], bool] = lambda: True,
+    may_begin: Callable[[int], bool] = lambda position: True,
 ) -> tuple[HeldUnit, UnitReport]:
     """Run the members of a unit one after another.
 
     It starts no further member after half a second of work. `announce` is told that the member at a position began,
     while it runs; all else is in the report. `abandon` gets what became of a member whose body cannot be stopped in
-    time; it is to end this process. No member starts unless `is_open`.
+    time; it is to end this process. `may_begin` is asked before the member at a position starts, or is retried.
     """
     held: dict[UnitKey, Sequence[State]] = {key: need.states for key, need in zip(unit.needs, needs, strict=True)}
     states: list[State] = []
@@ -68,15 +68,17 @@ def run_unit(
     records: list[TaskRunRecord] = []
     began, before = time.monotonic(), None
 
-    def may_begin() -> bool:
-        return is_open() and time.monotonic() - began <= WORK_PER_UNIT
+    def is_time_left() -> bool:
+        return time.monotonic() - began <= WORK_PER_UNIT
 
     for position, member in enumerate(unit.members):
-        if not (may_begin() if states else is_open()):
+        if (states and not is_time_left()) or not may_begin(position):
             break
         scribe = _Scribe(environment.entries[member.node].local_id, member, position, worker, announce)
         state = _run_member(environment, member, held, scribe, abandon)
-        while unit.repeats and _is_to_be_retried_now(state) and state is not scribe.initial and may_begin():
+        while unit.repeats and _is_to_be_retried_now(state) and state is not scribe.initial:
+            if not is_time_left() or not may_begin(position):
+                break
             scribe.start_again(state)
             state = _run_member(environment, replace(member, initial=Given(state)), held, scribe, abandon)
         records.extend(scribe.end(state))

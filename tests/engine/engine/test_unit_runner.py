@@ -113,7 +113,7 @@ def test_a_gate_that_closes_stops_retries_too() -> None:
     flow.add_task(FunctionTask(lambda: 1 / 0, name="flaky", max_retries=2, retry_delay=timedelta(0)))
     answers = iter([True, False])
     held, _ = run_unit(
-        _environment(flow), replace(_chain_unit(1), repeats=True), [], is_open=lambda: next(answers, False)
+        _environment(flow), replace(_chain_unit(1), repeats=True), [], may_begin=lambda _: next(answers, False)
     )
     assert [type(state).__name__ for state in held.states] == ["Retrying"]
 

@@ -14,6 +14,7 @@ from flowkiln.engine.driver.events import (
     TimerDue,
     UnitEnded,
     UnitLost,
+    UnitShortened,
     WorkerLost,
 )
 from flowkiln.engine.driver.fusion import UnitPolicy
@@ -62,6 +63,7 @@ __all__ = [
     "UnitEnded",
     "UnitLost",
     "UnitPolicy",
+    "UnitShortened",
     "WaitUntil",
     "WorkerLost",
 ]

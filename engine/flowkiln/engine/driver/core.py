@@ -25,6 +25,7 @@ from flowkiln.engine.driver.events import (
     TimerDue,
     UnitEnded,
     UnitLost,
+    UnitShortened,
     WorkerLost,
 )
 from flowkiln.engine.driver.fusion import UnitPolicy, only_one_before
@@ -151,6 +152,9 @@ class Driver:
                 self._worker_lost(lost, message, charged)
             case MemberStuck(key, outcome):
                 self._member_stuck(key, outcome)
+            case UnitShortened(key, length):
+                for run in self._under_way.shorten(key, length):
+                    self._go_again(run)
             case HandlersCalled(node, state):
                 self._handlers_called(node, state)
             case TimerDue():

@@ -79,6 +79,15 @@ class MemberStuck:
 
 
 @dataclass(frozen=True, slots=True)
+class UnitShortened:
+    """A unit that is still under way will run none but its first `length` members: the others may go elsewhere."""
+
+    key: UnitKey
+    length: int
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
 class HandlersCalled:
     """The state handlers of a mapped parent were called and settled on `state`."""
 
@@ -124,6 +133,7 @@ Event = (
     | UnitLost
     | WorkerLost
     | MemberStuck
+    | UnitShortened
     | HandlersCalled
     | TimerDue
     | GateChanged

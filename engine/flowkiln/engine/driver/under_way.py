@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flowkiln.engine.driver.events import LostUnit
 from flowkiln.engine.driver.task_runs import TaskRun
@@ -69,6 +69,14 @@ class UnderWay:
         """A unit, or what it left behind, is lost; None if it was not under way."""
         self._lost.add(key)
         return self.take(key)
+
+    def shorten(self, key: UnitKey, length: int) -> Sequence[TaskRun]:
+        """A unit keeps its first members only; gives the others."""
+        unit = self._units.get(key)
+        if unit is None:
+            return ()
+        self._units[key] = replace(unit, runs=unit.runs[:length])
+        return unit.runs[length:]
 
     def clear(self) -> None:
         """No unit is under way any more."""

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 import cloudpickle
 from distributed import Client, Future
 
-from flowkiln.engine.driver import LostUnit, MemberStuck, UnitLost, UnitPolicy, WorkerLost
+from flowkiln.engine.driver import LostUnit, MemberStuck, UnitLost, UnitPolicy, UnitShortened, WorkerLost
 from flowkiln.engine.driver.units import Held, Kept, Unit, UnitKey
 from flowkiln.engine.driver.wiring import keys_in
 from flowkiln.engine.environment import RunEnvironment
@@ -22,6 +22,7 @@ from flowkiln.engine.executors.dask_losses import Loss, unwatch_losses, watch_lo
 from flowkiln.engine.executors.dask_worker import (
     Abandoned,
     ClosedGate,
+    Shortened,
     WorkerNews,
     dumps,
     gate_of,
@@ -142,6 +143,8 @@ class DaskSession:
                 if news.results is not None:
                     self._small[key] = news.results
                 self._deliver(news.end)
+            case Shortened(key, length):
+                self._deliver(UnitShortened(key, length, time.time()))
             case Abandoned(key, outcome, records):
                 self._ended_on_purpose.add(news.address)
                 self._began.pop(key, None)

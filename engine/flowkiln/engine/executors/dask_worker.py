@@ -7,7 +7,8 @@ import pickle
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +22,7 @@ from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.executors.dask_transfer import TransferableUnit
 from flowkiln.engine.records import TaskRunRecord
 from flowkiln.engine.state import State
-from flowkiln.engine.unit_runner import HeldUnit, UnitReport, run_unit
+from flowkiln.engine.unit_runner import WORK_PER_UNIT, HeldUnit, UnitReport, run_unit
 from flowkiln.utilities.logging import configure_logging
 
 STREAM_INTERVAL = 0.05
@@ -59,12 +60,20 @@ class Abandoned:
 
 
 @dataclass(frozen=True, slots=True)
+class Shortened:
+    """A unit that goes on will run none but its first `length` members."""
+
+    key: UnitKey
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerNews:
     """What a worker tells about a run, in one event."""
 
     address: str
     began: tuple[Began, ...]
-    end: UnitReport | Abandoned | None
+    end: UnitReport | Abandoned | Shortened | None
     results: Mapping[int, State] | None = None
     """The unit's wanted states by position, if they are small: that saves fetching them."""
 
@@ -120,6 +129,32 @@ class ClosedGate(WorkerPlugin):  # type: ignore[misc]
         self.name = gate_of(run_id)
 
 
+class _Progress:
+    """How far a unit is: agreed on by the thread that runs it and the one that gives its last members back."""
+
+    def __init__(self, unit: Unit) -> None:
+        self.key = unit.key
+        self.began = time.monotonic()
+        self.is_watched = False
+        self._lock = threading.Lock()
+        self._position, self._length = -1, len(unit.members)
+
+    def may_begin(self, position: int) -> bool:
+        """Whether a member is still this unit's to run; then it begins."""
+        with self._lock:
+            if position < self._length:
+                self._position = position
+            return position < self._length
+
+    def shorten(self) -> int | None:
+        """Give up all members that have not begun; gives the new length, None if nothing was left to give up."""
+        with self._lock:
+            if self._position + 1 == self._length:
+                return None
+            self._length = self._position + 1
+            return self._length
+
+
 class _RunsHere:
     """The runs that this worker process takes part in. One for each worker: two may share a process."""
 
@@ -128,6 +163,7 @@ class _RunsHere:
         self._environments: OrderedDict[tuple[str, str], RunEnvironment] = OrderedDict()
         self._began: dict[tuple[str, str], list[Began]] = {}
         self._will_flush: set[tuple[str, str]] = set()
+        self._progress: dict[tuple[str, str], list[_Progress]] = {}
 
     def environment(self, worker: Worker, run_id: str, pickled: bytes) -> RunEnvironment:
         """Give a run's environment, unpickled once; its errors are then those of the unit that asks first."""
@@ -155,15 +191,41 @@ class _RunsHere:
         worker.loop.add_callback(worker.loop.call_later, STREAM_INTERVAL, self._flush_in_time, worker, run_id)
 
     def _flush_in_time(self, worker: Worker, run_id: str) -> None:
+        here = (worker.address, run_id)
         with self._lock:
-            self._will_flush.discard((worker.address, run_id))
+            self._will_flush.discard(here)
+            long_ones = [one for one in self._progress.get(here, ()) if not one.is_watched]
         self.flush(worker, run_id)
+        for progress in long_ones:
+            progress.is_watched = True
+            left = WORK_PER_UNIT - (time.monotonic() - progress.began)
+            worker.loop.call_later(max(0.0, left), self._shorten, worker, run_id, progress)
+
+    def _shorten(self, worker: Worker, run_id: str, progress: _Progress) -> None:
+        length = progress.shorten()
+        if length is not None:
+            self.flush(worker, run_id, Shortened(progress.key, length))
+
+    @contextmanager
+    def watched(self, worker: Worker, run_id: str, unit: Unit) -> Iterator[_Progress]:
+        """Have the members of a unit that it will not come to go elsewhere while it still runs."""
+        here, progress = (worker.address, run_id), _Progress(unit)
+        with self._lock:
+            self._progress.setdefault(here, []).append(progress)
+        try:
+            yield progress
+        finally:
+            progress.shorten()
+            with self._lock:
+                self._progress[here].remove(progress)
+                if not self._progress[here]:
+                    del self._progress[here]
 
     def flush(
         self,
         worker: Worker,
         run_id: str,
-        end: UnitReport | Abandoned | None = None,
+        end: UnitReport | Abandoned | Shortened | None = None,
         results: Mapping[int, State] | None = None,
     ) -> None:
         """Stream what is waiting. An end goes at once: before its key, since both take the same way."""
@@ -193,16 +255,17 @@ def run_on_worker(run_id: str, environment: bytes, pickled_unit: bytes, needs: l
         time.sleep(SENDING_TAKES)
         os._exit(1)
 
-    held, report = run_unit(
-        _here.environment(worker, run_id, environment),
-        unit,
-        needs,
-        worker=str(worker.name),
-        announce=announce,
-        # Only a process that a nanny starts again may be ended.
-        abandon=abandon if worker.nanny else None,
-        is_open=lambda: gate_of(run_id) not in worker.plugins,
-    )
+    with _here.watched(worker, run_id, unit) as progress:
+        held, report = run_unit(
+            _here.environment(worker, run_id, environment),
+            unit,
+            needs,
+            worker=str(worker.name),
+            announce=announce,
+            # Only a process that a nanny starts again may be ended.
+            abandon=abandon if worker.nanny else None,
+            may_begin=lambda position: gate_of(run_id) not in worker.plugins and progress.may_begin(position),
+        )
     left = TransferableUnit(held.states)
     _here.flush(worker, run_id, replace(report, size=sizeof(left)), small_results(unit, held))
     return left

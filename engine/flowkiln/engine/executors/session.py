@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from flowkiln.engine.driver import MemberStuck, UnitLost, UnitPolicy, WorkerLost
+from flowkiln.engine.driver import MemberStuck, UnitLost, UnitPolicy, UnitShortened, WorkerLost
 from flowkiln.engine.driver.units import Kept, Unit, UnitKey
 from flowkiln.engine.records import TaskRunRecord
 from flowkiln.engine.state import State
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flowkiln.engine.environment import RunEnvironment
     from flowkiln.engine.executors.base import Executor
 
-Delivery = UnitReport | UnitLost | WorkerLost | MemberStuck | TaskRunRecord | BaseException
+Delivery = UnitReport | UnitLost | UnitShortened | WorkerLost | MemberStuck | TaskRunRecord | BaseException
 Deliver = Callable[[Delivery], None]
 """Where a session puts what it has to say; may be called from any thread. An exception ends the run."""
 
@@ -129,7 +129,7 @@ class SequentialSession:
         return True
 
     def _run(self, unit: Unit, needs: list[HeldUnit]) -> tuple[HeldUnit, UnitReport]:
-        return run_unit(self._environment, unit, needs, announce=self._announce, is_open=lambda: self._open)
+        return run_unit(self._environment, unit, needs, announce=self._announce, may_begin=lambda _: self._open)
 
     def _announce(self, position: int, record: TaskRunRecord) -> None:
         self._deliver(record)

@@ -33,6 +33,7 @@ from flowkiln.engine.driver import (
     UnitEnded,
     UnitLost,
     UnitPolicy,
+    UnitShortened,
     WaitUntil,
     WorkerLost,
 )
@@ -48,11 +49,17 @@ from flowkiln.engine.unit_runner import HeldUnit, run_unit
 PRESENT = (Phase.SUBMITTED, Phase.DONE)
 
 
+WEIGHTS = ((1e-6, 100), (1e-3, 100), (60.0, 100), (1e-6, 10**9))
+"""Seconds and bytes that units claim to have taken: they decide who travels together."""
+
+
 @dataclass(frozen=True)
 class Weather:
     """What goes wrong, as probabilities per step."""
 
     cuts: float = 0.0
+    shorter: float = 0.0
+    """Units that give their last members back before they end."""
     harmless: float = 0.0
     """Losses that nobody is charged for."""
     charged: float = 0.0
@@ -158,6 +165,8 @@ class Simulation:
                 self._handle(TimerDue(max(moment or 0.0, time.time())))
             case "work" if self.gate_open and self.random.random() < self.weather.gates:
                 self._handle(GateChanged(False, time.time()))
+            case "work" if self.random.random() < self.weather.shorter:
+                self._shorten(self.random.choice(ready))
             case "work" if self.random.random() < self.weather.harmless:
                 self._harmless_loss(ready)
             case "work" if self.random.random() < self.weather.charged:
@@ -179,7 +188,13 @@ class Simulation:
         )
         self.records_of[unit.key] = report.records
         self.held[unit.key] = held
-        self.mail.append(UnitEnded(unit.key, report.outcomes, time.time(), report.seconds, report.size))
+        self.mail.append(UnitEnded(unit.key, report.outcomes, time.time(), *self.random.choice(WEIGHTS)))
+
+    def _shorten(self, unit: Unit) -> None:
+        length = self.random.randint(1, len(unit.members))
+        self.waiting[unit.key] = replace(unit, members=unit.members[:length])
+        if length < len(unit.members):
+            self._handle(UnitShortened(unit.key, length, time.time()))
 
     def _lose(self, unit: Unit) -> None:
         del self.waiting[unit.key]

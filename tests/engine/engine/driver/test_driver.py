@@ -30,6 +30,7 @@ from flowkiln.engine.driver import (
     UnitEnded,
     UnitLost,
     UnitPolicy,
+    UnitShortened,
     WaitUntil,
     WorkerLost,
 )
@@ -261,6 +262,20 @@ class TestWaiting:
         assert runs(rest) == [(1, -1), (2, -1)]
         assert rest.members[0].upstream == (Held(unit.key, 0),)
         assert rest.needs == (unit.key,)
+
+    def test_members_that_a_unit_gives_back_go_elsewhere_meanwhile(self) -> None:
+        """What ran there still counts when it ends; news of a unit that has ended change nothing."""
+        driver, out = started(graph([], *([InEdge(0, mapped=True)],)), policy=UnitPolicy(fuse=True, waves=1))
+        (source,) = units(out)
+        (unit,) = units(driver.handle(ended(source, Success(), elements=3)))
+        driver.handle(HandlersCalled(1, driver.node_runs(1).parent.state, NOW))
+        back = units(driver.handle(UnitShortened(unit.key, 1, NOW)))
+        assert [run for one in back for run in runs(one)] == [(1, 1), (1, 2)]
+        assert units(driver.handle(ended(unit, Success()))) == []
+        assert driver.handle(UnitShortened(unit.key, 1, NOW)) == []
+        for one in back:
+            out = driver.handle(ended(one, *[Success()] * len(one.members)))
+        assert out == [Finish(())]
 
 
 class TestMaps:

@@ -25,8 +25,9 @@ randoms = st.integers(0, 2**32).map(Random)
 WEATHERS = {
     "calm": Weather(),
     "units cut short": Weather(cuts=0.5),
+    "units shortened": Weather(cuts=0.3, shorter=0.4),
     "harmless losses": Weather(cuts=0.3, harmless=0.3),
-    "gates": Weather(cuts=0.2, harmless=0.1, gates=0.2),
+    "gates": Weather(cuts=0.2, shorter=0.2, harmless=0.1, gates=0.2),
 }
 
 
@@ -87,7 +88,7 @@ def test_runs_end_whatever_happens(
 ) -> None:
     """Who is lost too often is Crashed, what is downstream is run with that state, gates close and open."""
     flow, _ = build(nodes)
-    weather = Weather(cuts=0.2, harmless=0.2, charged=0.2, gates=0.1)
+    weather = Weather(cuts=0.2, shorter=0.1, harmless=0.2, charged=0.2, gates=0.1)
     simulation = Simulation(flow, random, weather=weather, fuse=fuse, keep_results=keep_results, resume=resume)
     states = simulation.run()
     assert simulation.finish is not None

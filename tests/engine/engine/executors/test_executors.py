@@ -11,6 +11,7 @@ import pytest
 
 import flowkiln
 from flowkiln import Flow
+from flowkiln.engine.driver import UnitPolicy
 from flowkiln.engine.executors import DaskExecutor, Executor, LocalExecutor, SynchronousExecutor
 from flowkiln.utilities.configuration import set_temporary_config
 
@@ -224,6 +225,27 @@ class TestDask:
             for _ in range(2):
                 flowkiln.task(_meet)()
         assert flow.run(executor=dask_threads).is_successful()
+
+    def test_a_long_child_holds_up_none_that_travelled_with_it(self, dask_threads: DaskExecutor) -> None:
+        """The first waits for the second, which is in the same unit."""
+        children = 2 * 2 * 16
+        assert UnitPolicy(threads=2).children_per_unit(children) == 4
+        _second_ran.clear()
+        with Flow("f") as flow:
+            met = flowkiln.task(_wait_for_second).map(list(range(children)))
+        state = flow.run(executor=dask_threads)
+        assert state.result[met].result == list(range(children))
+
+
+_second_ran = threading.Event()
+
+
+def _wait_for_second(x: int) -> int:
+    if x == 0 and not _second_ran.wait(timeout=60):
+        raise TimeoutError
+    if x == 1:
+        _second_ran.set()
+    return x
 
 
 _barrier = threading.Barrier(2)
