@@ -44,7 +44,7 @@ def import_module(name: str, owner: str) -> Any:
             raise FlowLoadError(
                 f"{owner}: there is no module {name!r}; put {name.replace('.', '/')}.py into spec.source.files, "
                 "or install it where the flow runs"
-            ) from error
+            ) from None  # a traceback would show nothing but Python's own import
         raise FlowLoadError(
             f"{owner}: module {name!r} imports {error.name!r}, which is not installed where the flow runs"
         ) from error

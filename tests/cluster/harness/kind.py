@@ -20,7 +20,7 @@ import yaml
 from . import commands
 from .commands import announced, run, wait_until
 from .images import docker
-from .interface import Images
+from .interface import HarnessError, Images
 from .kind_config import AUDIT_LOG, with_audit_log
 from .places import cache_folder, kept_logs_folder
 from .process import Process
@@ -58,11 +58,12 @@ class KindCluster:
     def start(self) -> None:
         """Create it, until its nodes are Ready."""
         clean_up()
+        if self._folder.exists():
+            raise HarnessError(f"a cluster named {self.name} is running already")
+        config = _given_config()
         self._folder.mkdir(parents=True)
         owner = Process.of(os.getpid())
         self._write_owner(owner)
-        given = os.environ.get("FLOWKILN_KIND_CONFIG")
-        config = yaml.safe_load(Path(given).read_text()) if given else {}
         (self._folder / "config.yaml").write_text(yaml.safe_dump(with_audit_log(config, self._folder)))
         node_image = os.environ.get("FLOWKILN_KIND_NODE_IMAGE")
         try:
@@ -173,6 +174,19 @@ def clean_up() -> None:
         if owner and not Process(**owner).alive:
             commands.say(f"cleaning up after the interrupted session of {file.parent.name}")
             KindCluster(file.parent.name).stop()
+
+
+def _given_config() -> Mapping[str, Any]:
+    given = os.environ.get("FLOWKILN_KIND_CONFIG")
+    if not given:
+        return {}
+    try:
+        config = yaml.safe_load(Path(given).expanduser().read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise HarnessError(f"FLOWKILN_KIND_CONFIG={given} cannot be read: {error}") from error
+    if not isinstance(config, dict):
+        raise HarnessError(f"FLOWKILN_KIND_CONFIG={given} is no kind configuration")
+    return config
 
 
 def _folder() -> Path:

@@ -21,8 +21,9 @@ class TestResolve:
         """The sentence names task, module and what to do."""
         with pytest.raises(
             FlowLoadError, match=r"task 'a': there is no module 'kiln_nowhere'; put kiln_nowhere\.py into"
-        ):
+        ) as caught:
             resolve("kiln_nowhere:run", "task 'a'")
+        assert caught.value.__cause__ is None, "a traceback would be of Python's import alone"
 
     def test_missing_package_of_a_module(self) -> None:
         """It is the module asked for that is named, not the package in front of it."""
