@@ -182,7 +182,7 @@ class FlowRunner(Runner):
             run_context.setdefault(name, day.strftime("%Y-%m-%d"))
             run_context.setdefault(f"{name}_nodash", day.strftime("%Y%m%d"))
         run_context.update(flow_name=self.flow.name)
-        if request.parameters is not None:
+        if request.parameters:
             run_context.update(parameters={**(run_context.get("parameters") or {}), **request.parameters})
 
     def _check_pending_or_running(self, state: State, request: RunRequest) -> State | End:

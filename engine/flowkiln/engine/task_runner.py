@@ -99,8 +99,7 @@ class TaskRunner(Runner):
 
     def handle_state_change(self, old_state: State, new_state: State) -> State:
         """Call all handlers and tell `on_state` what they settled on."""
-        if self.task.state_handlers or self.state_handlers:
-            new_state = super().handle_state_change(old_state, new_state)
+        new_state = super().handle_state_change(old_state, new_state)
         if self.on_state is not None:
             self.on_state(new_state)
         return new_state
@@ -118,7 +117,6 @@ class TaskRunner(Runner):
         """
         visit = _Visit(upstream_states or {}, executor)
         with run_context(context or {}):
-            before: State | None = None
             try:
                 before = unwrap(state)
                 self._fill_context(before)
@@ -132,7 +130,7 @@ class TaskRunner(Runner):
                     raise
                 self.logger.exception("Unexpected error while running %s", self.described())
                 after = Failed(f"Unexpected error while running {self.described()}: {error!r}", result=error)
-            return self._carry_on(before, after, visit)
+            return self._carry_on(after, visit)
 
     def _pass_checks(self, state: State, visit: _Visit) -> State:
         before_inputs = (
@@ -176,15 +174,13 @@ class TaskRunner(Runner):
             values["task_loop_count"], values["task_loop_result"] = loop
         run_context.update(values)
 
-    def _carry_on(self, before: State | None, after: State, visit: _Visit) -> State:
+    def _carry_on(self, after: State, visit: _Visit) -> State:
         """Give a state that waits what its next visit needs: the inputs, and the place in a loop."""
         if not isinstance(after, Pending) or visit.inputs is None:
             return after
-        carrying = after
-        if after is before or after.cached_inputs is not visit.inputs:
-            # It may be a handler's or the caller's own object.
-            carrying = copy.copy(after)
-            carrying.cached_inputs = visit.inputs
+        # A copy: the state may be a handler's or the caller's own object.
+        carrying = copy.copy(after)
+        carrying.cached_inputs = visit.inputs
         if "task_loop_result" in run_context:
             carrying._loop = (run_context["task_loop_count"], run_context["task_loop_result"])  # type: ignore[attr-defined]
         return carrying

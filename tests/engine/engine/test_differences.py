@@ -8,12 +8,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import flowkiln
 from flowkiln import Flow, Parameter, Task, context, task
 from flowkiln.core.edge import Edge
 from flowkiln.engine import signals
 from flowkiln.engine.cache_validators import all_inputs
-from flowkiln.engine.executors import DaskExecutor, Executor, LocalExecutor
+from flowkiln.engine.executors import DaskExecutor, Executor, LocalExecutor, SynchronousExecutor
 from flowkiln.engine.flow_runner import FlowRunner
 from flowkiln.engine.result import NoResult, Result
 from flowkiln.engine.state import (
@@ -37,6 +39,13 @@ from flowkiln.engine.state import (
 from flowkiln.engine.task_runner import TaskRunner
 from flowkiln.tasks.control_flow import ifelse, merge
 from flowkiln.triggers import all_finished, manual_only
+
+
+@pytest.fixture(params=[LocalExecutor, SynchronousExecutor])
+def one_by_one(request: pytest.FixtureRequest) -> Executor:
+    """Each executor that runs one body after the other."""
+    executor: Executor = request.param()
+    return executor
 
 
 @task
@@ -337,6 +346,43 @@ def _die_once(marker: str) -> int:
         Path(marker).touch()
         os._exit(1)
     return 1
+
+
+class TestD16CachesBelongToTheirTask:
+    """A cached state is for the task that it is given for, and nothing that is absent matches."""
+
+    def test_another_task_that_looks_the_same_runs(self) -> None:
+        """Name, function and inputs are equal: it is another task."""
+        runs: list[int] = []
+        options: dict[str, Any] = {"name": "t", "cache_for": dt.timedelta(hours=1)}
+        one, two = (flowkiln.task(lambda: runs.append(1) or "ran", **options) for _ in range(2))
+        final = Flow("f", tasks=[one, two]).run(task_states={one: Cached(result="cached")})
+        assert (final.result[one].result, final.result[two].result) == ("cached", "ran")
+        assert len(runs) == 1
+
+    def test_inputs_that_the_cache_lacks_match_nothing(self) -> None:
+        """The task runs."""
+        with Flow("f") as flow:
+            added = add(1, task_args={"cache_for": dt.timedelta(hours=1), "cache_validator": all_inputs})
+        final = flow.run(task_states={added: Cached(result="cached")})
+        assert final.result[added].result == 2
+
+
+class TestD17MapsGoDepthFirst:
+    """One element goes all the way before the next one starts, on executors that run one body after the other."""
+
+    def test_chained_maps(self, one_by_one: Executor) -> None:
+        """So that what is between two maps need not be kept for all elements at once."""
+        seen: list[tuple[str, int]] = []
+
+        def note(name: str) -> Task:
+            return flowkiln.task(lambda x: seen.append((name, x)) or x, name=name)
+
+        with Flow("f") as flow:
+            last = note("c").map(note("b").map(note("a").map(numbers())))
+        final = flow.run(executor=one_by_one)
+        assert final.result[last].result == [0, 1, 2]
+        assert seen == [(name, x) for x in range(3) for name in "abc"]
 
 
 class TestD20LostWorkers:

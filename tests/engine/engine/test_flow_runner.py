@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from typing import Any
 
 import pytest
@@ -281,9 +282,18 @@ class TestPass:
                 return Success("own") if new_state.is_successful() else new_state
 
         with Flow("f") as flow:
-            one = flowkiln.task(lambda: 1, state_handlers=[lambda *_: None])()
+            one = number()
         final = FlowRunner(flow, task_runner_cls=Own).run(return_tasks=[one], executor=executor)
         assert final.result[one].message == "own"
+
+    def test_the_result_handler_is_the_tasks_or_the_flows(self, executor: Executor) -> None:
+        """Results keep it, for whoever reads them."""
+        with Flow("f", result_handler="the flow's") as flow:
+            one = number()
+            two = number(task_args={"result_handler": "the task's"})
+        final = FlowRunner(flow).run(return_tasks=[one, two], executor=executor)
+        assert final.result[one]._result == Result(1, "the flow's")
+        assert final.result[two]._result == Result(1, "the task's")
 
     def test_errors_of_the_executor_fail_the_flow(self) -> None:
         """The exception is the result; with raise_on_exception it is raised."""
@@ -443,6 +453,13 @@ class TestContext:
             )
         assert found["parameters"] == {"a": 2, "b": 1}
 
+    def test_without_parameters_there_is_no_such_key(self, executor: Executor) -> None:
+        """Validators of caches get None then."""
+        with Flow("f") as flow:
+            keys = flowkiln.task(lambda: list(context))()
+        assert "parameters" not in flow.run(executor=executor).result[keys].result
+        assert "parameters" not in flow.run(parameters={}, executor=executor).result[keys].result
+
     def test_task_contexts_reach_their_task_only(self, executor: Executor) -> None:
         """Merged with what the runner says about the task."""
         with Flow("f") as flow:
@@ -453,6 +470,20 @@ class TestContext:
         assert final.result[one].result["mine"] == 1
         assert final.result[one].result["task_id"] == one.id
         assert "mine" not in final.result[two].result
+
+    def test_a_run_that_cannot_even_begin(self, caplog: pytest.LogCaptureFixture) -> None:
+        """It is Failed, with the error as result, and in the log."""
+        seen: list[str] = []
+        flow = Flow("f", tasks=[Task()], state_handlers=[note_changes(seen)])
+        with caplog.at_level(logging.ERROR):
+            final = FlowRunner(flow).run(parameters=5)  # type: ignore[arg-type]
+        assert type(final) is Failed
+        assert isinstance(final.result, TypeError)
+        assert "'f'" in final.message
+        assert seen == ["Running→Failed"]
+        assert [record.exc_info[1] for record in caplog.records if record.exc_info] == [final.result]
+        with raise_on_exception(), pytest.raises(TypeError):
+            FlowRunner(flow).run(parameters=5)  # type: ignore[arg-type]
 
     def test_parameters_are_not_checked_here(self) -> None:
         """The Parameter task fails."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
 
 from flowkiln import context
-from flowkiln.engine.runner import ENDRUN, End, Runner, call_state_handlers, unwrap
+from flowkiln.engine.runner import ENDRUN, End, Runner, call_state_handlers, state_of, unwrap
 from flowkiln.engine.signals import FAIL, PAUSE, SKIP
 from flowkiln.engine.state import Failed, Pending, Queued, Running, Skipped, State, Submitted, Success
 
@@ -101,17 +102,18 @@ class TestHandleStateChange:
         with pytest.raises(type(raised)):
             Runner([handler]).handle_state_change(Pending(), Running())
 
-    def test_an_error_ends_the_run_as_failed(self) -> None:
-        """With the error as result: so no retry follows."""
+    def test_an_error_ends_the_run_as_failed(self, caplog: pytest.LogCaptureFixture) -> None:
+        """With the error as result: so no retry follows. The log has its traceback."""
         error = ValueError("broken")
 
         def handler(*_: Any) -> None:
             raise error
 
-        with pytest.raises(ENDRUN) as raised:
+        with caplog.at_level(logging.ERROR), pytest.raises(ENDRUN) as raised:
             Runner([handler]).handle_state_change(Pending(), Running())
         assert raised.value.state.message == "Exception raised while calling state handlers."
         assert raised.value.state.result is error
+        assert [record.exc_info[1] for record in caplog.records if record.exc_info] == [error]
 
     def test_a_chain_that_ends_with_no_state_is_an_error(self) -> None:
         """It is passed on from handler to handler unchecked; only the end counts."""
@@ -130,6 +132,43 @@ class TestHandleStateChange:
 
         with context(raise_on_exception=True), pytest.raises(type(raised)):
             Runner([handler]).handle_state_change(Pending(), Running())
+
+
+class TestPipeline:
+    """Steps are taken one after the other."""
+
+    def test_each_step_gets_the_last_ones_state_and_what_is_given(self) -> None:
+        """Their handlers are called in between."""
+        calls: list[tuple[Any, ...]] = []
+
+        def start(state: State, given: str) -> State:
+            calls.append((start, state, given))
+            return Running()
+
+        def finish(state: State, given: str) -> State:
+            calls.append((finish, state, given))
+            return Success()
+
+        runner = Runner([lambda _, old, new: calls.append((old, new))])
+        outcome = runner.take_all((start, finish), before := Pending(), "given")
+        assert calls == [
+            (start, before, "given"),
+            (before, Running()),
+            (finish, Running(), "given"),
+            (Running(), Success()),
+        ]
+        assert outcome == Success()
+
+    def test_the_first_that_ends_is_the_last(self) -> None:
+        """What comes after it is not asked."""
+        over = End(Failed("over"))
+        assert Runner().take_all((lambda _: over, lambda _: Success()), Pending()) == over
+
+    def test_the_state_of_an_outcome(self) -> None:
+        """Whether the pipeline goes on or not."""
+        state = Success()
+        assert state_of(state) is state
+        assert state_of(End(state)) is state
 
 
 class TestSteps:
@@ -187,6 +226,24 @@ class TestSteps:
 
         outcome = Runner([lambda *_: replaced]).take(step, Running())
         assert outcome == End(replaced)
+
+    @pytest.mark.parametrize("raised", [PAUSE("wait"), ENDRUN(Pending("enough"))])
+    def test_a_handler_that_pauses_or_ends_the_run_ends_the_pipeline(self, raised: Any) -> None:
+        """Though its state is pending, which the next step might set running."""
+
+        def handler(*_: Any) -> None:
+            raise raised
+
+        assert Runner([handler]).take(lambda _: Pending(), Pending()) == End(raised.state)
+
+    def test_with_raise_on_exception_a_pausing_handler_is_raised(self) -> None:
+        """As any signal is; ENDRUN is not."""
+
+        def handler(*_: Any) -> None:
+            raise PAUSE("wait")
+
+        with context(raise_on_exception=True), pytest.raises(PAUSE):
+            Runner([handler]).take(lambda _: Pending(), Pending())
 
     def test_a_decorated_step_takes_state_by_position_and_keyword(self) -> None:
         """Steps of the users' own runners are methods."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -222,6 +223,11 @@ class TestInputs:
         TaskRunner(task).run(upstream_states={edge("x"): Mapped(map_states=children)})
         assert runs == [[1, NoResult, error]]
 
+    def test_arguments_may_have_any_name(self) -> None:
+        """Also those of what calls the body."""
+        upstream = {edge("fn"): Success(result=1), edge("timeout"): Success(result=2)}
+        assert TaskRunner(task_of(lambda fn, timeout: (fn, timeout))).run(upstream_states=upstream).result == (1, 2)
+
     def test_inputs_that_do_not_fit_run_fail_the_task(self) -> None:
         """With Python's own TypeError."""
         final = TaskRunner(task_of(lambda x: x)).run()
@@ -304,6 +310,27 @@ class TestBody:
         assert final == Success(result=5)
         assert final.message == "Task run succeeded."
         assert seen == ["Pending→Running", "Running→Success"]
+
+    def test_the_result_keeps_its_handler(self) -> None:
+        """The task's, else the runner's."""
+        assert TaskRunner(task_of(lambda: 1), result_handler="mine").run()._result == Result(1, "mine")
+        own = task_of(lambda: 1, result_handler="own")
+        assert TaskRunner(own, result_handler="mine").run()._result == Result(1, "own")
+
+    def test_an_error_of_the_runner_itself(self, caplog: pytest.LogCaptureFixture) -> None:
+        """The task is Failed, with a message that names it, and the log has the traceback."""
+        flattening = Edge(Task(), Task(), "x", flattened=True)
+        upstream = {flattening: Success(result=5)}
+        runner = TaskRunner(task_of(lambda x: x, name="odd"))
+        with caplog.at_level(logging.ERROR):
+            final = runner.run(upstream_states=upstream)
+        assert type(final) is Failed
+        assert isinstance(final.result, TypeError)
+        assert "'odd'" in final.message
+        assert repr(final.result) in final.message
+        assert [record.exc_info[1] for record in caplog.records if record.exc_info] == [final.result]
+        with raise_on_exception(), pytest.raises(TypeError):
+            runner.run(upstream_states=upstream)
 
     def test_running_says_so(self) -> None:
         """Handlers see it."""
@@ -863,6 +890,18 @@ class TestMappedAlone:
             upstream_states={edge("x", mapped=True): Success()},
         )
         assert final.result == [1, 6]
+
+    def test_nothing_to_map_is_judged_when_all_upstream_is_finished(self) -> None:
+        """Until then the trigger is not asked, though one argument cannot be mapped whatever happens."""
+        asked: list[Any] = []
+        mapped_task = task_of(lambda x, y: x, trigger=lambda states: bool(asked.append(states)))
+        upstream = {
+            edge("x", mapped=True): Success(result=5),
+            edge("y", mapped=True): Mapped(map_states=[Success(result=1), Retrying()]),
+        }
+        given = Pending()
+        assert TaskRunner(mapped_task).run(given, upstream, executor=LocalExecutor()) is given
+        assert not asked
 
     def test_a_reducer_waits_for_all_children(self) -> None:
         """A child that is not finished leaves it Pending and its trigger unasked."""
