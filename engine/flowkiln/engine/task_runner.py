@@ -309,18 +309,17 @@ class TaskRunner(Runner):
         own: Callable[..., Any] = getattr(visit.executor, "timeout_handler", call_in_time)
         handler = self.timeout_handler or own
         if handler is call_in_time:
-            on_stuck = None if self.on_stuck is None else lambda: self._end_stuck(visit)
+            tell = self.on_stuck
+            on_stuck = None if tell is None else lambda: tell(self._settle_stuck(visit))
             return call_with_deadline(self.task.run, self.task.timeout, values, on_stuck)
         return handler(self.task.run, timeout=self.task.timeout, **values)
 
-    def _end_stuck(self, visit: _Visit) -> None:
+    def _settle_stuck(self, visit: _Visit) -> State:
         """Settle a body that cannot be stopped, as if it had been: it will be ended with its process."""
         error = TimeoutError(f"took longer than {self.task.timeout} s and could not be stopped")
         timed_out = TimedOut(f"The task timed out: {error}", result=error, cached_inputs=visit.inputs)
         steps = (lambda _running, _visit: timed_out, self._check_retry)
-        outcome = self.take_all(steps, Running("Starting task run."), visit)
-        if self.on_stuck is not None:
-            self.on_stuck(state_of(outcome))
+        return state_of(self.take_all(steps, Running("Starting task run."), visit))
 
     def _cache_result(self, state: State, visit: _Visit) -> State | End:
         if not state.is_successful() or state.is_skipped() or not self.task.cache_for or state.is_cached():

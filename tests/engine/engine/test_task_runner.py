@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -417,6 +418,41 @@ class TestBody:
         TaskRunner(task).run(upstream_states={edge("x"): Success(result=1)}, executor=Own())
         assert calls == [(5, {"x": 1})]
         assert runs == [1]
+
+
+class TestStuckBodies:
+    """A body that cannot be stopped at its deadline is settled as if it had been, before its process is ended."""
+
+    @pytest.mark.parametrize(("max_retries", "settled"), [(0, TimedOut), (1, Retrying)])
+    def test_who_can_end_the_process_is_told_its_state(
+        self, monkeypatch: pytest.MonkeyPatch, max_retries: int, settled: type[State]
+    ) -> None:
+        """With the inputs, after the handlers were called, and with the retry that is due to it."""
+        monkeypatch.setattr("flowkiln.engine.timeouts.GRACE", 0.01)
+        told: list[State] = []
+        seen: list[str] = []
+        released = threading.Event()
+        stuck = task_of(
+            lambda x: released.wait(),
+            max_retries=max_retries,
+            retry_delay=dt.timedelta(0),
+            state_handlers=[lambda _, __, new: seen.append(type(new).__name__)],
+        )
+        stuck.timeout = 0.01  # type: ignore[assignment]
+        runner = TaskRunner(stuck)
+
+        def tell(state: State) -> None:
+            told.append(state)
+            released.set()
+
+        runner.on_stuck = tell
+        # In the main thread an alarm ends any wait.
+        thread = threading.Thread(target=runner.run, args=(None, {edge("x"): Success(result=1)}))
+        thread.start()
+        thread.join()
+        assert [type(state) for state in told] == [settled]
+        assert told[0].cached_inputs == {"x": Result(1)}  # type: ignore[attr-defined]
+        assert seen[: 2 + max_retries] == ["Running", "TimedOut", "Retrying"][: 2 + max_retries]
 
 
 class TestRetries:
