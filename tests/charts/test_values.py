@@ -336,7 +336,11 @@ def test_network_policies(deployment: str) -> None:
 @pytest.mark.parametrize(
     ("values", "says", "does_not_say"),
     [
-        ({}, ["all namespaces", "definitions stay", "delete flowruns.flowkiln.dev --all", "stays Running"], ["EVERY", "No controller"]),
+        (
+            {},
+            ["all namespaces", "definitions stay", "delete flowruns.flowkiln.dev --all", "stays Running"],
+            ["EVERY", "No controller"],
+        ),
         ({"namespaces": ["a", "b"]}, ["FlowRuns of a, b."], ["all namespaces.", "flowkiln.dev/class"]),
         ({"settings": {"runClass": "gpu"}}, ["all namespaces.", "the label flowkiln.dev/class=gpu"], []),
         ({"crds": {"keep": False}}, ["EVERY Flow and FlowRun"], ["definitions stay"]),
