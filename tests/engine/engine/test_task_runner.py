@@ -629,6 +629,14 @@ class TestCaching:
         assert TaskRunner(task).run(state=given, upstream_states={edge("x"): Success(result=2)}).result == 2
         assert runs == [2]
 
+    def test_the_inputs_of_a_cached_state_are_no_inputs_of_this_run(self) -> None:
+        """Only a pending state's fill gaps: else every cache would match itself."""
+        seen: list[Any] = []
+        body, _ = recorded(cache_for=dt.timedelta(hours=1), cache_validator=lambda _, inputs, __: seen.append(inputs))
+        final = TaskRunner(body).run(Cached(cached_inputs={"x": Result(1)}, result=1))
+        assert seen == [{}]
+        assert final.result is None
+
     def test_a_valid_cached_state_is_still_subject_to_the_trigger(self) -> None:
         """A failed upstream makes it TriggerFailed."""
         task, _ = recorded(cache_for=dt.timedelta(hours=1), cache_validator=duration_only)
