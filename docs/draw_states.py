@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from pathlib import Path
 
+from flowkiln.api.generated import generator
 from flowkiln.engine import state as states
 from flowkiln.engine.transitions import TABLE
 
-PAGE = Path(__file__).with_name("states.md")
+PAGE = "states.md"
 
 HEAD = """# States
 
@@ -42,17 +42,12 @@ def transitions() -> list[str]:
     return [*lines, "```", *rows]
 
 
-def main() -> int:
-    """Write the page, or with --check say whether it is stale."""
-    text = HEAD + "\n" + "\n".join([*families(), *transitions()]) + "\n"
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(text)
-        return 0
-    if PAGE.read_text() == text:
-        return 0
-    print(f"{PAGE.name} is stale: run `make generate`.", file=sys.stderr)
-    return 1
+def page() -> dict[str, str]:
+    """The page by its name."""
+    return {PAGE: HEAD + "\n" + "\n".join([*families(), *transitions()]) + "\n"}
 
+
+main = generator("the page of states", Path(__file__).parent, page)
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()
