@@ -327,6 +327,22 @@ class TestPass:
         assert final.result[reduced].result == 9
         assert len(calls) == 5
 
+    def test_an_executors_own_timeout_handler_is_used(self) -> None:
+        """For every task run, mapped children too."""
+        calls: list[Any] = []
+
+        class Own(LocalExecutor):
+            @staticmethod
+            def timeout_handler(fn: Any, *args: Any, timeout: Any = None, **kwargs: Any) -> Any:
+                calls.append(timeout)
+                return fn(*args, **kwargs)
+
+        with Flow("f") as flow:
+            mapped = flowkiln.task(lambda x: x, timeout=60).map(numbers())
+        final = FlowRunner(flow).run(executor=Own(), return_tasks=[mapped])
+        assert final.result[mapped].result == [1, 2, 3]
+        assert calls == [None, 60, 60, 60]
+
 
 class TestFlowState:
     """Which flow states run at all."""

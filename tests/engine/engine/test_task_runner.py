@@ -41,7 +41,7 @@ from flowkiln.engine.state import (
     utc_now,
 )
 from flowkiln.engine.task_runner import TaskRunner
-from flowkiln.triggers import all_failed, all_finished, manual_only
+from flowkiln.triggers import all_failed, all_finished, any_successful, manual_only
 from flowkiln.utilities.debug import raise_on_exception
 from flowkiln.utilities.tasks import pause_task
 
@@ -241,7 +241,7 @@ class TestTrigger:
 
     def test_without_upstream_the_trigger_is_not_called(self) -> None:
         """There is nothing to decide by."""
-        assert TaskRunner(Task(trigger=all_failed)).run().is_successful()
+        assert TaskRunner(Task(trigger=any_successful)).run().is_successful()
 
     def test_it_gets_a_set_of_states_with_mapped_ones_expanded(self) -> None:
         """Children count one by one."""
@@ -597,6 +597,16 @@ class TestCaching:
         assert type(final) is Cached
         assert final.result == 4
         assert type(TaskRunner(task_of(skip, cache_for=dt.timedelta(hours=1))).run()) is Skipped
+
+    def test_a_cached_state_of_a_handlers_stays(self) -> None:
+        """It may be valid for longer than `cache_for` says."""
+        replaced = Cached(result=3)
+        own = task_of(
+            lambda: 1,
+            cache_for=dt.timedelta(hours=1),
+            state_handlers=[lambda _, __, new: replaced if new.is_successful() else None],
+        )
+        assert TaskRunner(own).run() is replaced
 
     def test_a_valid_cached_state_comes_back_as_the_same_object(self) -> None:
         """The body does not run and no handler fires."""
