@@ -17,14 +17,14 @@ from benchmarks.cluster import flows
 from benchmarks.cluster.bare import CONTAINER
 from benchmarks.cluster.place import Place
 from benchmarks.cluster.rounds import PATIENCE, RUN, Line, first_version, run_bare, run_flow
-from benchmarks.cluster.usage import Usage, look
+from benchmarks.cluster.usage import TICKS, Usage, look
 from benchmarks.table import Row, Unit, header, line
 
 CHILDREN = 10_000
 HOLD = 6
 """Seconds that both sides stay as they are when all tasks of the map are done."""
 FINISHED_RUNS = 100
-AT_A_TIME = 4
+AT_A_TIME = 8
 LOOKS = 3
 BETWEEN_LOOKS = 20.0
 MEBIBYTES = Unit("MiB", 2**-20)
@@ -123,7 +123,8 @@ def _idle(place: Place) -> Idle:
         time.sleep(BETWEEN_LOOKS)
         after, now = look(place, SYSTEM_NAMESPACE, pod, "operator"), time.monotonic()
         memory.append(after.memory)
-        cpu.append((after.cpu - before.cpu) / (now - then))
+        # Less than a tick cannot be told from nothing.
+        cpu.append(max(after.cpu - before.cpu, 1 / TICKS) / (now - then))
         before, then = after, now
     return Idle(memory, cpu)
 
