@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from flowkiln import Flow, Parameter, Task, context, task
 from flowkiln.core.edge import Edge
 from flowkiln.engine import signals
 from flowkiln.engine.cache_validators import all_inputs
+from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.executors import DaskExecutor, Executor, LocalExecutor, SynchronousExecutor
 from flowkiln.engine.flow_runner import FlowRunner
 from flowkiln.engine.result import NoResult, Result
@@ -368,6 +370,22 @@ class TestD16CachesBelongToTheirTask:
         assert final.result[added].result == 2
 
 
+_ended = [threading.Event() for _ in range(8)]
+
+
+def _begin(x: int) -> int:
+    if x < 4:
+        time.sleep(0.2)
+    elif not _ended[x - 4].wait(timeout=30):
+        raise TimeoutError(x)
+    return x
+
+
+def _end(x: int) -> int:
+    _ended[x].set()
+    return x
+
+
 class TestD17MapsGoDepthFirst:
     """One element goes all the way before the next one starts, on executors that run one body after the other."""
 
@@ -383,6 +401,37 @@ class TestD17MapsGoDepthFirst:
         final = flow.run(executor=one_by_one)
         assert final.result[last].result == [0, 1, 2]
         assert seen == [(name, x) for x in range(3) for name in "abc"]
+
+    def test_what_was_begun_goes_on_first(self, dask_threads: DaskExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Also where a unit was cut short: here late elements wait for the ends of early ones."""
+        monkeypatch.setattr("flowkiln.engine.unit_runner.WORK_PER_UNIT", 0.0)
+        for event in _ended:
+            event.clear()
+        with Flow("f") as flow:
+            last = flowkiln.task(_end).map(flowkiln.task(_begin).map(list(range(len(_ended)))))
+        state = Conductor(flow, dask_threads, return_tasks=(last,)).run()
+        assert state.result[last].result == list(range(len(_ended)))
+
+    def test_results_go_with_their_last_use(self, one_by_one: Executor) -> None:
+        """Not with the end of the whole map: a few elements' values are there at a time, however many there are."""
+        alive: set[int] = set()
+        most: list[int] = []
+
+        class Value:
+            def __init__(self, x: int) -> None:
+                self.x = x
+                alive.add(x)
+                most.append(len(alive))
+
+            def __del__(self) -> None:
+                alive.discard(self.x)
+
+        with Flow("f") as flow:
+            made = flowkiln.task(Value, name="make").map(list(range(50)))
+            flowkiln.task(lambda value: value.x, name="use").map(made)
+        assert Conductor(flow, one_by_one).run().is_successful()
+        assert len(most) == 50
+        assert max(most) < 10
 
 
 class TestD20LostWorkers:

@@ -42,7 +42,6 @@ class Assembler:
         key = (prefix, first.index, first.visit)
         for position, run in enumerate(members):
             run.unit, run.source = key, Held(key, position)
-            self.runs[run.node].keys.add(key)
         return key
 
     def _build_unit(self, key: UnitKey, runs: list[TaskRun]) -> Unit:

@@ -214,6 +214,7 @@ class Driver:
             self._member_ended(run, outcome)
         for run in unit.runs[len(ended.outcomes) :]:
             self._go_again(run)
+        self._release(self._leftovers.settle(key, unit.needs))
 
     def _member_ended(self, run: TaskRun, outcome: Outcome) -> None:
         state, run.unit, run.visited = outcome.state, None, True
@@ -245,6 +246,7 @@ class Driver:
         verdict = self._under_way.judge_lost_unit(unit)
         for run in unit.runs:
             self._carry_out(verdict, run, message)
+        self._release(self._leftovers.settle(key, unit.needs))
 
     def _results_lost(self, key: UnitKey) -> None:
         """Run again what had ended but whose results are gone, and say so."""
@@ -261,14 +263,15 @@ class Driver:
             run = again.pop()
             if run.phase is not Phase.DONE:
                 continue
-            for edge in self._nodes[run.node].upstream:
-                upstream = self._wiring.upstream_runs(edge, run)
-                again.extend(one for one in upstream if self._leftovers.is_released(one))
+            self._leftovers.revive(run)
+            for one in self._wiring.all_upstream_runs(run):
+                self._leftovers.revive(one)
+                if self._leftovers.is_released(one):
+                    again.append(one)
             if run.start_from is not None and not all(map(self._leftovers.has, keys_in(run.start_from))):
                 run.start_from = _start_without(run)
             run.state = Pending("Its result was lost with a worker, so it runs again.")
-            run.visited = self._runs[run.node].spent = False
-            run.alone = True
+            run.visited, run.alone = False, True
             self._go_again(run)
             self._announce(run)
 
@@ -279,6 +282,8 @@ class Driver:
         self._out.append(CancelUnits(tuple(one.key for one, _ in units)))
         for run, verdict in judge_lost_worker(units, charged=charged):
             self._carry_out(verdict, run, message)
+        for one, unit in units:
+            self._release(self._leftovers.settle(one.key, unit.needs))
 
     def _carry_out(self, verdict: Verdict, run: TaskRun, message: str) -> None:
         if verdict is Verdict.CRASH:
@@ -290,16 +295,17 @@ class Driver:
 
     def _member_stuck(self, key: UnitKey, outcome: Outcome) -> None:
         """Take the end of a member whose worker had to be ended; what else the unit had done is gone with it."""
-        if key not in self._under_way:
+        unit = self._under_way.lose(key) if key in self._under_way else None
+        if unit is None:
             return
-        unit = self._under_way.lose(key)
         self._out.append(CancelUnits((key,)))
-        for run in unit.runs if unit else ():
+        for run in unit.runs:
             if (run.node, run.index) == (outcome.node, outcome.map_index):
                 run.source = Given(outcome.state)
                 self._member_ended(run, outcome)
             else:
                 self._go_again(run)
+        self._release(self._leftovers.settle(key, unit.needs))
 
     def _handlers_called(self, node: int, state: State) -> None:
         self._handlers_under_way -= 1
@@ -353,15 +359,11 @@ class Driver:
         runs.absent += (phase not in PRESENT) - (before not in PRESENT)
         runs.unfinished += (phase is not Phase.DONE) - (before is not Phase.DONE)
         if phase is Phase.DONE:
-            self._release_spent(run.node)
+            self._release(self._leftovers.after(run))
 
-    def _release_spent(self, number: int) -> None:
-        """Give up what only finished tasks used, if this node is finished now."""
-        if self._runs[number].unfinished:
-            return
-        free = self._leftovers.freed_by(number)
-        if free:
-            self._out.append(Release(free))
+    def _release(self, keys: list[UnitKey]) -> None:
+        if keys:
+            self._out.append(Release(tuple(keys)))
 
     def _go_again(self, run: TaskRun) -> None:
         run.unit, run.source = None, run.start_from
@@ -496,7 +498,7 @@ class Driver:
                 self._start_from(child, GivenState(state, *_counts(state), settled=settled))
         if not visited:
             return
-        self._release_spent(number)
+        self._release(self._leftovers.after_all(number))
         self._announce(parent, map_size=count)
         self._out.append(CallHandlers(number, old, parent.state))
         self._handlers_under_way += 1
@@ -532,7 +534,7 @@ class Driver:
         assembled = self._assembler.assemble(batch, self._pace)
         for unit, members in assembled:
             self._under_way.add(unit.key, InFlight(members, unit.needs))
-            self._leftovers.note(unit.key, members)
+            self._leftovers.note(unit.key, members, unit.needs)
         return [unit for unit, _ in assembled]
 
     # -- the end -----------------------------------------------------------------------------------------------------

@@ -2,26 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from flowkiln.engine.driver.graph import Node
 from flowkiln.engine.driver.task_runs import NodeRuns, Phase, TaskRun
 from flowkiln.engine.driver.units import Held, UnitKey
+from flowkiln.engine.records import NOT_MAPPED
 
 
 class Leftovers:
-    """The results that executors hold for this run; those of the nodes in `kept` are wanted in the end."""
+    """The results that executors hold for this run; those of the nodes in `kept` are wanted in the end.
+
+    A task run is spent when it is done and so is all that uses its result: of a child that is mapped over one to one,
+    its twin downstream. What a unit left behind can go when all its members are spent and no unit under way uses it.
+    """
 
     def __init__(self, nodes: Sequence[Node], runs: Sequence[NodeRuns], kept: frozenset[int]) -> None:
         self._nodes, self._runs, self._kept = nodes, runs, kept
-        self._members: dict[UnitKey, list[TaskRun]] = {}
+        self._keeps_all = len(kept) == len(nodes)
+        self._members: dict[UnitKey, Sequence[TaskRun]] = {}
+        self._needed: dict[UnitKey, int] = {}
+        self._users: Counter[UnitKey] = Counter()
+        self._upstream = [tuple(dict.fromkeys(edge.upstream for edge in node.upstream)) for node in nodes]
+        self._twins = {
+            (upstream, number)
+            for number, node in enumerate(nodes)
+            for upstream in self._upstream[number]
+            if all(edge.mapped and not edge.flattened for edge in node.upstream if edge.upstream == upstream)
+        }
 
-    def note(self, key: UnitKey, members: list[TaskRun]) -> None:
-        """Remember that a unit leaves behind the states of these task runs."""
-        self._members[key] = members
+    def note(self, key: UnitKey, members: Sequence[TaskRun], needs: Iterable[UnitKey]) -> None:
+        """A unit is under way: it uses what others left behind, and will leave behind the states of these task runs."""
+        self._members[key], self._needed[key] = members, len(members)
+        if not self._keeps_all:
+            self._users.update(needs)
+            for run in members:
+                run.keys = (*run.keys, key)
+
+    def settle(self, key: UnitKey, needs: Iterable[UnitKey]) -> list[UnitKey]:
+        """A unit is no longer under way, and of some members it left nothing behind; gives what can go by that."""
+        if self._keeps_all:
+            return []
+        for run in self._members.get(key, ()):
+            if not (isinstance(run.source, Held) and run.source.key == key) and key in run.keys:
+                run.keys = tuple(one for one in run.keys if one != key)
+                self._needed[key] -= not run.spent
+        self._users.subtract(needs)
+        return self._free((key, *needs))
 
     def forget(self, key: UnitKey) -> Sequence[TaskRun]:
         """Strike out a unit whose results are gone; gives the task runs that they were of."""
+        self._needed.pop(key, None)
         return self._members.pop(key, ())
 
     def has(self, key: UnitKey) -> bool:
@@ -32,21 +64,67 @@ class Leftovers:
         """Whether the result of a task run was given up or is gone."""
         return isinstance(run.source, Held) and not self.has(run.source.key)
 
-    def freed_by(self, number: int) -> tuple[UnitKey, ...]:
-        """Strike out, and give, what only finished tasks used, now that a node is finished."""
-        free: list[UnitKey] = []
-        candidates = {edge.upstream for edge in self._nodes[number].upstream} | {number}
-        for candidate in sorted(candidates - self._kept):
-            runs = self._runs[candidate]
-            if runs.spent or runs.unfinished or not all(map(self._is_over, self._nodes[candidate].downstream)):
-                continue
-            runs.spent = True
-            for key in runs.keys:
-                if self.has(key) and all(self._runs[run.node].spent for run in self._members[key]):
-                    del self._members[key]
-                    free.append(key)
-            runs.keys.clear()
-        return tuple(free)
+    def revive(self, run: TaskRun) -> None:
+        """Note that a task run's result is needed again."""
+        if run.spent:
+            run.spent = False
+            for key in run.keys:
+                if key in self._needed:
+                    self._needed[key] += 1
+
+    def after(self, run: TaskRun) -> list[UnitKey]:
+        """Strike out, and give, what nobody needs now that a task run is done."""
+        if self._keeps_all:
+            return []
+        candidates = [run]
+        if run.index != NOT_MAPPED:
+            for upstream in self._upstream[run.node]:
+                twins = self._runs[upstream].children
+                if (upstream, run.node) in self._twins and twins is not None and run.index < len(twins):
+                    candidates.append(twins[run.index])
+        return [*self._spend(candidates), *self.after_all(run.node)]
+
+    def after_all(self, number: int) -> list[UnitKey]:
+        """Strike out, and give, what nobody needs now that a node is finished, if it is."""
+        runs = self._runs[number]
+        if self._keeps_all or runs.unfinished:
+            return []
+        candidates: list[TaskRun] = []
+        for upstream in self._upstream[number]:
+            above = self._runs[upstream]
+            are_twins = (upstream, number) in self._twins and above.children is not None and runs.children is not None
+            candidates.extend(above.all()[len(runs.all()) :] if are_twins else above.all())
+        return self._spend(candidates)
+
+    def _spend(self, candidates: Iterable[TaskRun]) -> list[UnitKey]:
+        touched: list[UnitKey] = []
+        for run in candidates:
+            if not run.spent and self._is_spent(run):
+                run.spent = True
+                for key in run.keys:
+                    if key in self._needed:
+                        self._needed[key] -= 1
+                        touched.append(key)
+        return self._free(touched)
+
+    def _free(self, keys: Iterable[UnitKey]) -> list[UnitKey]:
+        free = [key for key in dict.fromkeys(keys) if self._needed.get(key) == 0 and not self._users[key]]
+        for key in free:
+            del self._members[key], self._needed[key]
+            self._users.pop(key, None)
+        return free
+
+    def _is_spent(self, run: TaskRun) -> bool:
+        if run.node in self._kept or run.phase is not Phase.DONE:
+            return False
+        for number in self._nodes[run.node].downstream:
+            children = self._runs[number].children
+            if (run.node, number) in self._twins and run.index != NOT_MAPPED and children is not None:
+                if run.index < len(children) and children[run.index].phase is not Phase.DONE:
+                    return False
+            elif not self._is_over(number):
+                return False
+        return True
 
     def _is_over(self, number: int) -> bool:
         runs = self._runs[number]

@@ -31,6 +31,7 @@ class TaskRun:
     `source` is where its State is to be found, `start_from` what its next visit starts from.
     `optimistic` says that something upstream was not finished when it was submitted, `alone` that it travels by itself
     (after a loss), `visited` that it came back at least once. `charges` counts the workers that died under it.
+    `keys` are the units that left something of it behind; `spent`: nobody needs that any more.
     """
 
     node: int
@@ -48,6 +49,8 @@ class TaskRun:
     elements: int | None = None
     inner: tuple[int, ...] | None = None
     unit: UnitKey | None = None
+    keys: tuple[UnitKey, ...] = ()
+    spent: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -55,15 +58,12 @@ class NodeRuns:
     """All task runs of one node: the parent, and its children once the node is expanded.
 
     `absent` counts the runs that downstream cannot build on (neither submitted nor done), `unfinished` those not done.
-    `keys` are the units that left something of this node behind; `spent`: nobody needs that any more.
     """
 
     parent: TaskRun
     children: list[TaskRun] | None = None
     absent: int = 1
     unfinished: int = 1
-    keys: set[UnitKey] = field(default_factory=set)
-    spent: bool = False
 
     def all(self) -> list[TaskRun]:
         """The runs that count: the children of an expanded node, else the one run."""

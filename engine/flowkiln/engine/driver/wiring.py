@@ -46,6 +46,15 @@ class Wiring:
             return (upstream.children[run.index],)
         return upstream.children if upstream.unfinished else ()
 
+    def all_upstream_runs(self, run: TaskRun) -> Iterable[TaskRun]:
+        """The task runs whose results a task run uses, finished or not."""
+        for edge in self._nodes[run.node].upstream:
+            upstream = self._runs[edge.upstream]
+            if upstream.children is not None and edge.mapped and not edge.flattened and run.index != NOT_MAPPED:
+                yield upstream.children[run.index]
+            else:
+                yield from upstream.all()
+
     def source(self, edge: InEdge, run: TaskRun) -> Source:
         """Where a task run finds the state that an edge brings."""
         upstream = self._runs[edge.upstream]

@@ -10,6 +10,7 @@ import asyncio
 import pickle
 import time
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 
 import cloudpickle
 from distributed import Client, Future
@@ -40,6 +41,24 @@ LOOK_INTERVAL = 0.1
 """Seconds between two looks at the units that have not reported."""
 
 
+class Turn:
+    """The priority of the units of one submission, by their keys: in their order, but elements of maps by their index.
+
+    Later submissions go before earlier ones, for they go on from what has begun. So maps go depth first, also where a
+    unit was cut short.
+    """
+
+    def __init__(self, submission: int, units: Sequence[Unit]) -> None:
+        self._submission = submission
+        self._places: dict[object, int] = {
+            key: place for place, key in enumerate(sorted((unit.key for unit in units), key=itemgetter(1)))
+        }
+
+    def __call__(self, key: object) -> float:
+        """Called by Dask's scheduler for each key."""
+        return self._submission - 1e-9 * self._places.get(key, 0)
+
+
 class DaskSession:
     """Carries out the units of one run on a Dask cluster of `threads` worker threads."""
 
@@ -51,6 +70,7 @@ class DaskSession:
         self._raise = bool(environment.context.get("raise_on_exception"))
         self._futures: dict[UnitKey, Future] = {}
         self._unreported: set[UnitKey] = set()
+        self._submissions = 0
         self._small: dict[UnitKey, Mapping[int, State]] = {}
         self._topic = topic_of(self._run_id)
         self.policy = UnitPolicy(fuse=True, threads=threads)
@@ -76,7 +96,9 @@ class DaskSession:
             for unit in units
         }
         keys = list(graph)
-        for key, future in zip(keys, self._client.get(graph, keys, sync=False), strict=True):
+        self._submissions += 1
+        futures = self._client.get(graph, keys, sync=False, priority=Turn(self._submissions, units))
+        for key, future in zip(keys, futures, strict=True):
             self._futures[key] = future
             self._unreported.add(key)
 
@@ -86,7 +108,9 @@ class DaskSession:
             return self._environment
         if self._environment_future is None:
             key = f"environment-{self._run_id}"
-            (self._environment_future,) = self._client.get({key: self._environment}, [key], sync=False)
+            (self._environment_future,) = self._client.get(
+                {key: self._environment}, [key], sync=False, priority=Turn(self._submissions + 1, ())
+            )
         return self._environment_future
 
     def set_gate(self, is_open: bool) -> None:

@@ -473,6 +473,31 @@ class TestReleases:
         out = driver.handle(ended(three, Success()))
         assert {key for o in out if isinstance(o, Release) for key in o.keys} == {one.key, three.key}
 
+    def test_what_an_element_left_goes_when_its_twin_is_done(self) -> None:
+        """Other elements of the map may still be under way."""
+        shape = graph([], [InEdge(0, "x", mapped=True)], [InEdge(1, "x", mapped=True)])
+        driver, out = started(shape, kept=())
+        (source,) = units(out)
+        made = {tuple(runs(unit)): unit for unit in units(driver.handle(ended(source, Success(), elements=2)))}
+        driver.handle(ended(made[((1, 0),)], Success()))
+        out = driver.handle(ended(made[((2, 0),)], Success()))
+        assert {key for o in out if isinstance(o, Release) for key in o.keys} == {
+            made[((1, 0),)].key,
+            made[((2, 0),)].key,
+        }
+
+    def test_what_a_cut_unit_left_does_not_wait_for_members_that_ran_elsewhere(self) -> None:
+        """It left nothing of those."""
+        shape = graph([], [InEdge(0, "x", mapped=True)], [InEdge(1, "x", mapped=True)])
+        driver, out = started(shape, kept=(), policy=UnitPolicy(fuse=True, waves=1))
+        (source,) = units(out)
+        (unit,) = units(driver.handle(ended(source, Success(), elements=3)))
+        rest = units(driver.handle(ended(unit, Success(), Success(), Success())))
+        assert runs(unit)[:3] == [(1, 0), (2, 0), (1, 1)]
+        (twin,) = (one for one in rest if (2, 1) in runs(one))
+        out = driver.handle(ended(twin, *[Success()] * len(twin.members)))
+        assert unit.key in {key for o in out if isinstance(o, Release) for key in o.keys}
+
     def test_results_are_kept_when_they_are_wanted(self) -> None:
         """Flow.run returns them."""
         driver, out = started(graph([], [InEdge(0)]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from typing import Any
 
@@ -11,8 +12,9 @@ import pytest
 
 import flowkiln
 from flowkiln import Flow
-from flowkiln.engine.driver import UnitPolicy
+from flowkiln.engine.driver import Unit, UnitPolicy
 from flowkiln.engine.executors import DaskExecutor, Executor, LocalExecutor, SynchronousExecutor
+from flowkiln.engine.executors.dask_session import Turn
 from flowkiln.utilities.configuration import set_temporary_config
 
 
@@ -253,3 +255,13 @@ _barrier = threading.Barrier(2)
 
 def _meet() -> None:
     _barrier.wait(timeout=30)
+
+
+def test_units_have_their_turn_by_submission_and_then_by_order() -> None:
+    """Plain ones first, then elements by their index, whichever map they are of."""
+    plain, other = ("z-r", -1, 1), ("a-r", -1, 1)
+    children = [(name, index, 1) for name in ("b-r", "c-r") for index in (0, 5)]
+    turn = pickle.loads(pickle.dumps(Turn(3, [Unit(key, (), ()) for key in (plain, other, *children)])))
+    order = sorted((plain, other, *children), key=turn, reverse=True)
+    assert order == [plain, other, ("b-r", 0, 1), ("c-r", 0, 1), ("b-r", 5, 1), ("c-r", 5, 1)]
+    assert Turn(4, [Unit(plain, (), ())])(plain) > turn(plain)
