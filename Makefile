@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11
 
-.PHONY: help venv demo test test-unit test-cluster test-kind cluster-demo lint format generate verify lock bench-engine clean
+.PHONY: help venv demo test test-unit test-cluster test-kind cluster-demo lint format generate verify lock bench-engine bench-cluster clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -66,6 +66,9 @@ verify: $(STAMP) ## Fail when something generated is stale
 
 bench-engine: $(STAMP) ## Measure the engine beside raw Dask in the same run
 	@$(BIN)/python -m benchmarks.engine
+
+bench-cluster: $(STAMP) ## Measure runs on a real Kubernetes beside a bare DaskCluster
+	@$(BIN)/python -m benchmarks.cluster
 
 lock: ## Resolve the ranges of pyproject.toml into requirements/*.lock
 	$(COMPILE) pyproject.toml -o requirements/runtime.lock

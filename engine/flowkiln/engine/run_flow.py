@@ -176,4 +176,5 @@ def _unchanged(before: State | None, after: State | None) -> bool:
         return len(before.map_states) == len(after.map_states) and all(
             map(_unchanged, before.map_states, after.map_states)
         )
-    return before is after
+    # A new Scheduled state may differ in its times only; any other that is equal says that nothing was achieved.
+    return before is after or (not isinstance(after, Scheduled) and before == after)

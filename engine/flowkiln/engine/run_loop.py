@@ -197,8 +197,6 @@ class RunLoop:
     def _call_handlers(self, node: int, old: State, new: State) -> State:
         entry = self._environment.entries[node]
         runner = self._environment.task_runner(node)
-        if not (entry.task.state_handlers or runner.state_handlers):
-            return new
         full_name = {"map_index": None, "task_full_name": entry.task.name}
         with run_context({**self._environment.context, **entry.context, **full_name}):
             try:

@@ -15,6 +15,7 @@ from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
 from flowkiln.engine.runner import raising
 from flowkiln.engine.state import Failed, Mapped, Pending, Resume, Retrying, Running, Scheduled, State, without_result
+from flowkiln.utilities.context import context as run_context
 
 WORK_PER_UNIT = 0.5
 """Seconds of work after which a unit starts no further member."""
@@ -172,12 +173,10 @@ class _Scribe:
         self._records: list[TaskRunRecord] = []
 
     def write(self, state: State) -> None:
-        from flowkiln.utilities.context import context
-
         now = time.time()
         if isinstance(state, Running):
             self._started = now if self._started is None else self._started
-            self._runs = context.get("task_run_count", 1)
+            self._runs = run_context.get("task_run_count", 1)
         record = self._record(state, now)
         if isinstance(state, Running) and self._announce is not None:
             # What came before is told before: in a loop there is something.

@@ -35,6 +35,11 @@ class DotDict(MutableMapping[Any, Any]):
         if self.__protect_critical_keys__ and key in _CRITICAL_KEYS:
             raise ValueError(f"{key!r} is the name of a method of {type(self).__name__}; use another key.")
 
+    def _check_keys(self, keys: Mapping[Any, Any]) -> None:
+        if not _CRITICAL_KEYS.isdisjoint(keys):
+            for key in keys:
+                self._check_key(key)
+
     def __delitem__(self, key: Any) -> None:
         del self._items[key]
 

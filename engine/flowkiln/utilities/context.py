@@ -47,6 +47,10 @@ class Context(DotDict):
         except KeyError:
             raise ContextError(key) from None
 
+    def get(self, key: Any, default: Any = None) -> Any:
+        """Give the value of a key, or `default`: without an exception on the way, since most that ask get none."""
+        return self._items.get(key, default)
+
     def __setitem__(self, key: Any, value: Any) -> None:
         self._check_key(key)
         self.__dict__["_content"].set({**self._items, key: value})
@@ -59,8 +63,7 @@ class Context(DotDict):
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Set several keys at once: the content is replaced one time, not key by key."""
         new = dict(*args, **kwargs)
-        for key in new:
-            self._check_key(key)
+        self._check_keys(new)
         self.__dict__["_content"].set({**self._items, **new})
 
     @contextmanager

@@ -111,6 +111,54 @@ def test_d2_a_paused_task_stops_the_run(any_executor: Executor) -> None:
     assert type(final.result[manual]) is Paused
 
 
+class TestD2RunsStopWhenNothingChanges:
+    """A run whose tasks come back as they were is Running and returns; as long as anything changes, it goes on."""
+
+    @pytest.mark.parametrize("runner", [None, type("OwnFlowRunner", (FlowRunner,), {})])
+    def test_a_handler_that_always_vetoes(self, runner: Any, any_executor: Executor) -> None:
+        """Its task is visited twice, for the first visit may have changed something."""
+        with Flow("f") as flow:
+            vetoed = Task(name="vetoed", state_handlers=[_stay_pending])()
+            after = add(vetoed)
+        final = flow.run(runner_cls=runner, executor=any_executor)
+        assert type(final) is Running
+        assert type(final.result[vetoed]) is Pending
+        assert type(final.result[after]) is Pending
+
+    @pytest.mark.parametrize("runner", [None, type("OwnFlowRunner", (FlowRunner,), {})])
+    def test_a_handler_that_vetoes_once(self, runner: Any) -> None:
+        """Its task runs when it is visited again."""
+        left = ["veto"]
+
+        def veto_once(task: Task, old: State, new: State) -> State:
+            return old if new.is_running() and left and left.pop() else new
+
+        with Flow("f") as flow:
+            vetoed = flowkiln.task(lambda: 1, name="vetoed", state_handlers=[veto_once])()
+            after = add(vetoed)
+        final = flow.run(runner_cls=runner)
+        assert type(final) is Success
+        assert final.result[after].result == 2
+
+    @pytest.mark.parametrize("runner", [None, type("OwnFlowRunner", (FlowRunner,), {})])
+    def test_a_body_that_ends_pending(self, runner: Any) -> None:
+        """It is called twice."""
+        calls: list[int] = []
+
+        def ends_pending() -> None:
+            calls.append(1)
+            raise signals.ENDRUN(Pending("Not yet."))
+
+        with Flow("f") as flow:
+            flowkiln.task(ends_pending)()
+        assert type(flow.run(runner_cls=runner)) is Running
+        assert len(calls) == 2
+
+
+def _stay_pending(task: Task, old: State, new: State) -> State:
+    return old if new.is_running() else new
+
+
 class TestD3ManualRoots:
     """A root task with manual_only pauses like any other."""
 

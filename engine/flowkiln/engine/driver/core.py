@@ -98,6 +98,7 @@ class Driver:
         self._under_way = UnderWay()
         self._timers = Timers()
         self._now = 0.0
+        self._changes = 0
         self._batch: list[TaskRun] = []
         self._moved: deque[TaskRun] = deque()
         self._out: list[Instruction] = []
@@ -218,6 +219,7 @@ class Driver:
 
     def _member_ended(self, run: TaskRun, outcome: Outcome) -> None:
         state, run.unit, run.visited = outcome.state, None, True
+        self._changes += type(state) is not Pending
         if state.is_finished():
             run.state, run.elements, run.inner = state, outcome.elements, outcome.inner
             self._move(run, Phase.DONE)
@@ -235,7 +237,7 @@ class Driver:
             self._move(run, Phase.WAITING)
             self._consider_run(run)
         else:
-            run.state = state
+            run.state, run.start_from = state, run.source
             self._move(run, Phase.HELD_UP)
 
     def _unit_lost(self, key: UnitKey, message: str) -> None:
@@ -548,7 +550,21 @@ class Driver:
         if not self._open and not self._is_over():
             self._out.append(Drained())
         elif not (self._repeats and self._timers.is_anyone_waiting):
-            self._finish()
+            self._try_held_up_again()
+            if not self._under_way:
+                self._finish()
+
+    def _try_held_up_again(self) -> None:
+        """Visit what came back Pending, as if vetoed by a handler, once more if anything has changed since."""
+        if not self._repeats:
+            return
+        for runs in self._runs:
+            for run in runs.all():
+                is_vetoed = run.phase is Phase.HELD_UP and run.visited and type(run.state) is Pending
+                if is_vetoed and run.held_up_at != self._changes:
+                    run.held_up_at = self._changes
+                    self._go_again(run)
+        self._submit()
 
     def _is_over(self) -> bool:
         return not any(runs.unfinished for runs in self._runs if self._nodes[runs.parent.node].visited)

@@ -31,6 +31,7 @@ class TaskRun:
     `source` is where its State is to be found, `start_from` what its next visit starts from.
     `optimistic` says that something upstream was not finished when it was submitted, `alone` that it travels by itself
     (after a loss), `visited` that it came back at least once. `charges` counts the workers that died under it.
+    `held_up_at` counts the changes in the run when this one was last tried again although nothing promised success.
     `keys` are the units that left something of it behind; `spent`: nobody needs that any more.
     """
 
@@ -51,6 +52,7 @@ class TaskRun:
     unit: UnitKey | None = None
     keys: tuple[UnitKey, ...] = ()
     spent: bool = False
+    held_up_at: int = -1
 
 
 @dataclass(slots=True, eq=False)
