@@ -465,17 +465,23 @@ def test_a_long_chain_of_maps(any_executor: Executor) -> None:
     assert run(flow, any_executor).result[reduced].result == sum(range(30)) + 300
 
 
+_seen: list[tuple[str, str]] = []
+
+
+class Watching(TaskRunner):
+    """Notes the changes of plain task runs and mapped parents; a class that workers import, so that there is one."""
+
+    def call_runner_target_handlers(self, old_state: State, new_state: State) -> State:
+        """Called for each change."""
+        if context.get("map_index") is None:
+            _seen.append((type(old_state).__name__, type(new_state).__name__))
+        return super().call_runner_target_handlers(old_state, new_state)
+
+
 def test_a_runner_class_sees_mapped_parents_change(executor: Executor) -> None:
     """Also when neither task nor runner has handlers."""
-    seen: list[tuple[str, str]] = []
-
-    class Watching(TaskRunner):
-        def call_runner_target_handlers(self, old_state: State, new_state: State) -> State:
-            if context.get("map_index") is None:
-                seen.append((type(old_state).__name__, type(new_state).__name__))
-            return super().call_runner_target_handlers(old_state, new_state)
-
+    _seen.clear()
     with Flow("f") as flow:
         added = add.map([1, 2])
     FlowRunner(flow, task_runner_cls=Watching).run(return_tasks=[added], executor=executor)
-    assert ("Pending", "Mapped") in seen
+    assert ("Pending", "Mapped") in _seen
