@@ -1,9 +1,9 @@
-"""Rows `case  target  baseline  ours  ratio`, the ratio last and a plain number."""
+"""Rows `case  baseline  ours  ratio`, the ratio last and a plain number."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 
@@ -53,22 +53,42 @@ class Row:
 
     @property
     def spread(self) -> str:
-        """Between which ratios the middle half of the rounds lies; empty for fewer than two rounds."""
+        """Between which ratios the middle half of the rounds lies; empty for rounds that have no pairs."""
         if len(self.ours) < 2 or len(self.baseline) != len(self.ours):
             return ""
         low, _, high = statistics.quantiles(self.ratios(), n=4, method="inclusive")
         return f"{low:.3f}-{high:.3f}"
 
 
-def header(*, spread: bool = False) -> str:
+def header() -> str:
     """The heading of a table."""
-    middle = f" {'middle half':>12}" if spread else ""
-    return f"{'case':<34} {'target':>7} {'baseline':>12} {'ours':>12}{middle} {'ratio':>8}"
+    return _columns("case", "baseline", "ours", "ratio")
 
 
-def line(row: Row, *, spread: bool = False) -> str:
+def line(row: Row) -> str:
     """One row: medians, and the ratio."""
-    target = "" if row.target is None else f"{row.target:g}"
     baseline, ours = (row.unit.show(statistics.median(rounds)) for rounds in (row.baseline, row.ours))
-    middle = f" {row.spread:>12}" if spread else ""
-    return f"{row.case:<34} {target:>7} {baseline:>12} {ours:>12}{middle} {row.ratio:>8.3f}"
+    return _columns(row.case, baseline, ours, f"{row.ratio:.3f}")
+
+
+def remarks(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield what goes below a table: which ratios were to be reached, and between which most rounds lie."""
+    for row in rows:
+        said = []
+        if row.target is not None:
+            said.append(f"to reach {row.target:g}, {'reached' if row.ratio <= row.target else 'missed'}")
+        if row.spread:
+            said.append(f"middle half of {len(row.ours)} rounds {row.spread}")
+        if said:
+            yield f"  {row.case}: {'; '.join(said)}"
+
+
+def table(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the lines of a whole table."""
+    yield header()
+    yield from map(line, rows)
+    yield from remarks(rows)
+
+
+def _columns(case: str, baseline: str, ours: str, ratio: str) -> str:
+    return f"{case:<36}  {baseline:>12}  {ours:>12}  {ratio:>8}"

@@ -13,7 +13,7 @@ from tests.cluster.harness.interface import NotOfferedError
 from benchmarks.cluster import audit, flows
 from benchmarks.cluster.place import Place
 from benchmarks.cluster.rounds import Round, run_flow
-from benchmarks.table import COUNT, Row, Unit, header, line
+from benchmarks.table import COUNT, Row, Unit, table
 
 CHILDREN = 100_000
 MOST_BYTES = 512 * 1024
@@ -30,17 +30,17 @@ def measure(place: Place) -> Iterator[str]:
     )
     sizes = [size(version.object) for version in seen[0].versions]
     say(f"map of {CHILDREN:,}: {round.seconds:.1f} s, {len(sizes)} versions of the FlowRun")
-    yield header()
-    yield line(Row("largest object / 512 KiB", [MOST_BYTES], [max(sizes)], 1, KIBIBYTES))
+    rows = [Row("largest object / 512 KiB", [MOST_BYTES], [max(sizes)], 1, KIBIBYTES)]
     try:
         requests = audit.by_namespace(place.cluster.audit_events(), [round.namespace])[round.namespace]
     except NotOfferedError as error:
-        yield f"No writes: {error}"
+        yield from (*table(rows), f"No writes: {error}")
         return
     writes = reports(requests, round)
-    yield line(Row("reports / seconds", [writes[-1] - writes[0]], [len(writes) - 1], 1, COUNT))
+    rows.append(Row("reports / seconds", [writes[-1] - writes[0]], [len(writes) - 1], 1, COUNT))
     # Neither the claim nor the last report: they are made when it is time for them.
-    yield line(Row(f"most reports within {SPAN:g} s / 1", [1], [most_within(SPAN, writes[1:-1])], 1, COUNT))
+    rows.append(Row(f"most reports within {SPAN:g} s / 1", [1], [most_within(SPAN, writes[1:-1])], 1, COUNT))
+    yield from table(rows)
 
 
 def size(flow_run: object) -> int:

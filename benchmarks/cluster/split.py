@@ -58,10 +58,10 @@ def of_bare(round: Round, requests: Sequence[Request]) -> dict[str, float]:
 
 def lines(bare: Sequence[Mapping[str, float]], flow: Sequence[Mapping[str, float]]) -> Iterator[str]:
     """Yield a table of the medians of each part."""
-    yield f"{'part':<34} {'':>7} {'baseline':>12} {'ours':>12}"
+    yield f"{'part':<36}  {'baseline':>12}  {'ours':>12}"
     for part in (*PARTS, WORKER):
         figures = (MILLISECONDS.show(statistics.median(round[part] for round in side)) for side in (bare, flow))
-        yield f"{part:<34} {'':>7} {' '.join(f'{figure:>12}' for figure in figures)}"
+        yield f"{part:<36}  {'  '.join(f'{figure:>12}' for figure in figures)}"
 
 
 def _parts(moments: Sequence[float], round: Round) -> dict[str, float]:

@@ -11,7 +11,7 @@ from tests.cluster.harness.commands import say
 from benchmarks.cluster import audit, flows, split
 from benchmarks.cluster.place import Place
 from benchmarks.cluster.rounds import GREETING, Round, run_bare, run_flow
-from benchmarks.table import COUNT, Row, header, line
+from benchmarks.table import COUNT, Row, table
 
 BARE = "bare"
 HELLO = "hello"
@@ -50,13 +50,14 @@ def measure(place: Place, rounds: int, kinds: Sequence[str]) -> Rounds:
 
 def times(measured: Rounds) -> Iterator[str]:
     """Yield a table: hello beside the bare DaskCluster, and the others beside the hello of their round."""
-    yield header(spread=True)
+    rows = []
     for kind, title in TITLES.items():
         beside = BARE if kind == HELLO else HELLO
         if kind in measured and beside in measured:
             baseline, ours = ([round.seconds for round in measured[one]] for one in (beside, kind))
             target = MOST_TO_HELLO if kind == HELLO else MOST_MORE
-            yield line(Row(title, baseline, ours, target, paired=kind != HELLO), spread=True)
+            rows.append(Row(title, baseline, ours, target, paired=kind != HELLO))
+    yield from table(rows)
 
 
 def parts(measured: Rounds, requests: Mapping[str, Sequence[audit.Request]]) -> Iterator[str]:
@@ -69,27 +70,28 @@ def parts(measured: Rounds, requests: Mapping[str, Sequence[audit.Request]]) -> 
 
 def all_writes(measured: Rounds, requests: Mapping[str, Sequence[audit.Request]]) -> Iterator[str]:
     """Yield a table of the writes of a run by all users, beside those of the bare DaskCluster's."""
-    yield header(spread=True)
     counted = {kind: [len(_writes(round, requests)) for round in measured[kind]] for kind in measured}
-    for kind in (kind for kind in TITLES if kind in counted):
-        yield line(Row(f"{kind} / bare DaskCluster", counted[BARE], counted[kind], unit=COUNT), spread=True)
+    kinds = (kind for kind in TITLES if kind in counted)
+    yield from table([Row(f"{kind} / bare DaskCluster", counted[BARE], counted[kind], unit=COUNT) for kind in kinds])
 
 
 def our_writes(measured: Rounds, requests: Mapping[str, Sequence[audit.Request]]) -> Iterator[str]:
-    """Yield a table of the writes of a run by operator and agent alone: medians of the rounds, and the most."""
-    yield f"{'case':<34} {'at most':>7} {'operator':>12} {'agent':>12} {'most':>12} {'together':>8}"
+    """Yield a table of the writes of a run by operator and agent alone, beside the most that there may be."""
+    rows, shares = [], []
     of_hello = 0.0
     for kind in (kind for kind in TITLES if kind in measured):
         ours = [[write for write in _writes(round, requests) if write.is_ours] for round in measured[kind]]
-        together = statistics.median(len(writes) for writes in ours)
+        together = [len(writes) for writes in ours]
         if kind == HELLO:
-            of_hello = together
+            of_hello = statistics.median(together)
         at_most = MOST_WRITES if kind == HELLO else of_hello + MOST_MORE_WRITES
+        rows.append(Row(f"{kind} / at most {at_most:g}", [at_most], together, 1, COUNT))
         operator, agent = (
             statistics.median(sum(write.who == who for write in writes) for writes in ours)
             for who in (audit.CONTROLLER, audit.AGENT)
         )
-        yield (f"{kind:<34} {at_most:>7g} {operator:>12g} {agent:>12g} {max(map(len, ours)):>12} {together:>8g}")
+        shares.append(f"  {kind}: operator {operator:g}, agent {agent:g}; most in a round {max(together)}")
+    yield from (*table(rows), *shares)
 
 
 def _writes(round: Round, requests: Mapping[str, Sequence[audit.Request]]) -> list[audit.Request]:

@@ -18,7 +18,7 @@ from benchmarks.cluster.bare import CONTAINER
 from benchmarks.cluster.place import Place
 from benchmarks.cluster.rounds import PATIENCE, RUN, Line, first_version, run_bare, run_flow
 from benchmarks.cluster.usage import TICKS, Usage, look
-from benchmarks.table import Row, Unit, header, line
+from benchmarks.table import Row, Unit, table
 
 CHILDREN = 10_000
 HOLD = 6
@@ -59,11 +59,14 @@ def agent(place: Place, rounds: int) -> Iterator[str]:
         run_bare(place, "map", str(CHILDREN), str(HOLD), expected=expected, meanwhile=look_at_client)
         run_flow(place, flows.mapped(CHILDREN, HOLD), children=CHILDREN, meanwhile=look_at_agent)
         say(f"round {number}: raw client {raw[-1]}, agent {ours[-1]}")
-    yield header(spread=True)
     memory = [[usage.peak for usage in side] for side in (raw, ours)]
-    yield line(Row("agent / raw client, memory", memory[0], memory[1], unit=MEBIBYTES), spread=True)
     cpu = [[usage.cpu for usage in side] for side in (raw, ours)]
-    yield line(Row("agent / raw client, CPU", cpu[0], cpu[1], unit=CPU_SECONDS), spread=True)
+    yield from table(
+        [
+            Row("agent / raw client, memory", memory[0], memory[1], unit=MEBIBYTES),
+            Row("agent / raw client, CPU", cpu[0], cpu[1], unit=CPU_SECONDS),
+        ]
+    )
 
 
 def operator_without_runs(place: Place) -> Idle:
@@ -82,10 +85,11 @@ def operator_with_runs(place: Place, none: Idle) -> Iterator[str]:
     worked = _idle(place)
     kill(place.installation, OPERATOR)
     afresh = _idle(place)
-    yield header(spread=True)
+    rows = []
     for name, some in (("operator", worked), ("restarted operator", afresh)):
-        yield line(Row(f"{name}, memory", none.memory, some.memory, unit=MEBIBYTES), spread=True)
-        yield line(Row(f"{name}, CPU", none.cpu, some.cpu, unit=CPU_SHARE), spread=True)
+        rows.append(Row(f"{name}, memory", none.memory, some.memory, unit=MEBIBYTES))
+        rows.append(Row(f"{name}, CPU", none.cpu, some.cpu, unit=CPU_SHARE))
+    yield from table(rows)
 
 
 def _finish_runs(place: Place, wanted: int) -> None:

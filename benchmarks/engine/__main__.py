@@ -11,7 +11,7 @@ from distributed import Client, LocalCluster
 from benchmarks.engine import work
 from benchmarks.engine.cases import Case, all_cases
 from benchmarks.engine.proof import Recorder, RoundNotProven, prove
-from benchmarks.table import Row, header, line
+from benchmarks.table import Row, header, line, remarks
 from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.executors import DaskExecutor
 from flowkiln.engine.executors.dask_tuning import tune
@@ -52,9 +52,12 @@ def run_table(title: str, tuned: bool, rounds: int, only: str) -> None:
         if tuned:
             tune(client)
         with executor.start():
+            rows = []
             for case in all_cases():
                 if only in case.name:
-                    print(line(measure(case, client, executor, rounds)), flush=True)
+                    rows.append(measure(case, client, executor, rounds))
+                    print(line(rows[-1]), flush=True)
+            print(*remarks(rows), sep="\n")
 
 
 @click.command()

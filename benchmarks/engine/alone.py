@@ -16,7 +16,7 @@ import click
 
 from benchmarks.engine import work
 from benchmarks.engine.proof import Recorder
-from benchmarks.table import Row, header, line
+from benchmarks.table import Row, Unit, header, line, remarks
 from flowkiln import Flow
 from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.executors import DaskExecutor, LocalExecutor
@@ -112,9 +112,12 @@ def run_map(children: int, how: str) -> None:
 @click.option("--alone", is_flag=True, help="Leave out the memory's baseline, which raw Dask may not survive.")
 def main(rounds: int, children: tuple[int, ...], alone: bool) -> None:
     """Measure what the engine costs without Dask, and the memory of large maps."""
+    rows = []
     print(header(), flush=True)
     for measure in (overhead_of_local_executor, imports, building):
-        print(line(measure(rounds)), flush=True)
+        rows.append(measure(rounds))
+        print(line(rows[-1]), flush=True)
+    print(*remarks(rows), sep="\n")
     for count in children:
         started = time.perf_counter()
         ours = peak_memory(count, "ours")
@@ -123,7 +126,7 @@ def main(rounds: int, children: tuple[int, ...], alone: bool) -> None:
             print(f"map of {count:,}: client and scheduler at most {ours:,.0f} MB, {took:,.0f} s", flush=True)
         else:
             raw = peak_memory(count, "raw")
-            print(f"{f'memory of a map of {count:,}':<34} {'':>7} {raw:>9.0f} MB {ours:>9.0f} MB {ours / raw:>8.3f}")
+            print(line(Row(f"memory of a map of {count:,}", [raw], [ours], unit=Unit("MB", digits=0))), flush=True)
 
 
 if __name__ == "__main__":

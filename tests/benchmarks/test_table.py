@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from benchmarks.table import COUNT, Row, header, line
+import re
+
+from benchmarks.table import COUNT, Row, header, line, remarks, table
 
 
-def test_the_ratio_is_the_last_word_of_a_line_and_a_number() -> None:
-    """Programs read the ratio as the last field, whatever else is in the row."""
+def test_a_line_is_case_baseline_ours_ratio() -> None:
+    """With the ratio last and a number: programs read it so."""
     rows = (Row("plain", [2.0], [1.0]), Row("all", [2.0, 4.0], [1.0, 2.0], 1.3, COUNT, paired=True))
     for row in rows:
-        for spread in (False, True):
-            assert float(line(row, spread=spread).split()[-1]) == 0.5
+        fields = re.split(r"\s{2,}", line(row).strip())
+        assert len(fields) == 4
+        assert fields[0] == row.case
+        assert float(fields[-1]) == 0.5
+
+
+def test_what_was_to_be_reached_stands_below() -> None:
+    """And how far the rounds differ; a row without either has no remark."""
+    rows = [Row("good", [2.0], [1.0], 0.6), Row("bad", [1.0] * 4, [1.0, 2.0, 3.0, 2.0], 0.6), Row("plain", [1], [1])]
+    assert list(remarks(rows)) == [
+        "  good: to reach 0.6, reached",
+        "  bad: to reach 0.6, missed; middle half of 4 rounds 1.750-2.250",
+    ]
+    assert list(table(rows))[-2:] == list(remarks(rows))
 
 
 def test_paired_rounds_are_compared_round_by_round() -> None:
@@ -28,7 +42,5 @@ def test_the_spread_is_the_middle_half_of_the_rounds() -> None:
 
 
 def test_columns_stand_below_their_heading() -> None:
-    """A line is as long as its heading, with and without the spread."""
-    row = Row("case", [1.0, 1.0], [1.0, 1.0], 1.3)
-    for spread in (False, True):
-        assert len(line(row, spread=spread)) == len(header(spread=spread))
+    """A line is as long as its heading."""
+    assert len(line(Row("case", [1.0, 1.0], [1.0, 1.0], 1.3))) == len(header())
