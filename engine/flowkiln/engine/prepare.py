@@ -51,6 +51,9 @@ def prepare(flow: Flow, start_tasks: Collection[Task] | None = None) -> Prepared
                 flattened_over.add(upstream)
     starts = None if not start_tasks else {numbers[task] for task in start_tasks}
     visited = set(range(len(tasks))) if starts is None else _reachable(starts, downstream)
+    levels: list[int] = []
+    for incoming in edges:
+        levels.append(1 + max((levels[numbers[edge.upstream_task]] for edge in incoming), default=-1))
     nodes = tuple(
         Node(
             ids[task],
@@ -60,6 +63,7 @@ def prepare(flow: Flow, start_tasks: Collection[Task] | None = None) -> Prepared
             flattened_over=number in flattened_over,
             visited=number in visited,
             is_start=starts is not None and number in starts,
+            level=levels[number],
         )
         for number, task in enumerate(tasks)
     )

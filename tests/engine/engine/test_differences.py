@@ -422,9 +422,8 @@ _ended = [threading.Event() for _ in range(8)]
 
 
 def _begin(x: int) -> int:
-    if x < 4:
-        time.sleep(0.2)
-    elif not _ended[x - 4].wait(timeout=30):
+    time.sleep(0.2)
+    if x >= 4 and not _ended[x - 4].wait(timeout=30):
         raise TimeoutError(x)
     return x
 

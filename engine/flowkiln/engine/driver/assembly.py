@@ -68,7 +68,14 @@ class Assembler:
                 needs.update(dict.fromkeys(keys_in(source)))
         needs.pop(key, None)
         alone = any(run.alone for run in runs)
-        return Unit(key, tuple(members), tuple(needs), announce_first=alone, repeats=self.repeats)
+        return Unit(
+            key,
+            tuple(members),
+            tuple(needs),
+            announce_first=alone,
+            repeats=self.repeats,
+            level=self.nodes[runs[0].node].level,
+        )
 
     def _only_for_next(self, run: TaskRun, following: TaskRun | None) -> bool:
         return (

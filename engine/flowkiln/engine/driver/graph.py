@@ -20,7 +20,8 @@ class Node:
     """One task. Its number is its place in the topological order.
 
     `mapped_over` and `flattened_over`: some downstream task maps over this one's elements (of its elements).
-    `visited` is False for a task that this run leaves alone; `is_start` leaves out the upstream checks.
+    `visited` is False for a task that this run leaves alone; `is_start` leaves out the upstream checks. `level`: 0
+    without upstream, else one more than the deepest upstream's.
     """
 
     local_id: str
@@ -30,6 +31,7 @@ class Node:
     flattened_over: bool = False
     visited: bool = True
     is_start: bool = False
+    level: int = 0
 
     @property
     def is_mapped(self) -> bool:

@@ -80,7 +80,8 @@ class Unit:
     """Members that travel together and run one after another; `needs` are the units whose states they use.
 
     `announce_first`: that a member begins is told before it runs, so that its worker's death can be laid to it.
-    `repeats`: a member that is to be retried at once is retried in its place.
+    `repeats`: a member that is to be retried at once is retried in its place. `level`: how deep in the graph the first
+    member is.
     """
 
     key: UnitKey
@@ -88,3 +89,4 @@ class Unit:
     needs: tuple[UnitKey, ...]
     announce_first: bool = False
     repeats: bool = False
+    level: int = 0

@@ -12,6 +12,7 @@ from distributed import Client, Queue, worker_client
 
 from flowkiln.configuration import config
 from flowkiln.engine.executors.base import Executor
+from flowkiln.engine.executors.dask_news import NewsDesk
 from flowkiln.engine.executors.dask_tuning import tune
 from flowkiln.engine.executors.local_workers import replaced_workers
 
@@ -52,6 +53,7 @@ class DaskExecutor(Executor):
         self.client: Client | None = None
         self.threads: int | None = None
         self._threads = 1
+        self._desk: NewsDesk | None = None
 
     @contextmanager
     def start(self) -> Iterator[Client]:
@@ -76,10 +78,15 @@ class DaskExecutor(Executor):
                     tune(client)
                 self.client, self.is_started = client, True
                 self._threads = self.threads or max(1, sum(client.nthreads().values()))
-                with replaced_workers(client):
-                    yield client
+                self._desk = NewsDesk(client)
+                self._desk.open()
+                try:
+                    with replaced_workers(client):
+                        yield client
+                finally:
+                    self._desk.close()
         finally:
-            self.client, self.is_started = None, False
+            self.client, self.is_started, self._desk = None, False, None
 
     def submit(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Submit one call; futures may be among its arguments."""
@@ -104,9 +111,9 @@ class DaskExecutor(Executor):
         """Send units as graphs to the cluster."""
         from flowkiln.engine.executors.dask_session import DaskSession
 
-        if self.client is None:
+        if self.client is None or self._desk is None:
             raise ValueError("DaskExecutor is not started: use it inside `with executor.start():`.")
-        return DaskSession(self.client, self._threads, environment, deliver)
+        return DaskSession(self.client, self._desk, self._threads, environment, deliver)
 
     @contextmanager
     def _some_client(self) -> Iterator[Client]:
@@ -120,4 +127,4 @@ class DaskExecutor(Executor):
             raise ValueError("DaskExecutor is not started: use it inside `with executor.start():`.")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "client": None}
+        return {**self.__dict__, "client": None, "_desk": None}

@@ -7,10 +7,8 @@ as events; values stay on the workers under the units' keys until they are relea
 from __future__ import annotations
 
 import asyncio
-import pickle
 import time
 from collections.abc import Mapping, Sequence
-from operator import itemgetter
 
 import cloudpickle
 from distributed import Client, Future
@@ -19,16 +17,12 @@ from flowkiln.engine.driver import LostUnit, MemberStuck, UnitLost, UnitPolicy, 
 from flowkiln.engine.driver.units import Held, Kept, Unit, UnitKey
 from flowkiln.engine.driver.wiring import keys_in
 from flowkiln.engine.environment import RunEnvironment
-from flowkiln.engine.executors.dask_losses import Loss, unwatch_losses, watch_losses
+from flowkiln.engine.executors.dask_news import Abandoned, Loss, NewsDesk, Shortened, WorkerNews
+from flowkiln.engine.executors.dask_stream import dumps
 from flowkiln.engine.executors.dask_worker import (
-    Abandoned,
     ClosedGate,
-    Shortened,
-    WorkerNews,
-    dumps,
     gate_of,
     run_on_worker,
-    topic_of,
 )
 from flowkiln.engine.executors.session import Deliver
 from flowkiln.engine.state import State
@@ -37,33 +31,37 @@ from flowkiln.engine.unit_runner import UnitReport, resolve
 INLINE_LIMIT = 256 * 1024
 """Bytes of copies of its environment that a run sends with its units; later ones find it under a key of its own."""
 
-LOOK_INTERVAL = 0.1
-"""Seconds between two looks at the units that have not reported."""
+_PLACES = 10**6
+_LEVELS = 9 * 10**6
+"""More submissions, units in one and levels than there are, and small enough for 64 bits together."""
 
 
 class Turn:
-    """The priority of the units of one submission, by their keys: in their order, but elements of maps by their index.
+    """The priority of the units of one submission, by their keys.
 
-    Later submissions go before earlier ones, for they go on from what has begun. So maps go depth first, also where a
-    unit was cut short.
+    What is deeper in the graph goes first, for it goes on from what has begun: so maps go depth first, also where a
+    unit was cut short. On one level earlier submissions go first, and in one of them the lower index of a map.
     """
 
     def __init__(self, submission: int, units: Sequence[Unit]) -> None:
-        self._submission = submission
-        self._places: dict[object, int] = {
-            key: place for place, key in enumerate(sorted((unit.key for unit in units), key=itemgetter(1)))
+        in_order = sorted(units, key=lambda unit: unit.key[1])
+        base = submission * _PLACES
+        self._values: dict[object, int] = {
+            unit.key: min(unit.level, _LEVELS) * _PLACES * _PLACES - base - place for place, unit in enumerate(in_order)
         }
 
-    def __call__(self, key: object) -> float:
+    def __call__(self, key: object) -> int:
         """Called by Dask's scheduler for each key."""
-        return self._submission - 1e-9 * self._places.get(key, 0)
+        return self._values.get(key, 0)
 
 
 class DaskSession:
     """Carries out the units of one run on a Dask cluster of `threads` worker threads."""
 
-    def __init__(self, client: Client, threads: int, environment: RunEnvironment, deliver: Deliver) -> None:
-        self._client, self._deliver = client, deliver
+    def __init__(
+        self, client: Client, desk: NewsDesk, threads: int, environment: RunEnvironment, deliver: Deliver
+    ) -> None:
+        self._client, self._desk, self._deliver = client, desk, deliver
         self._began: dict[UnitKey, tuple[str, int]] = {}
         self._ended_on_purpose: set[str] = set()
         self._run_id = environment.run_id
@@ -72,15 +70,11 @@ class DaskSession:
         self._unreported: set[UnitKey] = set()
         self._submissions = 0
         self._small: dict[UnitKey, Mapping[int, State]] = {}
-        self._topic = topic_of(self._run_id)
         self.policy = UnitPolicy(fuse=True, threads=threads)
         self._environment = bytes(cloudpickle.dumps(environment))
         self._inline_left = INLINE_LIMIT
         self._environment_future: Future | None = None
-        client.subscribe_topic(self._topic, self._on_news)
-        watch_losses(client, self._on_worker_lost)
-        self._is_closed = False
-        client.loop.add_callback(self._look_for_errors)
+        desk.join(self._run_id, self)
 
     def submit(self, units: Sequence[Unit]) -> None:
         """Send units to the scheduler as one graph."""
@@ -88,6 +82,7 @@ class DaskSession:
         graph = {
             unit.key: (
                 run_on_worker,
+                self._desk.topic,
                 self._run_id,
                 self._environment_for_unit(),
                 dumps(unit),
@@ -149,14 +144,12 @@ class DaskSession:
 
     def close(self) -> None:
         """Forget everything of this run."""
-        self._is_closed = True
-        self._client.unsubscribe_topic(self._topic)
-        unwatch_losses(self._client, self._on_worker_lost)
+        self._desk.leave(self._run_id)
         self._futures.clear()
         self._environment_future = None
 
-    def _on_news(self, event: tuple[float, bytes]) -> None:
-        news: WorkerNews = pickle.loads(event[1])  # noqa: S301  # from this run's own workers
+    def on_news(self, news: WorkerNews) -> None:
+        """Take what a worker tells about this run."""
         for began in news.began:
             self._began[began.key] = (news.address, began.position)
             self._deliver(began.record)
@@ -177,7 +170,8 @@ class DaskSession:
                     self._deliver(record)
                 self._deliver(MemberStuck(key, outcome, time.time()))
 
-    def _on_worker_lost(self, loss: Loss) -> None:
+    def on_loss(self, loss: Loss) -> None:
+        """Take that a worker died."""
         units = []
         for key in loss.keys:
             if key not in self._futures:
@@ -189,16 +183,14 @@ class DaskSession:
             message = "The worker process died while it ran this task."
             self._deliver(WorkerLost(tuple(units), message, charged, time.time()))
 
-    async def _look_for_errors(self) -> None:
+    async def look(self) -> None:
         """Find units that will never report: a callback for each of them would cost more than all else here."""
-        while not self._is_closed:
-            for key in list(self._unreported):
-                future = self._futures.get(key)
-                if future is not None and future.status not in ("pending", "finished"):
-                    self._unreported.discard(key)
-                    # Its exception can be asked for from another thread only.
-                    await asyncio.get_running_loop().run_in_executor(None, self._tell_error, future)
-            await asyncio.sleep(LOOK_INTERVAL)
+        for key in list(self._unreported):
+            future = self._futures.get(key)
+            if future is not None and future.status not in ("pending", "finished"):
+                self._unreported.discard(key)
+                # Its exception can be asked for from another thread only.
+                await asyncio.get_running_loop().run_in_executor(None, self._tell_error, future)
 
     def _tell_error(self, future: Future) -> None:
         error = future.exception() if future.status == "error" else None

@@ -257,11 +257,15 @@ def _meet() -> None:
     _barrier.wait(timeout=30)
 
 
-def test_units_have_their_turn_by_submission_and_then_by_order() -> None:
-    """Plain ones first, then elements by their index, whichever map they are of."""
-    plain, other = ("z-r", -1, 1), ("a-r", -1, 1)
-    children = [(name, index, 1) for name in ("b-r", "c-r") for index in (0, 5)]
-    turn = pickle.loads(pickle.dumps(Turn(3, [Unit(key, (), ()) for key in (plain, other, *children)])))
-    order = sorted((plain, other, *children), key=turn, reverse=True)
-    assert order == [plain, other, ("b-r", 0, 1), ("c-r", 0, 1), ("b-r", 5, 1), ("c-r", 5, 1)]
-    assert Turn(4, [Unit(plain, (), ())])(plain) > turn(plain)
+def test_units_have_their_turn_by_depth_then_by_submission_and_order() -> None:
+    """What goes on from something goes first; in one submission lower indexes, of whichever map."""
+    plain, other = Unit(("z-r", -1, 1), (), ()), Unit(("a-r", -1, 1), (), ())
+    children = [Unit((name, index, 1), (), ()) for name in ("b-r", "c-r") for index in (0, 5)]
+    later, deeper = Unit(("l-r", -1, 1), (), ()), Unit(("d-r", 9, 1), (), (), level=1)
+    turns = {unit.key: Turn(3, [plain, other, *children]) for unit in (plain, other, *children)}
+    turns |= {unit.key: pickle.loads(pickle.dumps(Turn(4, [later, deeper]))) for unit in (later, deeper)}
+    assert sorted(turns, key=lambda key: turns[key](key), reverse=True) == [
+        deeper.key, plain.key, other.key,
+        ("b-r", 0, 1), ("c-r", 0, 1), ("b-r", 5, 1), ("c-r", 5, 1), later.key,
+    ]  # fmt: skip
+    assert Turn(1, [Unit(plain.key, (), (), level=10**9)])(plain.key) < 2**63

@@ -12,7 +12,7 @@ import pytest
 from flowkiln import Flow, task
 from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.executors import DaskExecutor
-from flowkiln.engine.executors.dask_losses import Loss, read_loss
+from flowkiln.engine.executors.dask_news import Loss, read_loss
 from flowkiln.engine.records import FlowRunRecord, TaskRunRecord
 from flowkiln.triggers import any_failed
 

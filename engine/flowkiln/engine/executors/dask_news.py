@@ -1,0 +1,142 @@
+"""What a Dask client hears of its runs: news from their workers, and which workers died with what on them.
+
+A client subscribes once and passes on what concerns each run, so that a short run need not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from distributed import Client
+
+from flowkiln.engine.driver import Outcome
+from flowkiln.engine.driver.units import UnitKey
+from flowkiln.engine.records import TaskRunRecord
+from flowkiln.engine.state import State
+from flowkiln.engine.unit_runner import UnitReport
+
+# Dask's own count of failures is out of reach: it blames every task that was only queued on a dead worker. What it
+# tells under this topic names the tasks that were there.
+_EVERYTHING = "all"
+
+LOOK_INTERVAL = 0.1
+"""Seconds between two looks for what no news will come of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """The member at `position` of a unit began to run."""
+
+    key: UnitKey
+    position: int
+    record: TaskRunRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """A member could not be stopped; its process ends now."""
+
+    key: UnitKey
+    outcome: Outcome
+    records: tuple[TaskRunRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shortened:
+    """A unit that goes on will run none but its first `length` members."""
+
+    key: UnitKey
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerNews:
+    """What a worker tells about a run, in one event."""
+
+    run_id: str
+    address: str
+    began: tuple[Began, ...]
+    end: UnitReport | Abandoned | Shortened | None
+    results: dict[int, State] | None = None
+    """The unit's wanted states by position, if they are small: that saves fetching them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A worker died that nobody had asked to go; `keys` were running or queued on it."""
+
+    address: str
+    keys: tuple[UnitKey, ...]
+
+
+class Listener(Protocol):
+    """A run's side: called in the client's thread."""
+
+    def on_news(self, news: WorkerNews) -> None:
+        """Take what a worker tells about this run."""
+
+    def on_loss(self, loss: Loss) -> None:
+        """Take that a worker died, whoever's units were there."""
+
+    async def look(self) -> None:
+        """Look whether there is something that no news will come of."""
+
+
+class NewsDesk:
+    """Subscribes a client, and passes on to the runs that have joined."""
+
+    def __init__(self, client: Client) -> None:
+        self.topic = f"flowkiln-{client.id}"
+        self._client = client
+        self._listeners: dict[str, Listener] = {}
+        self._is_open = False
+
+    def open(self) -> None:
+        """Subscribe."""
+        self._client.subscribe_topic(self.topic, self._on_news)
+        self._client.subscribe_topic(_EVERYTHING, self._on_anything)
+        self._is_open = True
+        self._client.loop.add_callback(self._look)
+
+    def close(self) -> None:
+        """Subscribe no longer: Dask complains about subscribers that are gone."""
+        self._is_open = False
+        self._client.unsubscribe_topic(self.topic)
+        self._client.unsubscribe_topic(_EVERYTHING)
+
+    def join(self, run_id: str, listener: Listener) -> None:
+        """Pass on what concerns a run from now on."""
+        self._listeners[run_id] = listener
+
+    def leave(self, run_id: str) -> None:
+        """Pass on nothing more."""
+        self._listeners.pop(run_id, None)
+
+    def _on_news(self, event: tuple[float, bytes]) -> None:
+        news: WorkerNews = pickle.loads(event[1])  # noqa: S301  # from the workers of this client's own runs
+        listener = self._listeners.get(news.run_id)
+        if listener is not None:
+            listener.on_news(news)
+
+    def _on_anything(self, event: tuple[float, Any]) -> None:
+        loss = read_loss(event[1])
+        if loss is not None:
+            for listener in list(self._listeners.values()):
+                listener.on_loss(loss)
+
+    async def _look(self) -> None:
+        while self._is_open:
+            for listener in list(self._listeners.values()):
+                await listener.look()
+            await asyncio.sleep(LOOK_INTERVAL)
+
+
+def read_loss(message: Any) -> Loss | None:
+    """Read an event of Dask's; None unless it says that a worker went unexpectedly."""
+    if not isinstance(message, dict) or message.get("action") != "remove-worker" or message.get("expected"):
+        return None
+    keys = message.get("processing-tasks") or ()
+    return Loss(str(message.get("worker")), tuple(key for key in keys if isinstance(key, tuple)))

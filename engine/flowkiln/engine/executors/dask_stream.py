@@ -1,0 +1,149 @@
+"""What a Dask worker tells about the units that run on it: beginnings soon and together, ends at once."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import cloudpickle
+from distributed import Worker
+
+from flowkiln.engine.driver import Unit
+from flowkiln.engine.executors.dask_news import Abandoned, Began, Shortened, WorkerNews
+from flowkiln.engine.state import State
+from flowkiln.engine.unit_runner import WORK_PER_UNIT, UnitReport
+
+STREAM_INTERVAL = 0.05
+"""Seconds that a worker collects the beginnings of task runs before it sends them."""
+
+IDLE_INTERVALS = 40
+"""Intervals without anything to tell after which a worker stops looking for it; starting again interrupts a unit."""
+
+
+def dumps(value: Any) -> bytes:
+    """Pickle; classes that are defined in a flow's own script travel by value."""
+    try:
+        return pickle.dumps(value)
+    except Exception:
+        return bytes(cloudpickle.dumps(value))
+
+
+class Progress:
+    """How far a unit is: agreed on by the thread that runs it and the one that gives its last members back."""
+
+    def __init__(self, unit: Unit) -> None:
+        self.key = unit.key
+        self._until = time.monotonic() + WORK_PER_UNIT
+        self._lock = threading.Lock()
+        self._position, self._length = -1, len(unit.members)
+
+    def may_begin(self, position: int) -> bool:
+        """Whether a member is still this unit's to run; then it begins."""
+        with self._lock:
+            if position < self._length:
+                self._position = position
+            return position < self._length
+
+    def shorten(self) -> int | None:
+        """Once it has run for long, give up all members that have not begun; gives the new length if that changes."""
+        with self._lock:
+            if self._position + 1 == self._length or time.monotonic() < self._until:
+                return None
+            self._length = self._position + 1
+            return self._length
+
+
+class RunStream:
+    """What one worker tells about one run, as events that its client is subscribed to.
+
+    `idle` counts the looks in a row that found nothing.
+    """
+
+    def __init__(self, worker: Worker, topic: str, run_id: str) -> None:
+        self._worker, self._topic, self._run_id = worker, topic, run_id
+        self._lock = threading.Lock()
+        self._began: list[Began] = []
+        self._running: set[Progress] = set()
+        self.idle = 0
+
+    def announce(self, began: Began) -> None:
+        """Tell with the next event that a task run began."""
+        with self._lock:
+            self._began.append(began)
+
+    def tell(
+        self, end: UnitReport | Abandoned | Shortened | None = None, results: dict[int, State] | None = None
+    ) -> bool:
+        """Tell an end, with what is waiting, or this alone. It goes before the key of what ended, by the same way."""
+        with self._lock:
+            if not self._began and end is None:
+                return False
+            # Under the lock, lest an end overtakes its beginning that another thread is about to send.
+            news = WorkerNews(self._run_id, self._worker.address, tuple(self._began), end, results)
+            self._began = []
+            self._worker.log_event(self._topic, dumps(news))
+            return True
+
+    @contextmanager
+    def running(self, unit: Unit) -> Iterator[Progress]:
+        """While a unit runs for long, members that it will not come to are given back to go elsewhere."""
+        progress = Progress(unit)
+        with self._lock:
+            self._running.add(progress)
+        try:
+            yield progress
+        finally:
+            with self._lock:
+                self._running.discard(progress)
+
+    def look(self) -> bool:
+        """Tell what is to be told by now; False if there is nothing and no unit runs."""
+        with self._lock:
+            running = list(self._running)
+        told = self.tell()
+        for progress in running:
+            length = progress.shorten()
+            if length is not None:
+                self.tell(Shortened(progress.key, length))
+        return told or bool(running)
+
+
+class Streams:
+    """The streams of a worker process, which looks after each now and then. Two workers may share a process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._streams: dict[str, dict[str, RunStream]] = {}
+
+    def of(self, worker: Worker, topic: str, run_id: str) -> RunStream:
+        """Give the stream of a run."""
+        with self._lock:
+            is_looked_after = worker.address in self._streams
+            own = self._streams.setdefault(worker.address, {})
+            stream = own.get(run_id)
+            if stream is None:
+                stream = own[run_id] = RunStream(worker, topic, run_id)
+            stream.idle = 0
+        if not is_looked_after:
+            worker.loop.add_callback(self._look_later, worker)
+        return stream
+
+    def _look_later(self, worker: Worker) -> None:
+        worker.loop.call_later(STREAM_INTERVAL, self._look, worker)
+
+    def _look(self, worker: Worker) -> None:
+        with self._lock:
+            own = dict(self._streams[worker.address])
+        for stream in own.values():
+            stream.idle = 0 if stream.look() else stream.idle + 1
+        with self._lock:
+            left = {run_id: one for run_id, one in self._streams[worker.address].items() if one.idle <= IDLE_INTERVALS}
+            self._streams[worker.address] = left
+            if not left:
+                del self._streams[worker.address]
+                return
+        self._look_later(worker)

@@ -1,0 +1,116 @@
+"""What a worker tells about the units that run there, with a worker that only notes what it is asked to send."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from flowkiln.engine.driver import Member, Unit
+from flowkiln.engine.executors import dask_stream
+from flowkiln.engine.executors.dask_news import Began, Shortened, WorkerNews
+from flowkiln.engine.executors.dask_stream import IDLE_INTERVALS, RunStream, Streams
+from flowkiln.engine.records import TaskRunRecord
+from flowkiln.engine.unit_runner import UnitReport
+
+KEY = ("n-r", 0, 1)
+UNIT = Unit(KEY, tuple(Member(0, index, 1, None, ()) for index in range(3)), ())
+BEGAN = Began(KEY, 0, TaskRunRecord("n", 0, "Running"))
+REPORT = UnitReport(KEY, (), ())
+
+
+class Loop:
+    """Keeps what it is to call later until it is told that time has passed."""
+
+    def __init__(self) -> None:
+        self.later: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
+
+    def add_callback(self, call: Callable[..., None], *args: Any) -> None:
+        """Call at once."""
+        call(*args)
+
+    def call_later(self, _seconds: float, call: Callable[..., None], *args: Any) -> None:
+        """Keep."""
+        self.later.append((call, args))
+
+    def tick(self) -> None:
+        """Call what was kept."""
+        calls, self.later = self.later, []
+        for call, args in calls:
+            call(*args)
+
+
+class Worker:
+    """As much of a worker as streams need."""
+
+    address = "tcp://worker"
+
+    def __init__(self) -> None:
+        self.loop = Loop()
+        self.sent: list[WorkerNews] = []
+
+    def log_event(self, _topic: str, message: bytes) -> None:
+        """Note what is sent."""
+        self.sent.append(pickle.loads(message))
+
+
+@pytest.fixture
+def worker() -> Worker:
+    """A worker that has sent nothing."""
+    return Worker()
+
+
+def test_beginnings_wait_for_company_and_ends_take_them_along(worker: Worker) -> None:
+    """So an end never overtakes its beginning."""
+    stream = RunStream(worker, "topic", "r")
+    stream.announce(BEGAN)
+    assert worker.sent == []
+    stream.tell(REPORT)
+    assert [(news.began, news.end) for news in worker.sent] == [((BEGAN,), REPORT)]
+
+
+def test_beginnings_of_long_task_runs_are_told_in_time(worker: Worker) -> None:
+    """By the next look, in one event."""
+    stream = Streams().of(worker, "topic", "r")
+    stream.announce(BEGAN)
+    stream.announce(BEGAN)
+    worker.loop.tick()
+    assert [(news.began, news.end) for news in worker.sent] == [((BEGAN, BEGAN), None)]
+
+
+def test_a_long_unit_gives_back_what_it_has_not_begun(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once; from then on it may not begin that any more."""
+    monkeypatch.setattr(dask_stream, "WORK_PER_UNIT", 0.0)
+    stream = Streams().of(worker, "topic", "r")
+    with stream.running(UNIT) as progress:
+        assert progress.may_begin(0)
+        worker.loop.tick()
+        worker.loop.tick()
+        assert not progress.may_begin(1)
+    assert [news.end for news in worker.sent] == [Shortened(KEY, 1)]
+
+
+def test_a_short_unit_keeps_its_members(worker: Worker) -> None:
+    """However often the worker looks."""
+    stream = Streams().of(worker, "topic", "r")
+    with stream.running(UNIT) as progress:
+        assert progress.may_begin(0)
+        worker.loop.tick()
+        assert progress.may_begin(1)
+    assert worker.sent == []
+
+
+def test_a_worker_without_runs_does_not_go_on_looking(worker: Worker) -> None:
+    """A stream that has been idle for long is given up, and the next unit makes a new one."""
+    streams = Streams()
+    stream = streams.of(worker, "topic", "r")
+    for _ in range(IDLE_INTERVALS):
+        worker.loop.tick()
+    assert streams.of(worker, "topic", "r") is stream
+    for _ in range(IDLE_INTERVALS + 1):
+        worker.loop.tick()
+    assert worker.loop.later == []
+    assert streams.of(worker, "topic", "r") is not stream
+    assert len(worker.loop.later) == 1
