@@ -20,7 +20,7 @@ from flowkiln.engine.executors.dask_tuning import tune
 def measure(case: Case, client: Client, executor: DaskExecutor, rounds: int) -> Row:
     """Time baseline and ours in turn, after one round of each that does not count."""
     baseline, ours = [], []
-    for number in range(rounds + 1):
+    for number in range(rounds * case.times + 1):
         started = time.perf_counter()
         raw = case.baseline(client)
         between = time.perf_counter()

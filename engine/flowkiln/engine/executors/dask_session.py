@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import cloudpickle
 from distributed import Client, Future
@@ -77,25 +78,22 @@ class DaskSession:
         desk.join(self._run_id, self)
 
     def submit(self, units: Sequence[Unit]) -> None:
-        """Send units to the scheduler as one graph."""
-        new = {unit.key for unit in units}
-        graph = {
-            unit.key: (
-                run_on_worker,
-                self._desk.topic,
-                self._run_id,
-                self._environment_for_unit(),
-                dumps(unit),
-                [key if key in new else self._futures[key] for key in unit.needs],
-            )
-            for unit in units
-        }
-        keys = list(graph)
+        """Send units to the scheduler: several as one graph, a single one as a call, which is less work there."""
         self._submissions += 1
-        futures = self._client.get(graph, keys, sync=False, priority=Turn(self._submissions, units))
-        for key, future in zip(keys, futures, strict=True):
-            self._futures[key] = future
-            self._unreported.add(key)
+        turn = Turn(self._submissions, units)
+        new = {unit.key for unit in units}
+        calls = {unit.key: self._call(unit, new) for unit in units}
+        keys = list(calls)
+        self._unreported.update(keys)
+        if len(keys) == 1:
+            self._futures[keys[0]] = self._client.submit(*calls[keys[0]], key=keys[0], pure=False, priority=turn)
+        else:
+            self._futures.update(zip(keys, self._client.get(calls, keys, sync=False, priority=turn), strict=True))
+
+    def _call(self, unit: Unit, beside: Collection[UnitKey]) -> tuple[Any, ...]:
+        """The call that runs a unit; what it needs is a key of the same graph, or a future."""
+        needs = [key if key in beside else self._futures[key] for key in unit.needs]
+        return (run_on_worker, self._desk.topic, self._run_id, self._environment_for_unit(), dumps(unit), needs)
 
     def _environment_for_unit(self) -> bytes | Future:
         self._inline_left -= len(self._environment)
