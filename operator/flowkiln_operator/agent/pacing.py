@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-MIN_INTERVAL = 1.0
-"""Seconds between the starts of two writes, at least."""
+MIN_INTERVAL = 1.1
+"""Seconds between the starts of two writes, at least: a second, and what the way to the API server varies."""
 GATHER = 0.5
 """Seconds between the first news after some quiet and their write: a short task starts and ends in one write then."""
 MAX_INTERVAL = 30.0
