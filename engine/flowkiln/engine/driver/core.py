@@ -208,6 +208,7 @@ class Driver:
     def _unit_ended(self, key: UnitKey, ended: UnitEnded) -> None:
         unit = self._under_way.take(key)
         if unit is None:
+            self._ended_again(key, ended)
             return
         if unit.is_plain:
             self._pace.note(len(ended.outcomes), ended.seconds, ended.size)
@@ -216,6 +217,15 @@ class Driver:
         for run in unit.runs[len(ended.outcomes) :]:
             self._go_again(run)
         self._release(self._leftovers.settle(key, unit.needs))
+
+    def _ended_again(self, key: UnitKey, ended: UnitEnded) -> None:
+        """Compare a unit that was computed again, its results having been lost with a worker, with what they were."""
+        for run in self._leftovers.members_of(key):
+            if run.phase is Phase.DONE and isinstance(run.source, Held) and run.source.key == key:
+                position = run.source.position
+                if position >= len(ended.outcomes) or not ended.outcomes[position].state.is_finished():
+                    self._results_lost(key)
+                    return
 
     def _member_ended(self, run: TaskRun, outcome: Outcome) -> None:
         state, run.unit, run.visited = outcome.state, None, True
@@ -535,7 +545,7 @@ class Driver:
         batch, self._batch = self._batch, []
         assembled = self._assembler.assemble(batch, self._pace)
         for unit, members in assembled:
-            self._under_way.add(unit.key, InFlight(members, unit.needs))
+            self._under_way.add(unit.key, InFlight(members, unit.needs, members[0].index == NOT_MAPPED))
             self._leftovers.note(unit.key, members, unit.needs)
         return [unit for unit, _ in assembled]
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from flowkiln.engine.driver.events import LostUnit
 from flowkiln.engine.driver.task_runs import TaskRun
 from flowkiln.engine.driver.units import UnitKey
-from flowkiln.engine.records import NOT_MAPPED
 
 CHARGES_ALLOWED = 3
 """Workers that a task run may lose before it is Crashed."""
@@ -25,15 +24,11 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """A unit that was submitted: its task runs, and the units whose states it uses."""
+    """A unit that was submitted: its task runs, and the units whose states it uses. A plain one is of no map."""
 
     runs: Sequence[TaskRun]
     needs: tuple[UnitKey, ...]
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether no mapped children are in it."""
-        return self.runs[0].index == NOT_MAPPED
+    is_plain: bool
 
 
 class UnderWay:

@@ -84,6 +84,9 @@ class Listener(Protocol):
     async def look(self) -> None:
         """Look whether there is something that no news will come of."""
 
+    def fail(self, error: Exception) -> None:
+        """Take that looking failed."""
+
 
 class NewsDesk:
     """Subscribes a client, and passes on to the runs that have joined."""
@@ -130,7 +133,10 @@ class NewsDesk:
     async def _look(self) -> None:
         while self._is_open:
             for listener in list(self._listeners.values()):
-                await listener.look()
+                try:
+                    await listener.look()
+                except Exception as error:
+                    listener.fail(error)
             await asyncio.sleep(LOOK_INTERVAL)
 
 

@@ -69,6 +69,7 @@ class DaskSession:
         self._raise = bool(environment.context.get("raise_on_exception"))
         self._futures: dict[UnitKey, Future] = {}
         self._unreported: set[UnitKey] = set()
+        self._silent: set[UnitKey] = set()
         self._submissions = 0
         self._small: dict[UnitKey, Mapping[int, State]] = {}
         self.policy = UnitPolicy(fuse=True, threads=threads)
@@ -149,6 +150,9 @@ class DaskSession:
     def on_news(self, news: WorkerNews) -> None:
         """Take what a worker tells about this run."""
         for began in news.began:
+            if began.key not in self._unreported:
+                # Dask computes again what it lost with a worker; to this run it is over, or was given up.
+                continue
             self._began[began.key] = (news.address, began.position)
             self._deliver(began.record)
         match news.end:
@@ -183,12 +187,23 @@ class DaskSession:
 
     async def look(self) -> None:
         """Find units that will never report: a callback for each of them would cost more than all else here."""
+        silent = set()
         for key in list(self._unreported):
             future = self._futures.get(key)
-            if future is not None and future.status not in ("pending", "finished"):
-                self._unreported.discard(key)
-                # Its exception can be asked for from another thread only.
-                await asyncio.get_running_loop().run_in_executor(None, self._tell_error, future)
+            if future is None or future.status == "pending":
+                continue
+            if future.status == "finished" and key not in self._silent:
+                # Its report comes before, but may not have been readable.
+                silent.add(key)
+                continue
+            self._unreported.discard(key)
+            # Its exception can be asked for from another thread only.
+            await asyncio.get_running_loop().run_in_executor(None, self._tell_error, future)
+        self._silent = silent
+
+    def fail(self, error: Exception) -> None:
+        """End the run with an error."""
+        self._deliver(error)
 
     def _tell_error(self, future: Future) -> None:
         error = future.exception() if future.status == "error" else None

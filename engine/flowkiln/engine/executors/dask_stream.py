@@ -5,9 +5,11 @@ from __future__ import annotations
 import pickle
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import cloudpickle
 from distributed import Worker
@@ -51,7 +53,8 @@ class Progress:
     def shorten(self) -> int | None:
         """Once it has run for long, give up all members that have not begun; gives the new length if that changes."""
         with self._lock:
-            if self._position + 1 == self._length or time.monotonic() < self._until:
+            has_begun = self._position >= 0
+            if not has_begun or self._position + 1 == self._length or time.monotonic() < self._until:
                 return None
             self._length = self._position + 1
             return self._length
@@ -64,7 +67,7 @@ class RunStream:
     """
 
     def __init__(self, worker: Worker, topic: str, run_id: str) -> None:
-        self._worker, self._topic, self._run_id = worker, topic, run_id
+        self._worker, self._topic, self._run_id = weakref.ref(worker), topic, run_id
         self._lock = threading.Lock()
         self._began: list[Began] = []
         self._running: set[Progress] = set()
@@ -82,10 +85,12 @@ class RunStream:
         with self._lock:
             if not self._began and end is None:
                 return False
-            # Under the lock, lest an end overtakes its beginning that another thread is about to send.
-            news = WorkerNews(self._run_id, self._worker.address, tuple(self._began), end, results)
-            self._began = []
-            self._worker.log_event(self._topic, dumps(news))
+            began, self._began = tuple(self._began), []
+            worker = self._worker()
+            if worker is not None:
+                # Under the lock, and by the worker's loop whoever calls, lest an end overtakes its beginning.
+                news = dumps(WorkerNews(self._run_id, worker.address, began, end, results))
+                worker.loop.add_callback(worker.log_event, self._topic, news)
             return True
 
     @contextmanager
@@ -117,13 +122,13 @@ class Streams:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._streams: dict[str, dict[str, RunStream]] = {}
+        self._streams: WeakKeyDictionary[Worker, dict[str, RunStream]] = WeakKeyDictionary()
 
     def of(self, worker: Worker, topic: str, run_id: str) -> RunStream:
         """Give the stream of a run."""
         with self._lock:
-            is_looked_after = worker.address in self._streams
-            own = self._streams.setdefault(worker.address, {})
+            is_looked_after = worker in self._streams
+            own = self._streams.setdefault(worker, {})
             stream = own.get(run_id)
             if stream is None:
                 stream = own[run_id] = RunStream(worker, topic, run_id)
@@ -137,13 +142,14 @@ class Streams:
 
     def _look(self, worker: Worker) -> None:
         with self._lock:
-            own = dict(self._streams[worker.address])
-        for stream in own.values():
-            stream.idle = 0 if stream.look() else stream.idle + 1
+            own = list(self._streams[worker].values())
+        busy = [stream for stream in own if stream.look()]
         with self._lock:
-            left = {run_id: one for run_id, one in self._streams[worker.address].items() if one.idle <= IDLE_INTERVALS}
-            self._streams[worker.address] = left
+            for stream in own:
+                stream.idle = 0 if stream in busy else stream.idle + 1
+            left = {run_id: one for run_id, one in self._streams[worker].items() if one.idle <= IDLE_INTERVALS}
+            self._streams[worker] = left
             if not left:
-                del self._streams[worker.address]
+                del self._streams[worker]
                 return
         self._look_later(worker)

@@ -12,6 +12,7 @@ from typing import Any
 from dask.sizeof import sizeof
 from distributed.protocol import pickle
 from distributed.protocol.serialize import dask_deserialize, dask_serialize, pickle_dumps, pickle_loads
+from distributed.sizeof import safe_sizeof
 
 from flowkiln.engine.portable import ForeignError, portable
 from flowkiln.engine.state import Failed, State
@@ -52,7 +53,7 @@ STATE_SIZE = 500
 
 def _size(held: TransferableUnit) -> int:
     """Tell Dask what a unit weighs: it decides by that what to move, and what to spill to disk."""
-    return sum(STATE_SIZE + sizeof(state.result) for state in held.states)
+    return sum(STATE_SIZE + safe_sizeof(state.result) for state in held.states)
 
 
 sizeof.register(TransferableUnit, _size)

@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 import cloudpickle
-from dask.sizeof import sizeof
 from distributed import Worker, WorkerPlugin, get_worker
+from distributed.sizeof import safe_sizeof
 
 from flowkiln.engine.driver import Outcome, Unit
 from flowkiln.engine.environment import RunEnvironment
@@ -51,16 +51,17 @@ def is_small(state: State) -> bool:
     """Whether a state with its result takes few bytes."""
     return (
         _is_small(state.result)
-        and (state.message is None or isinstance(state.message, str))
+        and (state.message is None or type(state.message) is str)
         and not getattr(state, "cached_inputs", None)
         and not getattr(state, "cached_parameters", None)
     )
 
 
 def _is_small(result: Any) -> bool:
-    if isinstance(result, str | bytes):
+    # No subclasses: a message that cannot be unpickled would be lost.
+    if type(result) in (str, bytes):
         return len(result) <= SMALL_TEXT
-    return result is None or isinstance(result, bool | int | float)
+    return result is None or type(result) in (bool, int, float)
 
 
 def gate_of(run_id: str) -> str:
@@ -119,9 +120,10 @@ def run_on_worker(topic: str, run_id: str, environment: bytes, pickled_unit: byt
         time.sleep(SENDING_TAKES)
         os._exit(1)
 
+    known = _environments.of(worker, run_id, environment)
     with stream.running(unit) as progress:
         held, report = run_unit(
-            _environments.of(worker, run_id, environment),
+            known,
             unit,
             needs,
             worker=str(worker.name),
@@ -131,5 +133,5 @@ def run_on_worker(topic: str, run_id: str, environment: bytes, pickled_unit: byt
             may_begin=lambda position: gate_of(run_id) not in worker.plugins and progress.may_begin(position),
         )
     left = TransferableUnit(held.states)
-    stream.tell(replace(report, size=sizeof(left)), small_results(unit, held))
+    stream.tell(replace(report, size=safe_sizeof(left)), small_results(unit, held))
     return left

@@ -451,6 +451,16 @@ class TestLosses:
         assert initial.state.run_count == 2
         assert again.needs == ()
 
+    def test_what_is_computed_again_and_comes_back_shorter_is_lost(self) -> None:
+        """Dask recomputes what it lost with a worker; what is missing from it then runs again."""
+        driver, out = started(graph([], [InEdge(0)], [InEdge(1), InEdge(0)]), policy=UnitPolicy(fuse=True, threads=2))
+        units_of = {tuple(runs(unit)): unit for unit in units(out)}
+        first = units_of[((0, -1),)]
+        driver.handle(ended(first, Success()))
+        assert driver.handle(ended(first, Success())) == []
+        again = units(driver.handle(ended(first)))
+        assert [runs(unit) for unit in again] == [[(0, -1)]]
+
     def test_news_of_units_that_were_given_up_changes_nothing(self) -> None:
         """They may still arrive."""
         driver, out = started(graph([]))

@@ -11,10 +11,12 @@ from flowkiln import Flow, task
 from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.driver.units import Member, Unit
 from flowkiln.engine.executors import DaskExecutor
+from flowkiln.engine.executors.dask_news import Began, NewsDesk, WorkerNews
 from flowkiln.engine.executors.dask_session import DaskSession
 from flowkiln.engine.executors.dask_transfer import TransferableUnit
 from flowkiln.engine.executors.dask_worker import SMALL_TEXT, SMALL_UNIT, small_results
-from flowkiln.engine.state import Success
+from flowkiln.engine.records import TaskRunRecord
+from flowkiln.engine.state import Crashed, Success
 from flowkiln.engine.unit_runner import HeldUnit
 
 
@@ -78,3 +80,53 @@ def test_only_large_results_are_fetched(
     state = Conductor(flow, dask_processes, return_tasks=(given,)).run()
     assert state.result[given].result == value
     assert asked == [fetched]
+
+
+class Unweighable:
+    """Does not let its size be told."""
+
+    def __sizeof__(self) -> int:
+        raise RuntimeError("no size")
+
+
+class Celsius(float):
+    """Is pickled well and cannot be unpickled: its constructor wants more than pickle gives."""
+
+    def __new__(cls, value: float, unit: str) -> Celsius:
+        """Make one."""
+        return super().__new__(cls, value)
+
+
+def test_a_result_without_size_is_a_result(dask_threads: DaskExecutor) -> None:
+    """What it weighs is Dask's concern alone."""
+    with Flow("odd") as flow:
+        made = task(Unweighable)()
+    assert type(flow.run(executor=dask_threads).result[made].result) is Unweighable
+
+
+def test_a_number_of_a_class_of_its_own_does_not_travel_with_the_report() -> None:
+    """For it may not arrive, and the report with it."""
+    assert small_results(_unit([True]), HeldUnit((Success(result=Celsius(1.0, "C")),))) is None
+
+
+def test_a_report_that_cannot_be_read_is_missed(dask_processes: DaskExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its task run is lost, not waited for."""
+
+    def unreadable(self: NewsDesk, event: Any) -> None:
+        raise ValueError(event)
+
+    monkeypatch.setattr(NewsDesk, "_on_news", unreadable)
+    executor = DaskExecutor(address=dask_processes.client.scheduler.address)
+    with Flow("give") as flow:
+        given = give(1)
+    assert type(flow.run(executor=executor).result[given]) is Crashed
+
+
+def test_beginnings_of_what_is_computed_again_are_not_news() -> None:
+    """Dask does that with results that it lost; the run has gone on."""
+    session, delivered = object.__new__(DaskSession), []
+    session._unreported, session._began, session._deliver = {("a", -1, 1)}, {}, delivered.append
+    records = [TaskRunRecord(name, -1, "Running") for name in "ab"]
+    began = tuple(Began((record.task, -1, 1), 0, record) for record in records)
+    session.on_news(WorkerNews("r", "tcp://worker", began, None))
+    assert delivered == records[:1]

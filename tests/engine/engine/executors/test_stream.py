@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -90,6 +92,28 @@ def test_a_long_unit_gives_back_what_it_has_not_begun(worker: Worker, monkeypatc
         worker.loop.tick()
         assert not progress.may_begin(1)
     assert [news.end for news in worker.sent] == [Shortened(KEY, 1)]
+
+
+def test_a_unit_that_has_begun_nothing_gives_nothing_back(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first member is its own, however late it comes to it."""
+    monkeypatch.setattr(dask_stream, "WORK_PER_UNIT", 0.0)
+    stream = Streams().of(worker, "topic", "r")
+    with stream.running(UNIT) as progress:
+        worker.loop.tick()
+        assert progress.may_begin(0)
+    assert worker.sent == []
+
+
+def test_workers_that_are_gone_are_forgotten() -> None:
+    """With their streams: an address may be used again, and processes live long."""
+    streams, worker = Streams(), Worker()
+    streams.of(worker, "topic", "r")
+    worker.loop.later.clear()
+    gone = weakref.ref(worker)
+    del worker
+    gc.collect()
+    assert gone() is None
+    assert not streams._streams
 
 
 def test_a_short_unit_keeps_its_members(worker: Worker) -> None:
