@@ -234,18 +234,14 @@ class Driver:
             run.state, run.elements, run.inner = state, outcome.elements, outcome.inner
             self._move(run, Phase.DONE)
             self._propagate(run)
-        elif isinstance(state, Paused):
-            run.state, run.start_from = state, run.source
-            self._move(run, Phase.HELD_UP)
         elif isinstance(state, Scheduled):
             run.state, run.start_from = state, run.source
             self._wait_for_time(run, state.start_time.timestamp())
             self._timers_due()
-        elif state.is_pending() and run.optimistic:
+        elif state.is_pending() and run.optimistic and not isinstance(state, Paused):
             # Its body did not run, so this was no visit.
-            run.source, run.visited = run.start_from, False
-            self._move(run, Phase.WAITING)
-            self._consider_run(run)
+            run.visited = False
+            self._go_again(run)
         else:
             run.state, run.start_from = state, run.source
             self._move(run, Phase.HELD_UP)
@@ -488,7 +484,7 @@ class Driver:
         if len(known) < len(counts):
             if before is None:
                 # Nothing to map over: the TaskRunner says what becomes of the parent.
-                if node.is_start or all(self._wiring.present(edge, parent) for edge in node.upstream):
+                if self._can_build_on_upstream(parent):
                     self._add_to_batch(parent)
                     self._propagate(parent)
                 return

@@ -42,7 +42,6 @@ class TaskRun:
     source: Kept | None = None
     start_from: Kept | None = None
     visit: int = 0
-    due: float = 0.0
     optimistic: bool = False
     alone: bool = False
     visited: bool = False

@@ -17,7 +17,6 @@ class Timers:
 
     def set(self, run: TaskRun, due: float) -> None:
         """Have a task run wait until a time (seconds since the epoch)."""
-        run.due = due
         self._number += 1
         heapq.heappush(self._heap, (due, self._number, run))
 

@@ -20,11 +20,7 @@ from flowkiln.engine.driver.wiring import keys_in
 from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.executors.dask_news import Abandoned, Loss, NewsDesk, Shortened, WorkerNews
 from flowkiln.engine.executors.dask_stream import dumps
-from flowkiln.engine.executors.dask_worker import (
-    ClosedGate,
-    gate_of,
-    run_on_worker,
-)
+from flowkiln.engine.executors.dask_worker import ClosedGate, gate_of, run_on_worker
 from flowkiln.engine.executors.session import Deliver
 from flowkiln.engine.state import State
 from flowkiln.engine.unit_runner import UnitReport, resolve
