@@ -77,6 +77,21 @@ PROBLEMS = {
         "AgentUnavailable",
         "Error, exit code 1, restarted 2 times",
     ),
+    "an agent that has just ended": (
+        STARTING.with_pods(unready(ContainerView("agent", ready=False, exit_code=1, ended="Error"))),
+        "AgentUnavailable",
+        "Error, exit code 1",
+    ),
+    "an agent that is being tried again": (
+        STARTING.with_pods(unready(ContainerView("agent", ready=False, restarts=1, exit_code=1, ended="Error"))),
+        "AgentUnavailable",
+        "Error, exit code 1, restarted once",
+    ),
+    "an agent that ended and cannot start again": (
+        STARTING.with_pods(unready(waiting("agent", "CreateContainerConfigError", exit_code=1, ended="Error"))),
+        "ClusterNotReady",
+        "CreateContainerConfigError",
+    ),
     "no pods at all": (STARTING.at(15), "ClusterNotReady", "dask-kubernetes"),
 }
 

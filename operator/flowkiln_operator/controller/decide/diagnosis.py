@@ -52,6 +52,13 @@ def has_ready_worker(pods: Iterable[PodView]) -> bool:
     return any(pod.ready and not pod.deleting and not pod.is_scheduler for pod in pods)
 
 
+def keeps_ending(container: ContainerView) -> bool:
+    """Tell whether the container ended and is not ready again, also in the moments in which it is tried once more."""
+    if container.ready:
+        return False
+    return container.waiting == "CrashLoopBackOff" or (container.waiting in _NORMAL_WAITING and bool(container.ended))
+
+
 def is_crash_looping(container: ContainerView) -> bool:
     """Tell whether Kubernetes waits longer and longer before it starts the container again."""
     return container.waiting == "CrashLoopBackOff" and container.restarts >= CRASH_LOOP_RESTARTS
@@ -61,7 +68,8 @@ def story(pod: PodView, container: ContainerView) -> str:
     """Return a sentence about a container that does not run."""
     ended = container.ended or container.waiting or "not ready"
     code = f", exit code {container.exit_code}" if container.exit_code is not None else ""
-    times = f", restarted {container.restarts} times" if container.restarts else ""
+    count = "once" if container.restarts == 1 else f"{container.restarts} times"
+    times = f", restarted {count}" if container.restarts else ""
     return f"The container {container.name} of pod {pod.name} does not run ({ended}{code}{times})."
 
 
@@ -72,13 +80,13 @@ def _of_pod(pod: PodView) -> ClusterReady | None:
 
 
 def _of_container(pod: PodView, container: ContainerView) -> ClusterReady | None:
-    if container.waiting in _NORMAL_WAITING:
-        return None
     if container.waiting in _IMAGE_REASONS:
         text = f"The image of container {container.name} in pod {pod.name} cannot be had: {container.message}"
         return ClusterReady(False, Reason.IMAGE_PULL_FAILED, text)
-    if container.waiting == "CrashLoopBackOff":
+    if keeps_ending(container):
         reason = Reason.AGENT_UNAVAILABLE if container.name == "agent" else Reason.CLUSTER_NOT_READY
         return ClusterReady(False, reason, story(pod, container))
+    if container.waiting in _NORMAL_WAITING:
+        return None
     text = f"The container {container.name} of pod {pod.name} cannot start: {container.waiting}, {container.message}"
     return ClusterReady(False, Reason.CLUSTER_NOT_READY, text)
