@@ -418,9 +418,8 @@ class Driver:
 
     def _consider_child(self, runs: NodeRuns, upstream: TaskRun) -> None:
         """Consider what a finished child upstream sets free: its twin, or all where the edge is not one to one."""
-        edges = [edge for edge in self._nodes[runs.parent.node].upstream if edge.upstream == upstream.node]
         children = runs.children or []
-        if all(edge.mapped and not edge.flattened for edge in edges):
+        if self._nodes[runs.parent.node].is_twin_of(upstream.node):
             if upstream.index < len(children):
                 self._consider_run(children[upstream.index])
         elif not self._runs[upstream.node].absent:

@@ -92,7 +92,7 @@ def _unfinished(edge: InEdge, run: TaskRun, runs: Sequence[NodeRuns]) -> TaskRun
         if run.index != NOT_MAPPED:
             return [upstream.parent]
         return upstream.parent
-    if edge.mapped and not edge.flattened and run.index != NOT_MAPPED:
+    if edge.is_one_to_one and run.index != NOT_MAPPED:
         twin = upstream.children[run.index]
         return None if twin.phase is Phase.DONE else twin
     return upstream.children

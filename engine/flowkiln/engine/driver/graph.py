@@ -14,6 +14,11 @@ class InEdge:
     mapped: bool = False
     flattened: bool = False
 
+    @property
+    def is_one_to_one(self) -> bool:
+        """Whether each child uses the one child upstream, or the one element, that has its own index."""
+        return self.mapped and not self.flattened
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -37,6 +42,10 @@ class Node:
     def is_mapped(self) -> bool:
         """Whether the task has children, one for each element of what it maps over."""
         return any(edge.mapped for edge in self.upstream)
+
+    def is_twin_of(self, upstream: int) -> bool:
+        """Whether each child uses of the node `upstream` nothing but what has its own index."""
+        return all(edge.is_one_to_one for edge in self.upstream if edge.upstream == upstream)
 
 
 @dataclass(frozen=True, slots=True)

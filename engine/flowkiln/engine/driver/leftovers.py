@@ -29,7 +29,7 @@ class Leftovers:
             (upstream, number)
             for number, node in enumerate(nodes)
             for upstream in self._upstream[number]
-            if all(edge.mapped and not edge.flattened for edge in node.upstream if edge.upstream == upstream)
+            if node.is_twin_of(upstream)
         }
 
     def note(self, key: UnitKey, members: Sequence[TaskRun], needs: Iterable[UnitKey]) -> None:

@@ -33,7 +33,7 @@ class Wiring:
         upstream = self._runs[edge.upstream]
         if upstream.children is None:
             return upstream.parent.phase in PRESENT
-        if edge.mapped and not edge.flattened and run.index != NOT_MAPPED:
+        if edge.is_one_to_one and run.index != NOT_MAPPED:
             return upstream.children[run.index].phase in PRESENT
         return not upstream.absent
 
@@ -42,7 +42,7 @@ class Wiring:
         upstream = self._runs[edge.upstream]
         if upstream.children is None:
             return (upstream.parent,)
-        if edge.mapped and not edge.flattened and run.index != NOT_MAPPED:
+        if edge.is_one_to_one and run.index != NOT_MAPPED:
             return (upstream.children[run.index],)
         return upstream.children if upstream.unfinished else ()
 
@@ -50,7 +50,7 @@ class Wiring:
         """The task runs whose results a task run uses, finished or not."""
         for edge in self._nodes[run.node].upstream:
             upstream = self._runs[edge.upstream]
-            if upstream.children is not None and edge.mapped and not edge.flattened and run.index != NOT_MAPPED:
+            if upstream.children is not None and edge.is_one_to_one and run.index != NOT_MAPPED:
                 yield upstream.children[run.index]
             else:
                 yield from upstream.all()
