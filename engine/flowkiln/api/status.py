@@ -20,6 +20,7 @@ AGENT_FIELD_MANAGER = "flowkiln-agent"
 MAX_MESSAGE = 1024
 MAX_TRACEBACK = 4096
 MAX_INDEXES = 4096
+INDEXES_PATTERN = r"^([0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*)?$"
 MAX_FAILURES_WITH_TEXT = 10
 MAX_STATUS_BYTES = 512 * 1024
 """Budget of `flow` and `tasks` together, in bytes of JSON."""
@@ -95,7 +96,7 @@ class ChildIndexes(Model):
     """Which children of a mapped task are in a state."""
 
     state: StateName = Field(description="The state.")
-    indexes: Annotated[str, Field(max_length=MAX_INDEXES)] = Field(
+    indexes: Annotated[str, Field(max_length=MAX_INDEXES, pattern=INDEXES_PATTERN)] = Field(
         description="Their indexes, as numbers and ranges: 1,3-5,7."
     )
     truncated: Annotated[bool, Field(strict=True)] = Field(

@@ -34,6 +34,10 @@ RUN_COUNT = 1
 """How often the flow is run in one FlowRun."""
 
 
+class DeniedError(Exception):
+    """The API server lets this process do nothing."""
+
+
 class Vitals:
     """What the health check looks at."""
 
@@ -53,7 +57,10 @@ class Vitals:
 
 
 async def drive(settings: Settings, formatter: JsonLines, vitals: Vitals) -> str:
-    """Carry the run of the plan to its end. Returns why there is nothing more to do for this process."""
+    """Carry the run of the plan to its end. Returns why there is nothing more to do for this process.
+
+    Raises DeniedError when its rights are gone.
+    """
     plan = read_plan(settings.plan.read_bytes())
     run = plan.run
     formatter.run = f"{run.namespace}/{run.name}"
@@ -85,6 +92,9 @@ async def drive(settings: Settings, formatter: JsonLines, vitals: Vitals) -> str
             await _load_and_run(plan, claimed, link, reporter, fence, vitals)
     finally:
         watch.cancel()
+    if fence.is_denied:
+        # Nobody has said that the run is over: begin anew, and report what became of it once there are rights again.
+        raise DeniedError(fence.why)
     return fence.why or "the run is over and reported"
 
 
@@ -148,12 +158,19 @@ async def _until_over(
         message = f"the engine failed: {type(error).__name__}: {error}"
         return _closed(progress, Standing(FlowState.CRASHED, FlowReason.CLUSTER_LOST, message))
     state = engine.ended.result()
-    ended = final_standing(type(state).__name__, str(state.message or ""), progress.first_failure())
-    return _closed(progress, ended)
+    message = str(state.message or "")
+    if isinstance(state.result, OSError):
+        # No task's: theirs are in their own states. The engine and its Dask cluster have lost each other.
+        return _closed(progress, Standing(FlowState.CRASHED, FlowReason.CLUSTER_LOST, message))
+    ended = final_standing(type(state).__name__, message, progress.first_failure())
+    return _closed(progress, ended) if isinstance(state.result, Exception) or _cuts_off(ended) else ended
+
+
+def _cuts_off(standing: Standing) -> bool:
+    return standing.state in (FlowState.CANCELLED, FlowState.CRASHED)
 
 
 def _closed(progress: Progress, standing: Standing) -> Standing:
     """The end, with no task run left that the status would show as unfinished although nothing drives it."""
-    if standing.state in (FlowState.CANCELLED, FlowState.CRASHED):
-        progress.close(str(standing.state))
+    progress.close(str(standing.state if _cuts_off(standing) else FlowState.CANCELLED))
     return standing

@@ -21,6 +21,8 @@ class Fence:
         self._denied_since: float | None = None
         self._closed = asyncio.Event()
         self.why = ""
+        self.is_denied = False
+        """Whether it closed because the API server lets us do nothing, which says nothing about the run."""
 
     @property
     def is_closed(self) -> bool:
@@ -45,9 +47,9 @@ class Fence:
             if self._denied_since is None:
                 self._denied_since = now
             elif now - self._denied_since >= DENIAL_SECONDS:
+                self.is_denied = not self.is_closed
                 self.close(f"the API server has refused everything for {DENIAL_SECONDS:.0f} s: {answer.reason}")
             return
-        if answer.code is not None:
-            self._denied_since = None
+        self._denied_since = None
         if answer.is_missing(self._name):
             self.close("the FlowRun is gone")

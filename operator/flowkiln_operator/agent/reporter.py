@@ -110,7 +110,6 @@ class Reporter:
     async def run(self, source: Source, run_count: int) -> None:
         """Report until the final report is written, or the fence closes."""
         while not self._fence.is_closed:
-            self.busy = False
             await _first_of(self._dirty.wait(), self._ending.wait(), self._fence.wait())
             if self._final is None:
                 # The end is worth a write of its own; everything else waits for its time, and goes together.
@@ -134,6 +133,12 @@ class Reporter:
 
     async def report(self, source: Source, run_count: int) -> bool:
         """Write one report and wait until it is written, or the fence closes. Returns whether it was the final one."""
+        try:
+            return await self._report(source, run_count)
+        finally:
+            self.busy = False
+
+    async def _report(self, source: Source, run_count: int) -> bool:
         failures = 0
         while not self._fence.is_closed:
             self.busy, self.beat = True, self._clock.now()
@@ -158,8 +163,11 @@ class Reporter:
                 case _Next.HOPELESS:
                     logger.error("the status is refused: %s", answer.reason)
                     self._next_write = started + pacing.MAX_INTERVAL
-                    if final is self._final:
-                        return final is not None
+                    if final is None and self._final is None:
+                        return False
+                    if final is not None:
+                        # Without it the run would never be over; whoever refuses it may be mended.
+                        await _first_of(self._clock.sleep(pacing.MAX_INTERVAL), self._fence.wait())
                 case _Next.AGAIN:
                     failures += 1
                     if answer.code == 409:

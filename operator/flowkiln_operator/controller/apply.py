@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flowkiln.api import API_VERSION
@@ -68,7 +68,12 @@ async def apply(
         created = created or isinstance(action, CreateDaskCluster)
     if created:
         memory.clear_obstacle(run.identity)
-    return min(again, default=None)
+    return _whole_second(min(again)) if again else None
+
+
+def _whole_second(time: datetime) -> datetime:
+    """Round up: a look is taken at whole seconds, and would find that the time has not come."""
+    return time.replace(microsecond=0) + timedelta(seconds=1) if time.microsecond else time
 
 
 def _log(run: RunView, action: Action) -> None:

@@ -17,6 +17,7 @@ from flowkiln_operator.controller.snapshot import (
     PodView,
     RunView,
     Snapshot,
+    has_ready_worker,
 )
 from flowkiln_operator.resources import dask_cluster
 from flowkiln_operator.resources.plan import PlanWithSources
@@ -53,7 +54,9 @@ async def gather(
         return replace(bare, plan=await _plan(api, memory, run), cluster=await _dask_cluster(api, run))
     cluster = await _dask_cluster(api, run)
     starting = not run.report.is_claimed
-    failures = await _replica_failures(api, run) if starting and run.status.cluster else []
+    pods = await _pods(api, run) if run.status.cluster else ()
+    lacks_workers = starting or not has_ready_worker(pods, clock())
+    failures = await _replica_failures(api, run) if lacks_workers and run.status.cluster else []
     plan = await _plan(api, memory, run)
     return replace(
         bare,
@@ -61,7 +64,7 @@ async def gather(
         flow=await _flow(api, run) if starting else None,
         plan=plan,
         cluster=cluster,
-        pods=await _pods(api, run) if run.status.cluster else (),
+        pods=pods,
         deployments=len(failures),
         replica_failures=tuple(failure for failure in failures if failure),
         obstacle=memory.obstacle(run.identity),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -86,6 +86,10 @@ class DaskClusterView:
     owned: bool
 
 
+STEADY_AFTER = timedelta(seconds=20)
+"""How long a pod must be ready again, after a container in it had ended, until that counts."""
+
+
 @dataclass(frozen=True, slots=True)
 class ContainerView:
     """A container as its pod's status tells of it. `waiting` is why it does not run, empty if it does."""
@@ -120,6 +124,19 @@ class PodView:
         """Whether it is the pod of the Dask scheduler and the agent."""
         return self.component == "scheduler"
 
+    def is_steady(self, now: datetime) -> bool:
+        """Tell whether it is ready, and has been so for a while if a container in it had ended before.
+
+        Workers have no probes: one that ends at every start is ready in the seconds that it takes to end again.
+        """
+        has_ended = any(container.restarts for container in self.containers)
+        return self.ready and not (has_ended and self.ready_changed and now < self.ready_changed + STEADY_AFTER)
+
+
+def has_ready_worker(pods: Iterable[PodView], now: datetime) -> bool:
+    """Tell whether at least one worker pod is ready, and stays so."""
+    return any(pod.is_steady(now) and not pod.deleting and not pod.is_scheduler for pod in pods)
+
 
 class ObstacleKind(StrEnum):
     """Why the API server refused something that the controller wanted to create."""
@@ -150,7 +167,7 @@ class Snapshot:
     cluster: DaskClusterView | None = None
     pods: tuple[PodView, ...] = ()
     deployments: int = 0
-    """How many Deployments the run has; counted only until the claim."""
+    """How many Deployments the run has; counted only until the claim, and while no worker is ready."""
     replica_failures: tuple[str, ...] = ()
     """What those Deployments say about pods that they may not create."""
     obstacle: Obstacle | None = None

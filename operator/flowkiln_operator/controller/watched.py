@@ -16,6 +16,7 @@ _CHANGING_OFTEN = frozenset({"message", "progress", "counts"})
 
 @dataclass(frozen=True, slots=True)
 class _Run:
+    uid: str
     essence: tuple[Any, ...]
     state: str
     flow: str
@@ -34,15 +35,17 @@ class Watched:
         An agent reports its progress up to once a second; nothing is to be decided about that.
         """
         key = key_of(document)
-        seen = _Run(_essence(document), _state(document), _awaited_flow(document))
+        seen = _Run(document["metadata"]["uid"], _essence(document), _state(document), _awaited_flow(document))
         if self._runs.get(key) == seen:
             return False
         self._runs[key] = seen
         return True
 
     def lose_run(self, document: Document) -> None:
-        """Take the event of a FlowRun that is gone."""
-        self._runs.pop(key_of(document), None)
+        """Take the event of a FlowRun that is gone; there may be another of its name by now."""
+        key = key_of(document)
+        if (seen := self._runs.get(key)) is not None and seen.uid == document["metadata"]["uid"]:
+            del self._runs[key]
 
     def knows(self, key: Key) -> bool:
         """Whether a run of this key was seen, and is not gone."""
@@ -84,7 +87,6 @@ def _essence(document: Document) -> tuple[Any, ...]:
     metadata, status = document["metadata"], document.get("status") or {}
     flow = status.get("flow") or {}
     return (
-        metadata["uid"],
         metadata.get("generation"),
         "deletionTimestamp" in metadata,
         repr({key: value for key, value in status.items() if key not in ("flow", "tasks")}),

@@ -76,7 +76,8 @@ class WorkQueue:
         except Exception as error:  # one run's trouble must not stop the others
             failures = self._failures[key] = self._failures.get(key, 0) + 1
             self.on_error(key, error)
-            self._add_after(key, min(LAST_DELAY, FIRST_DELAY * 2 ** (failures - 1)))
+            # Bounded before it is a number too large for a float, which it would be after a night of failures.
+            self._add_after(key, min(LAST_DELAY, FIRST_DELAY * 2 ** min(failures - 1, 16)))
         else:
             self._failures.pop(key, None)
             if again is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 
+import pytest
 from hypothesis import given
 
 from flowkiln.api.status import TaskStatus
@@ -46,6 +47,22 @@ def _children(entry: dict[str, object]) -> tuple[object, dict[str, set[int]]]:
         found = {i for a, b in parse_indexes(one["indexes"]) for i in range(a, b + 1)}
         ranges.setdefault(one["state"], set()).update(found)
     return (children["total"], Counter(children["counts"])), ranges
+
+
+@pytest.mark.parametrize("text", ["x", "3-1", "1-", "-1", "5,4", "1,2"])
+def test_indexes_that_are_none_are_left_out_and_said_to_be_missing(text: str) -> None:
+    """Whoever has the rights of a run's pods can write them, and must not keep the run from ending."""
+    children = {
+        "total": 9,
+        "counts": {"Running": 9},
+        "indexes": [{"state": "Running", "indexes": text}, {"state": "Pending", "indexes": "7-8"}],
+    }
+    (entry,) = close_tasks([{"name": "m", "state": "Mapped", "children": children}], "Crashed")
+    assert entry["children"] == {
+        "total": 9,
+        "counts": {"Crashed": 9},
+        "indexes": [{"state": "Crashed", "indexes": "7-8", "truncated": True}],
+    }
 
 
 def test_cut_ranges_stay_marked_as_cut() -> None:

@@ -12,7 +12,7 @@ import pytest
 from flowkiln.api.reasons import FlowReason, FlowState
 from flowkiln.api.status import FlowRunStatus
 from flowkiln_operator.agent import pacing
-from flowkiln_operator.agent.api_client import FlowRunApi
+from flowkiln_operator.agent.api_client import Answer, FlowRunApi
 from flowkiln_operator.agent.fence import Fence
 from flowkiln_operator.agent.progress import Progress
 from flowkiln_operator.agent.projection.flow_status import Standing
@@ -209,7 +209,7 @@ async def test_a_run_that_is_not_ours_is_left_alone(
             case "gone":
                 await server.delete()
         run.progress.on_task_runs([plain("a", "Running")])
-        await asyncio.wait_for(run.task, 5)
+        await asyncio.wait_for(run.task, 60)
         assert run.fence.is_closed
         assert run.fence.why.startswith(why)
         assert server.writes == []
@@ -236,6 +236,36 @@ async def test_denials_count_only_when_they_last(
         await clock.advance(20)
         assert run.fence.is_closed
         assert "no rights" in run.fence.why
+
+
+async def test_denials_do_not_add_up_over_an_outage(clock: ManualClock) -> None:
+    """One before the API server went away and one as it comes back are not five seconds of nothing else."""
+    fence = Fence(NAME, clock.now)
+    denied, nobody = Answer(403, {"message": "no rights"}), Answer(None, {}, "no answer")
+    fence.judge(denied)
+    await clock.advance(2)
+    fence.judge(nobody)
+    await clock.advance(600)
+    fence.judge(denied)
+    assert not fence.is_closed
+    await clock.advance(5)
+    fence.judge(denied)
+    assert fence.is_closed
+    assert fence.is_denied
+
+
+async def test_a_reporter_that_gave_up_has_nothing_to_do(
+    server: ApiServer, api: FlowRunApi, clock: ManualClock
+) -> None:
+    """Its process stays to answer health checks, and must not be taken for one that is stuck."""
+    async with reporting(server, api, clock) as run:
+        server.standing["PATCH"] = Problem(403, "no rights")
+        run.progress.on_task_runs([plain("a", "Running")])
+        await clock.settle()
+        assert run.reporter.busy
+        await clock.advance(20)
+        await asyncio.wait_for(run.task, 60)
+        assert not run.reporter.busy
 
 
 async def test_a_renewed_token_is_used_from_the_next_request_on(
@@ -285,8 +315,25 @@ async def test_a_status_that_is_refused_for_good_does_not_end_the_run(
         assert not run.task.done()
         del server.standing["PATCH"]
         run.reporter.finish(DONE)
-        await asyncio.wait_for(run.task, 5)
+        await asyncio.wait_for(run.task, 60)
         assert run.states() == ["Success"]
+
+
+async def test_a_final_report_that_is_refused_is_tried_until_it_is_taken(
+    server: ApiServer, api: FlowRunApi, clock: ManualClock
+) -> None:
+    """Somebody's admission webhook refuses it for a while: the run must not stay Running for ever."""
+    async with reporting(server, api, clock) as run:
+        server.standing["PATCH"] = Problem(400, "denied by a webhook")
+        run.reporter.finish(DONE)
+        await clock.settle()
+        await clock.advance(100)
+        assert not run.task.done()
+        del server.standing["PATCH"]
+        await clock.advance(31)
+        await asyncio.wait_for(run.task, 60)
+        assert run.states() == ["Success"]
+        assert not run.reporter.busy
 
 
 async def test_a_look_follows_a_foreign_write(server: ApiServer, api: FlowRunApi, clock: ManualClock) -> None:

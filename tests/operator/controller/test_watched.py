@@ -100,3 +100,15 @@ def test_a_pod_names_its_run_by_the_annotation() -> None:
     pod = {"metadata": {"namespace": "team", "annotations": {"flowkiln.dev/run-name": "a" * 253}}}
     assert run_of(pod) == ("team", "a" * 253)
     assert run_of({"metadata": {"namespace": "team"}}) is None
+
+
+def test_the_late_end_of_an_old_run_does_not_strike_out_the_new_one_of_its_name() -> None:
+    """Deleted and created anew, and the events came in the other order."""
+    watched, old, new = Watched(), run(), run()
+    new["metadata"]["uid"] = "another"
+    watched.see_run(old)
+    watched.see_run(new)
+    watched.lose_run(old)
+    assert watched.knows(("team", "monthly"))
+    watched.lose_run(new)
+    assert not watched.knows(("team", "monthly"))

@@ -7,6 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from flowkiln_operator.controller import work_queue
 from flowkiln_operator.controller.work_queue import Key, Work, WorkQueue
 
 KEY: Key = ("team", "monthly")
@@ -121,3 +124,21 @@ async def test_a_failed_look_is_told_and_tried_again() -> None:
         queue.add(KEY)
         await done.wait()
     assert told == ["no luck"]
+
+
+async def test_a_key_that_fails_for_ever_does_not_stop_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its delay stays what it is; computed without a bound it would become too large for a number."""
+    monkeypatch.setattr(work_queue, "FIRST_DELAY", 0.0)
+    looks = 0
+    often = asyncio.Event()
+
+    async def work(key: Key) -> None:
+        nonlocal looks
+        looks += 1
+        if looks > 1100:
+            often.set()
+        raise RuntimeError("poison")
+
+    async with working(work) as queue:
+        queue.add(KEY)
+        await asyncio.wait_for(often.wait(), timeout=60)

@@ -139,6 +139,41 @@ def test_the_cluster_of_a_failed_run_is_kept_as_long_as_its_author_says(retained
         assert kinds(due) == [ApplyStatus, DeleteDaskCluster]
 
 
+LOOKS = {
+    "nobody looked between claim and end": make_flow_run().starting().with_pods(scheduler_pod(), worker_pod()),
+    "the workers were missed at the last look": make_flow_run()
+    .starting()
+    .at(8)
+    .with_pods(scheduler_pod())
+    .reporting("Running", "Running")
+    .after_decision()
+    .at(20)
+    .after_decision(),
+    "all was well": make_flow_run().running(),
+}
+
+
+@pytest.mark.parametrize("retained", [False, True])
+@pytest.mark.parametrize("sentence", LOOKS)
+def test_the_end_does_not_depend_on_when_the_operator_looked(sentence: str, retained: bool) -> None:
+    """A run that has come to its end has a start, and a cluster that was given back, or is kept."""
+    builder = LOOKS[sentence].with_flow(cluster={"retainAfterFailure": "1h"}) if retained else LOOKS[sentence]
+    builder = builder.with_plan() if retained else builder
+    status = status_of(builder.at(60).reporting("Failed", "TaskFailed").decide())
+    assert status is not None
+    assert status["startTime"] <= status["completionTime"]
+    assert condition(status, "ClusterReady")["reason"] == ("Ready" if retained else "Deleted")
+
+
+def test_a_cluster_that_was_still_starting_is_told_as_given_back() -> None:
+    """A run that is terminated on its way does not show a cluster that goes on starting."""
+    starting = make_flow_run().starting().with_pods(scheduler_pod(ready=False))
+    status = status_of(starting.patched(terminate="Immediate").decide())
+    assert status is not None
+    assert condition(status, "ClusterReady")["reason"] == "Deleted"
+    assert "startTime" not in status
+
+
 def test_the_cluster_of_a_successful_run_is_never_kept() -> None:
     """retainAfterFailure is for failures."""
     ended = make_flow_run().with_flow(cluster={"retainAfterFailure": "10m"}).running().reporting("Success", "Succeeded")

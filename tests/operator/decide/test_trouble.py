@@ -171,6 +171,54 @@ def test_workers_that_never_come_end_the_run() -> None:
     assert (status["state"], condition(status, "Finished")["reason"]) == ("Crashed", "ClusterNotReady")
 
 
+def restarted_worker(*, ready_since: float) -> PodView:
+    """Return a worker that has ended three times, and was started again at this time."""
+    container = ContainerView("worker", ready=True, restarts=3, exit_code=1, ended="Error")
+    return worker_pod(ready_changed=at(ready_since), containers=(container,))
+
+
+def test_a_worker_that_ends_at_every_start_is_not_ready_in_between() -> None:
+    """It has no probes, so Kubernetes calls it ready in the seconds that it takes to end; the deadline runs on."""
+    ended = worker_pod(
+        ready=False, containers=(ContainerView("worker", ready=False, restarts=3, exit_code=1, ended="Error"),)
+    )
+    lame = STARTING.at(8).with_pods(scheduler_pod(), ended).reporting("Running", "Running").after_decision()
+    for start in range(10, 300, 20):
+        lame = lame.at(start + 4).with_pods(scheduler_pod(), restarted_worker(ready_since=start))
+        lame = lame.after_decision().with_pods(scheduler_pod(), ended)
+        status = status_of(lame.patched().decide())
+        assert status is not None
+        assert condition(status, "ClusterReady")["status"] == "False"
+    for moment in (lame, lame.with_pods(scheduler_pod(), restarted_worker(ready_since=305))):
+        status = status_of(moment.at(308).decide())
+        assert status is not None
+        assert (status["state"], condition(status, "Finished")["reason"]) == ("Crashed", "ClusterNotReady")
+        assert "Error, exit code 1, restarted 3 times" in condition(status, "Finished")["message"]
+
+
+def test_a_worker_that_was_started_again_is_ready_once_it_stays() -> None:
+    """After 20 s, at which the operator looks."""
+    restarted = STARTING.at(30).with_pods(scheduler_pod(), restarted_worker(ready_since=25))
+    claimed = restarted.reporting("Running", "Running").after_decision()
+    assert requeued_at(claimed.decide()) == at(40), "when workers are due"
+    assert requeued_at(claimed.at(40).decide()) == at(45)
+    status = status_of(claimed.at(45).decide())
+    assert status is not None
+    assert condition(status, "ClusterReady")["status"] == "True"
+
+
+def test_a_quota_that_leaves_no_room_for_workers_is_the_reason_of_the_end() -> None:
+    """Also when the agent has claimed the run meanwhile: there is room for the scheduler."""
+    poor = STARTING.at(8).with_pods(scheduler_pod()).with_replica_failure(QUOTA)
+    claimed = poor.after_decision().reporting("Running", "Running")
+    status = status_of(claimed.at(9).decide())
+    assert status is not None
+    assert (status["state"], condition(status, "ClusterReady")["reason"]) == ("Running", "QuotaExceeded")
+    status = status_of(claimed.at(9).after_decision().at(400).decide())
+    assert status is not None
+    assert (status["state"], condition(status, "Finished")["reason"]) == ("Crashed", "QuotaExceeded")
+
+
 RUNNING = make_flow_run().running()
 LOST = {
     "its scheduler pod is gone": RUNNING.with_pods(worker_pod()),

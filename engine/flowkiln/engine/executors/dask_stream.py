@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 import threading
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -21,6 +22,9 @@ from flowkiln.engine.unit_runner import WORK_PER_UNIT, UnitReport
 
 STREAM_INTERVAL = 0.05
 """Seconds that a worker collects the beginnings of task runs before it sends them."""
+
+SCHEDULER_ANSWERS_WITHIN = 5.0
+"""Seconds that a worker waits for the scheduler before it goes on without its answer."""
 
 IDLE_INTERVALS = 40
 """Intervals without anything to tell after which a worker stops looking for it; starting again interrupts a unit."""
@@ -85,13 +89,32 @@ class RunStream:
         with self._lock:
             if not self._began and end is None:
                 return False
-            began, self._began = tuple(self._began), []
             worker = self._worker()
             if worker is not None:
                 # Under the lock, and by the worker's loop whoever calls, lest an end overtakes its beginning.
-                news = dumps(WorkerNews(self._run_id, worker.address, began, end, results))
-                worker.loop.add_callback(worker.log_event, self._topic, news)
+                worker.loop.add_callback(worker.log_event, self._topic, self._news(worker, end, results))
             return True
+
+    def tell_at_once(self, end: Abandoned | None = None) -> None:
+        """Tell what is waiting, and an end, and wait until the scheduler has it: this process may be gone right after.
+
+        What was told before may arrive after it.
+        """
+        worker = self._worker()
+        if worker is None:
+            return
+        with self._lock:
+            news = self._news(worker, end)
+        loop = worker.loop.asyncio_loop
+        told = asyncio.run_coroutine_threadsafe(worker.scheduler.log_event(topic=self._topic, msg=news), loop)
+        with suppress(Exception):  # a scheduler that does not answer has lost this worker anyway
+            told.result(timeout=SCHEDULER_ANSWERS_WITHIN)
+
+    def _news(
+        self, worker: Worker, end: UnitReport | Abandoned | Shortened | None, results: dict[int, State] | None = None
+    ) -> bytes:
+        began, self._began = tuple(self._began), []
+        return dumps(WorkerNews(self._run_id, worker.address, began, end, results))
 
     @contextmanager
     def running(self, unit: Unit) -> Iterator[Progress]:

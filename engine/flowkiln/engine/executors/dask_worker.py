@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import threading
-import time
 from collections import OrderedDict
 from dataclasses import replace
 from typing import Any
@@ -23,9 +22,6 @@ from flowkiln.engine.records import TaskRunRecord
 from flowkiln.engine.state import State
 from flowkiln.engine.unit_runner import HeldUnit, run_unit
 from flowkiln.utilities.logging import configure_logging
-
-SENDING_TAKES = 0.05
-"""Seconds after which an event that was handed to Dask is on its way, also if this process then ends at once."""
 
 SMALL_UNIT = 8
 """Results of a unit that may travel with its report."""
@@ -112,12 +108,10 @@ def run_on_worker(topic: str, run_id: str, environment: bytes, pickled_unit: byt
     def announce(position: int, record: TaskRunRecord) -> None:
         stream.announce(Began(unit.key, position, record))
         if unit.announce_first:
-            stream.tell()
-            time.sleep(SENDING_TAKES)
+            stream.tell_at_once()
 
     def abandon(outcome: Outcome, records: tuple[TaskRunRecord, ...]) -> None:
-        stream.tell(Abandoned(unit.key, outcome, records))
-        time.sleep(SENDING_TAKES)
+        stream.tell_at_once(Abandoned(unit.key, outcome, records))
         os._exit(1)
 
     known = _environments.of(worker, run_id, environment)

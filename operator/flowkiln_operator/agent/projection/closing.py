@@ -39,9 +39,18 @@ def _close_children(children: Mapping[str, Any], state: str) -> dict[str, Any]:
         stays = entry.get("state") in FINISHED and entry.get("state") != state
         (kept if stays else moved).append(entry)
     if moved:
-        text = merged_text(run for entry in moved for run in parse_indexes(entry.get("indexes", "")))
-        incomplete = text.truncated or any(entry.get("truncated") for entry in moved)
+        readable = [runs for entry in moved if (runs := _runs(entry)) is not None]
+        text = merged_text(run for runs in readable for run in runs)
+        incomplete = text.truncated or len(readable) < len(moved) or any(entry.get("truncated") for entry in moved)
         kept.insert(0, {"state": state, "indexes": text.text} | ({"truncated": True} if incomplete else {}))
     if kept:
         closed["indexes"] = kept
     return closed
+
+
+def _runs(entry: Mapping[str, Any]) -> list[tuple[int, int]] | None:
+    """The runs of indexes of an entry; None if it holds none, for whoever has a run's rights can write anything."""
+    try:
+        return parse_indexes(entry.get("indexes", ""))
+    except ValueError:
+        return None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from flowkiln.api.reasons import ClusterReadyReason, Reason
 from flowkiln_operator.controller.conditions import ClusterReady
@@ -36,7 +35,7 @@ def problem(snapshot: Snapshot) -> ClusterReady | None:
     """Return the first thing that is wrong, the scheduler pod's before the workers'; None when nothing is known."""
     pods = sorted(snapshot.pods, key=lambda pod: (not pod.is_scheduler, pod.name))
     for pod in pods:
-        if not pod.deleting and (found := _of_pod(pod)):
+        if not pod.deleting and (found := _of_pod(pod, snapshot.now)):
             return found
     for failure in snapshot.replica_failures:
         reason = Reason.QUOTA_EXCEEDED if "exceeded quota" in failure else Reason.CLUSTER_NOT_READY
@@ -45,18 +44,6 @@ def problem(snapshot: Snapshot) -> ClusterReady | None:
     if not pods and cluster is not None and snapshot.now >= cluster.created + NO_PODS_AFTER:
         return NO_PODS
     return None
-
-
-def has_ready_worker(pods: Iterable[PodView]) -> bool:
-    """Tell whether at least one worker pod is ready."""
-    return any(pod.ready and not pod.deleting and not pod.is_scheduler for pod in pods)
-
-
-def keeps_ending(container: ContainerView) -> bool:
-    """Tell whether the container ended and is not ready again, also in the moments in which it is tried once more."""
-    if container.ready:
-        return False
-    return container.waiting == "CrashLoopBackOff" or (container.waiting in _NORMAL_WAITING and bool(container.ended))
 
 
 def is_crash_looping(container: ContainerView) -> bool:
@@ -70,23 +57,31 @@ def story(pod: PodView, container: ContainerView) -> str:
     code = f", exit code {container.exit_code}" if container.exit_code is not None else ""
     count = "once" if container.restarts == 1 else f"{container.restarts} times"
     times = f", restarted {count}" if container.restarts else ""
-    return f"The container {container.name} of pod {pod.name} does not run ({ended}{code}{times})."
+    what = "has only just been started again" if container.ready else "does not run"
+    return f"The container {container.name} of pod {pod.name} {what} ({ended}{code}{times})."
 
 
-def _of_pod(pod: PodView) -> ClusterReady | None:
+def _of_pod(pod: PodView, now: datetime) -> ClusterReady | None:
     if pod.unschedulable:
         return ClusterReady(False, Reason.UNSCHEDULABLE, f"The pod {pod.name} cannot be scheduled: {pod.unschedulable}")
-    return next(filter(None, (_of_container(pod, container) for container in pod.containers)), None)
+    return next(filter(None, (_of_container(pod, container, now) for container in pod.containers)), None)
 
 
-def _of_container(pod: PodView, container: ContainerView) -> ClusterReady | None:
+def _of_container(pod: PodView, container: ContainerView, now: datetime) -> ClusterReady | None:
     if container.waiting in _IMAGE_REASONS:
         text = f"The image of container {container.name} in pod {pod.name} cannot be had: {container.message}"
         return ClusterReady(False, Reason.IMAGE_PULL_FAILED, text)
-    if keeps_ending(container):
+    if _keeps_ending(container, steady=pod.is_steady(now)):
         reason = Reason.AGENT_UNAVAILABLE if container.name == "agent" else Reason.CLUSTER_NOT_READY
         return ClusterReady(False, reason, story(pod, container))
     if container.waiting in _NORMAL_WAITING:
         return None
     text = f"The container {container.name} of pod {pod.name} cannot start: {container.waiting}, {container.message}"
     return ClusterReady(False, Reason.CLUSTER_NOT_READY, text)
+
+
+def _keeps_ending(container: ContainerView, *, steady: bool) -> bool:
+    """Tell whether the container has ended and not recovered, also in the moments in which it is tried once more."""
+    if container.waiting == "CrashLoopBackOff":
+        return True
+    return bool(container.ended) and container.waiting in _NORMAL_WAITING and not (container.ready and steady)

@@ -10,6 +10,7 @@ from flowkiln.api.status import FlowRunStatus
 from flowkiln_operator.controller.actions import Actions, ApplyStatus, DeleteDaskCluster, RecordEvent
 from flowkiln_operator.controller.closing import close_report
 from flowkiln_operator.controller.conditions import ClusterReady, conditions
+from flowkiln_operator.controller.decide import diagnosis
 from flowkiln_operator.controller.decide.times import times
 from flowkiln_operator.controller.snapshot import RunView, Snapshot
 
@@ -55,13 +56,27 @@ def end(
     """
     run = snapshot.run
     returned = snapshot.cluster is not None and not retains_cluster(snapshot, state)
-    if ready is None and returned and cluster_ready(run.status).ready:
-        ready = RETURNED_CLUSTER
-    (applied,) = write(snapshot, state, reason, message, ready=ready, completion_time=snapshot.now)
+    if ready is None and _is_outdated(snapshot):
+        ready = RETURNED_CLUSTER if returned else diagnosis.READY if run.report.is_claimed else None
+    times_told = {"completion_time": snapshot.now}
+    if run.report.is_claimed and run.status.start_time is None:
+        # It was claimed and over before anybody looked.
+        times_told["start_time"] = snapshot.now
+    (applied,) = write(snapshot, state, reason, message, ready=ready, **times_told)
     assert isinstance(applied, ApplyStatus)  # noqa: S101  a run that has not ended cannot have this status
     document = {**applied.status, **_closed_report(snapshot, state, reason, message)}
     event = RecordEvent("Normal" if state is RunState.SUCCESS else "Warning", reason, message)
     return (ApplyStatus(document), *(give_back(snapshot) if returned else ()), event)
+
+
+def _is_outdated(snapshot: Snapshot) -> bool:
+    """Tell whether what ClusterReady says of the cluster has no place in the status of a run that has ended.
+
+    A trouble has, if the run did not come to its end by itself.
+    """
+    said, report = cluster_ready(snapshot.run.status), snapshot.run.report
+    has_reported = report.is_claimed and report.state in _REPORTED
+    return snapshot.cluster is not None and (said.ready or not is_problem(said.reason) or has_reported)
 
 
 def give_back(snapshot: Snapshot) -> Actions:

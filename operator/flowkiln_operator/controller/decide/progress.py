@@ -8,7 +8,7 @@ from flowkiln.api.reasons import FlowState, Reason, RunState
 from flowkiln_operator.controller.actions import Actions, RequeueAt
 from flowkiln_operator.controller.conditions import ClusterReady
 from flowkiln_operator.controller.decide.times import times
-from flowkiln_operator.controller.snapshot import ContainerView, PodView, Snapshot
+from flowkiln_operator.controller.snapshot import STEADY_AFTER, ContainerView, PodView, Snapshot, has_ready_worker
 
 from . import cluster, diagnosis, outcome
 
@@ -83,7 +83,7 @@ def _end_unanswering(snapshot: Snapshot, holder: PodView, sick: _Sick) -> Action
 def _cluster_ready(snapshot: Snapshot, holder: PodView, sick: _Sick | None) -> ClusterReady:
     if sick is not None and snapshot.now >= sick[1] + UNREADY_TOLD_AFTER:
         return ClusterReady(False, Reason.CLUSTER_NOT_READY, diagnosis.story(holder, sick[0]))
-    if diagnosis.has_ready_worker(snapshot.pods):
+    if has_ready_worker(snapshot.pods, snapshot.now):
         return diagnosis.READY
     if (problem := diagnosis.problem(snapshot)) is not None:
         return problem
@@ -97,6 +97,7 @@ def _workers_due(snapshot: Snapshot) -> datetime:
 
 def _next_look(snapshot: Snapshot, sick: _Sick | None, until: datetime | None) -> datetime:
     moments = [snapshot.now + LOOK_AGAIN, _time_out_at(snapshot), _workers_due(snapshot), until]
+    moments += [pod.ready_changed + STEADY_AFTER for pod in snapshot.pods if pod.ready and pod.ready_changed]
     if sick is not None:
         moments += [sick[1] + UNREADY_TOLD_AFTER, sick[1] + UNREADY_ENDED_AFTER]
     return min(moment for moment in moments if moment is not None and moment > snapshot.now)
