@@ -11,19 +11,24 @@ import signal
 import uuid
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 
 import pytest
 
+from tests.charts.helm import helm_path
+
 from .harness import choose
 from .harness.commands import wait_until
+from .harness.ending import end
 from .harness.interface import Cluster, HarnessError, Images
 
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 TIME_LIMIT = 900  # seconds: kind takes minutes to start and to load images on a small machine
 FAILED = pytest.StashKey[bool]()
 CLUSTER = pytest.StashKey[Cluster]()
-KEPT = pytest.StashKey[str]()
+KEPT = pytest.StashKey[list[Path]]()
+RELEASE = "release"  # the fixture of those tests that need Helm
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,6 +48,8 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     with suppress(HarnessError):  # the fixture meets it again, and says it as the reason of each test's failure
         chosen = session.config.stash[CLUSTER] = _chosen_cluster()
         chosen.prepare()
+        if any(RELEASE in getattr(item, "fixturenames", ()) for item in session.items):
+            helm_path()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -57,8 +64,8 @@ def pytest_runtest_makereport(
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Name the folder with the cluster's logs after a failure."""
-    if kept := config.stash.get(KEPT, None):
+    """Name the folders with the clusters' logs after a failure."""
+    for kept in config.stash.get(KEPT, []):
         terminalreporter.write_line(f"logs of the test cluster: {kept}")
 
 
@@ -78,10 +85,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
         try:
             yield chosen
         finally:
-            if request.session.stash.get(FAILED, False):
-                request.config.stash[KEPT] = str(chosen.keep_logs())
-            if not reused:
-                chosen.stop()
+            end_of(chosen, request, stop=not reused)
 
 
 @pytest.fixture(scope="session")
@@ -108,6 +112,13 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     wait_until("the namespace has its service account", lambda: bool(cluster.kubectl(*account)), seconds=60)
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def end_of(cluster: Cluster, request: pytest.FixtureRequest, *, stop: bool = True) -> None:
+    """End a cluster; its logs are kept, and named in the summary, when a test on a cluster has failed."""
+    kept = end(cluster, keep_logs=request.session.stash.get(FAILED, False), stop=stop)
+    if kept is not None:
+        request.config.stash.setdefault(KEPT, []).append(kept)
 
 
 def _needs_cluster(item: pytest.Item) -> bool:

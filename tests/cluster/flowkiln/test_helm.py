@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.charts.helm import CHART, helm
+from tests.charts.helm import CHART, helm, helm_path
 from tests.charts.rendering import SECOND
-from tests.cluster.conftest import FAILED
+from tests.cluster.conftest import end_of
 from tests.cluster.harness import choose
 from tests.cluster.harness.commands import CommandError, wait_until
 from tests.cluster.harness.interface import Cluster, HarnessError, Images
@@ -106,14 +106,13 @@ def release(request: pytest.FixtureRequest) -> Iterator[Release]:
     if own.way == "bring":
         pytest.skip("needs a cluster without Flowkiln: run it with kind or the built node too")
     try:
+        helm_path()
         own.start()
         yield Release(own, own.images())
     except HarnessError as error:
         pytest.fail(str(error), pytrace=False)
     finally:
-        if request.session.stash.get(FAILED, False):
-            own.keep_logs()
-        own.stop()
+        end_of(own, request)
 
 
 @pytest.fixture
