@@ -20,11 +20,13 @@ class BroughtCluster:
 
     way = "bring"
     name = "brought"
-    enforces_network_policy: bool | None = None
 
     def __init__(self) -> None:
+        given = os.environ.get("FLOWKILN_TEST_KUBECONFIG")
+        if not given:
+            raise HarnessError("to bring a cluster, set FLOWKILN_TEST_KUBECONFIG and FLOWKILN_TEST_IMAGE")
         self._image = os.environ.get("FLOWKILN_TEST_IMAGE")
-        self.kubeconfig = Path(os.environ["FLOWKILN_TEST_KUBECONFIG"]).expanduser().resolve()
+        self.kubeconfig = Path(given).expanduser().resolve()
 
     def prepare(self) -> None:
         """There is nothing to build."""

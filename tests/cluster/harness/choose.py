@@ -8,14 +8,14 @@ import sys
 from collections.abc import Callable, Mapping
 
 from .brought import BroughtCluster
-from .commands import run
+from .docker_engine import docker_answers
 from .interface import Cluster, HarnessError
 from .kind import KindCluster
 from .node.cluster import NodeCluster
 
 NONE_THERE = (
     "No Kubernetes for tests can be had here: set FLOWKILN_TEST_KUBECONFIG and FLOWKILN_TEST_IMAGE to use a cluster, "
-    "or install Docker and kind, or run as root on Debian Linux with Go 1.24 or later."
+    "or install Docker, kind and Helm 3, or run as root on Debian Linux with Go 1.24 or later."
 )
 
 Way = Callable[[str, bool], Cluster]  # name, owned
@@ -44,13 +44,6 @@ def way_offered(environment: Mapping[str, str], docker: Callable[[], bool], node
     if node():
         return "node"
     raise HarnessError(NONE_THERE)
-
-
-def docker_answers() -> bool:
-    """Whether kind is installed and a Docker engine answers."""
-    if not (shutil.which("docker") and shutil.which("kind")):
-        return False
-    return run(["docker", "info"], check=False, timeout=30).returncode == 0
 
 
 def node_can_be_built() -> bool:

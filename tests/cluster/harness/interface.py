@@ -41,10 +41,6 @@ class Cluster(Protocol):
     def kubeconfig(self) -> Path:
         """A kubeconfig with all rights, good on this host outside any network namespace."""
 
-    @property
-    def enforces_network_policy(self) -> bool | None:
-        """Whether a NetworkPolicy has an effect; None where it is not known, which a test must take for either."""
-
     def prepare(self) -> None:
         """Install and build what is needed once on this host: minutes at first, nothing later. `start` and `images` do
         the same when it was not called before.

@@ -45,7 +45,6 @@ class NodeCluster:
     """
 
     way = "node"
-    enforces_network_policy: bool | None = False
 
     def __init__(self, name: str, *, owned: bool = True) -> None:
         self.name = name

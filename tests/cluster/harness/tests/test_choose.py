@@ -31,7 +31,7 @@ def test_no_way_says_what_to_install() -> None:
     """Where nothing can be had, one sentence names every way out."""
     with pytest.raises(HarnessError) as caught:
         way_offered({}, lambda: False, lambda: False)
-    for hint in ("FLOWKILN_TEST_KUBECONFIG", "kind", "Go"):
+    for hint in ("FLOWKILN_TEST_KUBECONFIG", "kind", "Helm 3", "Go"):
         assert hint in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -49,3 +49,10 @@ def test_brought_cluster_needs_an_image(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setattr(os, "environ", {"FLOWKILN_TEST_KUBECONFIG": str(tmp_path / "kubeconfig")})
     with pytest.raises(HarnessError, match="FLOWKILN_TEST_IMAGE"):
         choose.cluster("any", owned=True).start()
+
+
+def test_bringing_a_cluster_needs_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FLOWKILN_TEST_CLUSTER=bring alone is answered with what to set."""
+    monkeypatch.setattr(os, "environ", {"FLOWKILN_TEST_CLUSTER": "bring"})
+    with pytest.raises(HarnessError, match="set FLOWKILN_TEST_KUBECONFIG"):
+        choose.cluster("any", owned=True)
