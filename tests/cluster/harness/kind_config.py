@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from . import audit
+from .kind_settings import is_control_plane
 
 POLICY_FOLDER = "/etc/kubernetes/flowkiln-audit"
 LOG_FOLDER = "/var/log/kubernetes"
@@ -33,20 +34,18 @@ VOLUMES: list[Mapping[str, Any]] = [
 ]
 
 
-def with_audit_log(config: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
-    """Return a kind configuration with the audit log added; writes the policy into a folder below `folder`."""
-    policy = folder / "audit-policy"
-    policy.mkdir(exist_ok=True)
-    (policy / "policy.yaml").write_text(yaml.safe_dump(audit.POLICY))
-    return add_audit_log(config, policy)
+def write_policy(folder: Path) -> None:
+    """Write the audit policy into the folder that `add_audit_log` is given."""
+    folder.mkdir()
+    (folder / "policy.yaml").write_text(yaml.safe_dump(audit.POLICY))
 
 
 def add_audit_log(config: Mapping[str, Any], policy: Path) -> Mapping[str, Any]:
     """Return a kind configuration whose control plane writes the audit log, with the policy from this folder."""
     result: dict[str, Any] = {"kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4", **copy.deepcopy(dict(config))}
-    nodes = result.setdefault("nodes", [{"role": "control-plane"}])
-    for node in nodes:
-        if node.get("role", "control-plane") == "control-plane":
+    result["nodes"] = result.get("nodes") or [{"role": "control-plane"}]
+    for node in result["nodes"]:
+        if is_control_plane(node):
             given = [*(result.get("kubeadmConfigPatches") or ()), *(node.get("kubeadmConfigPatches") or ())]
             node["kubeadmConfigPatches"] = [*(node.get("kubeadmConfigPatches") or ()), *kubeadm_patches(given)]
             node["extraMounts"] = [
@@ -80,7 +79,7 @@ def _given_list(patches: Sequence[str], field: str) -> list[Any]:
     """Return what patches of the cluster's configuration put into a list of the API server's."""
     documents = [document for patch in patches for document in yaml.safe_load_all(patch) if document]
     lists = [
-        document.get("apiServer", {}).get(field)
+        (document.get("apiServer") or {}).get(field)
         for document in documents
         if document.get("kind") == "ClusterConfiguration"
     ]
