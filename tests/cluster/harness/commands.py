@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -72,6 +73,19 @@ def run(
     if check and done.returncode != 0:
         raise CommandError(arguments, done.returncode, done.stdout + done.stderr)
     return done
+
+
+def lines_of(command: Sequence[str]) -> Iterator[str]:
+    """Yield what a program prints, line by line as it comes; CommandError at the end when it fails."""
+    with (
+        tempfile.TemporaryFile("w+") as said,
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, text=True) as program,
+    ):
+        assert program.stdout is not None
+        yield from program.stdout
+        if program.wait() != 0:
+            said.seek(0)
+            raise CommandError(command, program.returncode, said.read())
 
 
 def kubectl_path() -> str:

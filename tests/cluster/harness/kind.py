@@ -11,29 +11,31 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from . import commands
-from .commands import announced, run, wait_until
-from .images import docker
+from . import commands, kind_outage
+from .commands import announced, lines_of, run
+from .docker_engine import require_docker
+from .ending import end
+from .images import docker, docker_store, kind_load
 from .interface import HarnessError, Images
-from .kind_config import AUDIT_LOG, with_audit_log
-from .places import cache_folder, kept_logs_folder
+from .kind_config import AUDIT_LOG, add_audit_log, write_policy
+from .kind_settings import NODE_IMAGE, given_config, node_image
+from .places import cache_folder, exclusive, kept_logs_folder
 from .process import Process
 
-MANIFEST = "/etc/kubernetes/manifests/kube-apiserver.yaml"
-PARKED_MANIFEST = "/etc/kubernetes/kube-apiserver.yaml"
+OLDEST = (1, 30)  # the first Kubernetes with ValidatingAdmissionPolicy in admissionregistration.k8s.io/v1
+LOGS_PATIENCE = 300  # seconds
 
 
 class KindCluster:
     """A kind cluster of our own, new or running. `owned`: a later session removes it when this process is gone."""
 
     way = "kind"
-    enforces_network_policy: bool | None = None  # its default network does since 0.24, where the host can
 
     def __init__(self, name: str, *, owned: bool = True) -> None:
         self.name = name
@@ -52,30 +54,34 @@ class KindCluster:
         return f"{self._kind_name}-control-plane"
 
     def prepare(self) -> None:
-        """Find or build the images."""
+        """Pull the node's image, if one is given, and find or build the images under test."""
+        require_docker()
+        if image := node_image():
+            docker_store.ensure(image, setting=NODE_IMAGE)
         self._images_under_test()
 
     def start(self) -> None:
         """Create it, until its nodes are Ready."""
+        require_docker()
         clean_up()
         if self._folder.exists():
-            raise HarnessError(f"a cluster named {self.name} is running already")
-        config = _given_config()
+            raise HarnessError(
+                f"there is a cluster named {self.name} already, running or not: "
+                f"`python -m tests.cluster down --name {self.name}` removes it"
+            )
+        policy = self._folder / "audit-policy"
+        config = add_audit_log(given_config(), policy)
         self._folder.mkdir(parents=True)
-        owner = Process.of(os.getpid())
-        self._write_owner(owner)
-        (self._folder / "config.yaml").write_text(yaml.safe_dump(with_audit_log(config, self._folder)))
-        node_image = os.environ.get("FLOWKILN_KIND_NODE_IMAGE")
+        self._write_owner(Process.of(os.getpid()))
+        write_policy(policy)
+        (self._folder / "config.yaml").write_text(yaml.safe_dump(config))
         try:
             with announced(f"kind creates the cluster {self._kind_name}"):
-                run(
-                    ["kind", "create", "cluster", f"--name={self._kind_name}", f"--kubeconfig={self.kubeconfig}"]
-                    + [f"--config={self._folder / 'config.yaml'}", "--wait=300s"]
-                    + ([f"--image={node_image}"] if node_image else []),
-                )
-                self.kubectl("rollout", "status", "deployment/coredns", "--namespace=kube-system", "--timeout=180s")
-        except BaseException:
-            self.stop()
+                self._create()
+        except BaseException as error:
+            with suppress(HarnessError):  # what went wrong first is what matters
+                if kept := end(self, keep_logs=isinstance(error, HarnessError)):
+                    commands.say(f"the logs of the failed start are kept in {kept}")
             raise
         if not self._owned:
             self._write_owner(None)
@@ -86,9 +92,12 @@ class KindCluster:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def keep_logs(self) -> Path | None:
-        """Let kind export its logs."""
+        """Let kind export its logs. It exports what it can, and what it got is kept even if that is not all."""
         kept = kept_logs_folder(self.name)
-        run(["kind", "export", "logs", f"--name={self._kind_name}", kept])
+        command = ["kind", "export", "logs", f"--name={self._kind_name}", str(kept)]
+        exported = run(command, check=False, timeout=LOGS_PATIENCE)
+        if exported.returncode != 0:
+            commands.say(f"kind could not export all logs: {exported.stderr.strip()[-commands.QUOTED_OUTPUT :]}")
         return kept
 
     def kubectl(self, *arguments: str, input: str | None = None, check: bool = True) -> str:
@@ -104,9 +113,7 @@ class KindCluster:
 
     def load_image(self, image: str | Path) -> None:
         """Load a docker-archive, or an image that Docker or the harness's own store has."""
-        source = docker.loadable(image) if isinstance(image, str) else image
-        what = ["image-archive", str(source)] if isinstance(source, Path) else ["docker-image", source]
-        run(["kind", "load", *what, f"--name={self._kind_name}"])
+        kind_load.load(docker.loadable(image) if isinstance(image, str) else image, self._kind_name)
 
     def build_image(self, folder: Path, base: str) -> str:
         """Build it by Docker, or by buildah where Docker cannot, and load it."""
@@ -116,7 +123,7 @@ class KindCluster:
 
     def audit_events(self) -> Iterator[Mapping[str, Any]]:
         """Yield what the audit log holds so far."""
-        for line in self._docker_exec("cat", AUDIT_LOG).splitlines(keepends=True):
+        for line in lines_of(["docker", "exec", self._node, "cat", AUDIT_LOG]):
             if line.endswith("\n"):  # else it is being written
                 yield json.loads(line)
 
@@ -130,16 +137,27 @@ class KindCluster:
             check=check,
         )
 
-    @contextmanager
-    def api_server_down(self) -> Iterator[None]:
-        """Take the API server's manifest away from the kubelet; give it back at the end, and wait until it answers."""
-        self._docker_exec("mv", MANIFEST, PARKED_MANIFEST)
-        try:
-            wait_until("the API server ends", lambda: not self._api_answers(), seconds=60)
-            yield
-        finally:
-            self._docker_exec("mv", PARKED_MANIFEST, MANIFEST)
-            wait_until("the API server is ready", self._api_answers, seconds=180)
+    def api_server_down(self) -> AbstractContextManager[None]:
+        """Take the API server away, and wait at the end until the control plane works again."""
+        return kind_outage.api_server_down(self._docker_exec, self.kubectl)
+
+    def _create(self) -> None:
+        image = node_image()
+        run(
+            ["kind", "create", "cluster", f"--name={self._kind_name}", f"--kubeconfig={self.kubeconfig}"]
+            + [f"--config={self._folder / 'config.yaml'}", "--wait=300s", "--retain"]
+            + ([f"--image={image}"] if image else []),
+        )
+        self._require_kubernetes()
+        self.kubectl("rollout", "status", "deployment/coredns", "--namespace=kube-system", "--timeout=180s")
+
+    def _require_kubernetes(self) -> None:
+        version = json.loads(self.kubectl("get", "--raw=/version"))
+        if (int(version["major"]), int(version["minor"].rstrip("+"))) < OLDEST:
+            raise HarnessError(
+                f"kind made a cluster of Kubernetes {version['gitVersion']}, and the tests need "
+                f"{'.'.join(map(str, OLDEST))} or later: set {NODE_IMAGE} to a newer one, or install a newer kind"
+            )
 
     def _images_under_test(self) -> Images:
         if self._built is None:
@@ -150,43 +168,38 @@ class KindCluster:
                 self._built = docker.build()
         return self._built
 
-    def _api_answers(self) -> bool:
-        return self.kubectl("get", "--raw=/readyz", "--request-timeout=5s", check=False) == "ok"
-
     def _load_once(self, reference: str) -> None:
         present = self._docker_exec("ctr", "--namespace=k8s.io", "images", "list", "--quiet").split()
         if not {reference, f"docker.io/library/{reference}", f"docker.io/{reference}"} & set(present):
             with announced(f"loading {reference}"):
                 self.load_image(reference)
 
-    def _docker_exec(self, *command: str) -> str:
-        return run(["docker", "exec", self._node, *command]).stdout
+    def _docker_exec(self, *command: str, check: bool = True) -> str:
+        return run(["docker", "exec", self._node, *command], check=check).stdout
 
     def _write_owner(self, owner: Process | None) -> None:
+        """Write whose it is, whole or not at all."""
         record = {"pid": owner.pid, "started": owner.started} if owner else None
-        (self._folder / "owner.json").write_text(json.dumps(record))
+        unfinished = self._folder / ".owner.json"
+        unfinished.write_text(json.dumps(record))
+        unfinished.rename(self._folder / "owner.json")
 
 
 def clean_up() -> None:
     """Delete the clusters of sessions that were interrupted."""
-    for file in _folder().glob("*/owner.json"):
-        owner = json.loads(file.read_text())
-        if owner and not Process(**owner).alive:
-            commands.say(f"cleaning up after the interrupted session of {file.parent.name}")
-            KindCluster(file.parent.name).stop()
+    with exclusive(cache_folder() / "locks" / "kind-clean-up", doing="cleaning up"):
+        for file in _folder().glob("*/owner.json"):
+            if (owner := _owner(file)) and not owner.alive:
+                commands.say(f"cleaning up after the interrupted session of {file.parent.name}")
+                KindCluster(file.parent.name).stop()
 
 
-def _given_config() -> Mapping[str, Any]:
-    given = os.environ.get("FLOWKILN_KIND_CONFIG")
-    if not given:
-        return {}
+def _owner(file: Path) -> Process | None:
     try:
-        config = yaml.safe_load(Path(given).expanduser().read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise HarnessError(f"FLOWKILN_KIND_CONFIG={given} cannot be read: {error}") from error
-    if not isinstance(config, dict):
-        raise HarnessError(f"FLOWKILN_KIND_CONFIG={given} is no kind configuration")
-    return config
+        record = json.loads(file.read_text())
+    except FileNotFoundError:  # its session has just removed it
+        return None
+    return Process(**record) if record else None
 
 
 def _folder() -> Path:

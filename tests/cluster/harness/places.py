@@ -33,11 +33,12 @@ def cache_folder() -> Path:
 def kept_logs_folder(name: str) -> Path:
     """Return a new, empty folder for the logs of a cluster; the oldest of such folders go."""
     kept = cache_folder() / "kept-logs"
-    kept.mkdir(exist_ok=True)
-    for old in sorted(kept.iterdir(), key=lambda folder: folder.stat().st_mtime)[: -(KEPT_LOGS - 1)]:
-        shutil.rmtree(old)
-    shutil.rmtree(kept / name, ignore_errors=True)
-    (kept / name).mkdir()
+    with exclusive(cache_folder() / "locks" / "kept-logs", doing="keeping logs"):
+        kept.mkdir(exist_ok=True)
+        for old in sorted(kept.iterdir(), key=lambda folder: folder.stat().st_mtime)[: -(KEPT_LOGS - 1)]:
+            shutil.rmtree(old)
+        shutil.rmtree(kept / name, ignore_errors=True)
+        (kept / name).mkdir()
     return kept / name
 
 

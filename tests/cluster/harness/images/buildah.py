@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.cluster.harness.commands import announced, run
@@ -51,10 +53,15 @@ def build_derived(folder: Path, base: str) -> str:
     return reference
 
 
-def taken(archive: Path) -> str:
-    """Return the id by which an image out of a docker-archive is in the harness's own store from now on."""
+@contextmanager
+def taken(archive: Path) -> Iterator[str]:
+    """Have the image of a docker-archive in the harness's own store for a while, by the id that this yields."""
     ensure(IMAGE_TOOLS)
-    return _buildah("pull", "--quiet", f"docker-archive:{archive}").strip()
+    image = _buildah("pull", "--quiet", f"docker-archive:{archive}").strip()
+    try:
+        yield image
+    finally:
+        _buildah("rmi", "--force", image)
 
 
 def layout() -> Layout:

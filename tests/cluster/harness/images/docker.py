@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from pathlib import Path
 
 from tests.cluster.harness.commands import CommandError, announced, run, say
-from tests.cluster.harness.images import buildah
+from tests.cluster.harness.images import buildah, docker_store
 from tests.cluster.harness.images.source import folder_digest, source_digest
 from tests.cluster.harness.interface import HarnessError, Images
-from tests.cluster.harness.places import CHECKOUT, cache_folder
+from tests.cluster.harness.places import CHECKOUT, cache_folder, exclusive
+
+PROXY_VARIABLES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
 
 
 def build() -> Images:
     """Build the product's images for kind: they are in Docker then, or in the harness's own store."""
     base = _default_base()
     problem = f"Docker cannot have {base}"
-    if _in_docker(base) or _pulled(base):
+    if docker_store.has(base) or docker_store.pull(base):
         try:
             return _build_by_docker(base)
         except CommandError as error:  # as behind a proxy: such a build knows nothing of the host's settings of pip
@@ -31,20 +34,18 @@ def build() -> Images:
 
 def build_derived(folder: Path, base: str) -> str:
     """Return an image that a folder's Dockerfile makes on top of a base that Docker or the harness's own store has."""
-    if not _in_docker(base):
+    if not docker_store.has(base):
         return buildah.build_derived(folder, base)
     reference = f"flowkiln-{buildah.DERIVED}:{folder_digest(folder, base)}"
-    if _in_docker(reference):
-        return reference
     try:
-        with announced(f"docker builds {reference}"):
-            run(["docker", "build", "--network=host", f"--build-arg=BASE={base}", f"--tag={reference}", folder])
+        _build(folder, reference, f"--build-arg=BASE={base}")
     except CommandError as error:
         say(f"Docker could not build: {error}; buildah builds {reference}")
         with tempfile.TemporaryDirectory() as place:
             archive = Path(place) / "base.tar"
             run(["docker", "save", f"--output={archive}", base])
-            return buildah.build_derived(folder, buildah.taken(archive))
+            with buildah.taken(archive) as taken:
+                return buildah.build_derived(folder, taken)
     return reference
 
 
@@ -58,38 +59,52 @@ def named_for_itself(image: str) -> str:
         raise HarnessError(f"FLOWKILN_TEST_IMAGE={image}: Docker has no such image; build or pull it first")
     reference = f"flowkiln-under-test:{found.stdout.strip().removeprefix('sha256:')[:16]}"
     run(["docker", "tag", image, reference])
+    docker_store.forget_old(reference)
     return reference
 
 
 def loadable(reference: str) -> Path | str:
     """Return what kind loads an image from: its reference when Docker has it, else the path of an archive."""
-    if _in_docker(reference):
+    if docker_store.has(reference):
         return reference
     archive = cache_folder() / "images" / f"{reference.rpartition('/')[2].replace(':', '-')}.tar"
-    if not archive.exists():
-        for older in archive.parent.glob(f"{archive.name.rpartition('-')[0]}-*.tar"):
-            older.unlink()
-        buildah.export_docker_archive(reference, archive)
+    with exclusive(cache_folder() / "locks" / "images", doing="building images"):
+        if not archive.exists():
+            _export(reference, archive)
     return archive
+
+
+def _export(reference: str, archive: Path) -> None:
+    """Write an archive, whole or not at all, in place of the older ones of this name."""
+    for older in archive.parent.glob(f"{archive.name.rpartition('-')[0]}-*.tar*"):
+        older.unlink()
+    unfinished = archive.with_name(f"{archive.name}.part")
+    buildah.export_docker_archive(reference, unfinished)
+    unfinished.rename(archive)
 
 
 def _build_by_docker(base: str) -> Images:
     tag = source_digest(CHECKOUT, base)
     references = {target: f"flowkiln-{target}:{tag}" for target in buildah.TARGETS}
     for target, reference in references.items():
-        if not _in_docker(reference):
-            with announced(f"docker builds {reference}"):
-                run(["docker", "build", "--network=host", f"--target={target}", f"--tag={reference}", CHECKOUT])
+        _build(CHECKOUT, reference, f"--target={target}")
     return Images(**references)
 
 
-def _in_docker(image: str) -> bool:
-    return run(["docker", "image", "inspect", image], check=False).returncode == 0
-
-
-def _pulled(image: str) -> bool:
-    with announced(f"docker pulls {image}"):
-        return run(["docker", "pull", "--quiet", image], check=False).returncode == 0
+def _build(source: Path, reference: str, option: str) -> None:
+    """Build an image unless Docker has it."""
+    if docker_store.has(reference):
+        return
+    # Without values: Docker takes them from the environment, and keeps those of these names out of images' histories.
+    proxies = [f"--build-arg={name}" for name in PROXY_VARIABLES if os.environ.get(name)]
+    with announced(f"docker builds {reference}"):
+        run(["docker", "build", "--network=host", *proxies, option, f"--tag={reference}", source])
+    if not docker_store.has(reference):
+        raise HarnessError(
+            f"`docker build` made {reference} and left it out of Docker, as builders of other drivers do: "
+            "choose one of the driver `docker` (`docker buildx ls` lists them, `docker buildx use NAME` chooses)"
+        )
+    docker_store.forget_old(reference)
 
 
 def _default_base() -> str:

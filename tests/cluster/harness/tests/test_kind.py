@@ -7,133 +7,115 @@ from __future__ import annotations
 
 import json
 import os
-import stat
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.cluster.harness.commands import CommandError
-from tests.cluster.harness.images import buildah, docker
-from tests.cluster.harness.interface import HarnessError, Images
-from tests.cluster.harness.kind import KindCluster
+from tests.cluster.harness.interface import HarnessError
+from tests.cluster.harness.kind import KindCluster, clean_up
 
-STAND_IN = """#!/bin/sh
-name=$(basename "$0")
-echo "$name $*" >> "$RECORD"
-{script}
-"""
-DOCKER = """
-case "$*" in
-  "image inspect --format={{.Id}} mine:latest") echo sha256:0123456789abcdef0123 ;;
-  "image inspect mine:latest" | "image inspect flowkiln-under-test:0123456789abcdef") ;;
-  "image inspect "*) exit 1 ;;
-esac
-"""
-
-Recorded = Callable[[str], list[str]]
+from .conftest import StandIns
 
 
-@pytest.fixture
-def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recorded:
-    """Put stand-ins for docker, kind and kubectl in front of the PATH; return what one of them was asked so far."""
-    record = tmp_path / "record"
-    record.touch()
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    for name, script in {"docker": DOCKER, "kind": "", "kubectl": ""}.items():
-        program = programs / name
-        program.write_text(STAND_IN.format(script=script))
-        program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("RECORD", str(record))
-    monkeypatch.setenv("FLOWKILN_CACHE", str(tmp_path / "cache"))
-    for setting in ("FLOWKILN_KIND_NODE_IMAGE", "FLOWKILN_KIND_CONFIG", "FLOWKILN_TEST_IMAGE"):
-        monkeypatch.delenv(setting, raising=False)
-    return lambda name: [line.partition(" ")[2] for line in record.read_text().splitlines() if line.startswith(name)]
-
-
-def test_a_cluster_is_created_and_deleted(recorded: Recorded, tmp_path: Path) -> None:
+def test_a_cluster_is_created_and_deleted(stand_ins: StandIns, tmp_path: Path) -> None:
     """Under a name of its own, with a kubeconfig of its own: a person's clusters and contexts are not touched."""
     cluster = KindCluster("mine")
     cluster.start()
     folder = tmp_path / "cache" / "kind" / "mine"
     named = f"--name=flowkiln-mine --kubeconfig={folder}/kubeconfig"
-    assert recorded("kind") == [f"create cluster {named} --config={folder}/config.yaml --wait=300s"]
+    assert stand_ins.asked("kind") == [f"create cluster {named} --config={folder}/config.yaml --wait=300s --retain"]
     assert cluster.kubeconfig == folder / "kubeconfig"
-    with pytest.raises(HarnessError, match="a cluster named mine is running already"):
+    with pytest.raises(HarnessError, match=r"a cluster named mine already.* down --name mine"):
         KindCluster("mine").start()
     cluster.stop()
-    assert recorded("kind")[1:] == [f"delete cluster {named}"]
+    assert stand_ins.asked("kind")[1:] == [f"delete cluster {named}"]
     assert not folder.exists()
 
 
-def test_its_settings_are_respected(recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_settings_are_respected(stand_ins: StandIns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The node's image is passed on; the configuration is taken as it is, with the audit log added."""
     given = {"networking": {"ipFamily": "ipv4"}, "nodes": [{"role": "control-plane"}, {"role": "worker"}]}
     (tmp_path / "kind.yaml").write_text(yaml.safe_dump(given))
     monkeypatch.setenv("FLOWKILN_KIND_NODE_IMAGE", "node:v1.34.0")
     monkeypatch.setenv("FLOWKILN_KIND_CONFIG", str(tmp_path / "kind.yaml"))
     KindCluster("mine").start()
-    assert recorded("kind")[0].endswith(" --image=node:v1.34.0")
+    assert stand_ins.asked("kind")[0].endswith(" --image=node:v1.34.0")
     used = yaml.safe_load((tmp_path / "cache" / "kind" / "mine" / "config.yaml").read_text())
     assert used["networking"] == given["networking"]
     assert [node["role"] for node in used["nodes"]] == ["control-plane", "worker"]
     assert "audit-log-path" in json.dumps(used["nodes"][0])
 
 
-@pytest.mark.parametrize("content", [None, "[1, 2]", "a: [", ""], ids=["no file", "a list", "no YAML", "empty"])
-def test_a_configuration_that_is_none_is_named(
-    recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
+def test_a_start_that_fails_keeps_its_logs_and_leaves_nothing(
+    stand_ins: StandIns, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Before anything is made."""
-    path = tmp_path / "kind.yaml"
-    if content is not None:
-        path.write_text(content)
-    monkeypatch.setenv("FLOWKILN_KIND_CONFIG", str(path))
+    """The first error is the one that is told, even when nothing else works either."""
+    stand_ins.answer({"kind create *": "echo no space left >&2; exit 1", "kind delete *": "exit 1"})
+    with pytest.raises(HarnessError, match="no space left"):
+        KindCluster("mine").start()
+    kept = tmp_path / "cache" / "kept-logs" / "mine"
+    assert stand_ins.asked("kind")[1:] == [
+        f"export logs --name=flowkiln-mine {kept}",
+        f"delete cluster --name=flowkiln-mine --kubeconfig={tmp_path}/cache/kind/mine/kubeconfig",
+    ]
+    stand_ins.answer({"kind create *": "exit 1"})
+    with pytest.raises(HarnessError, match="kind create"):
+        KindCluster("other").start()
+    assert f"logs of the failed start are kept in {kept.with_name('other')}" in capsys.readouterr().err
+    assert not (tmp_path / "cache" / "kind" / "other").exists()
+
+
+def test_kubernetes_must_be_new_enough(stand_ins: StandIns, tmp_path: Path) -> None:
+    """An old kind makes an old Kubernetes, on which nothing could be installed; the message says what to set."""
+    old = {"major": "1", "minor": "29", "gitVersion": "v1.29.2"}
+    stand_ins.answer({"kubectl * get --raw=/version": f"echo '{json.dumps(old)}'"})
+    with pytest.raises(HarnessError, match=r"v1\.29\.2.* 1\.30 or later.*FLOWKILN_KIND_NODE_IMAGE"):
+        KindCluster("mine").start()
+    assert not (tmp_path / "cache" / "kind" / "mine").exists()
+
+
+def test_a_configuration_that_is_none_is_told_before_anything_is_made(
+    stand_ins: StandIns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a cluster nor a folder of one is there then."""
+    monkeypatch.setenv("FLOWKILN_KIND_CONFIG", str(tmp_path / "nowhere.yaml"))
     with pytest.raises(HarnessError, match="FLOWKILN_KIND_CONFIG="):
         KindCluster("mine").start()
-    assert recorded("kind") == []
+    assert stand_ins.asked("kind") == []
+    assert not (tmp_path / "cache" / "kind").exists()
 
 
-def test_an_image_that_is_given_is_loaded_once_under_the_name_of_its_content(
-    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A tag such as `latest` would make the kubelet look for the image in a registry."""
-    monkeypatch.setenv("FLOWKILN_TEST_IMAGE", "mine:latest")
+def test_logs_that_are_not_all_there_are_kept(stand_ins: StandIns, capsys: pytest.CaptureFixture[str]) -> None:
+    """kind ends with an error when it could not export some of them; the others are still worth their folder."""
+    stand_ins.answer({"kind export logs *": 'echo here > "$4/some.log"; echo gone >&2; exit 1'})
+    kept = KindCluster("mine").keep_logs()
+    assert kept is not None
+    assert [file.name for file in kept.iterdir()] == ["some.log"]
+    assert "kind could not export all logs: gone" in capsys.readouterr().err
+
+
+def test_clusters_of_sessions_that_are_gone_are_deleted(stand_ins: StandIns, tmp_path: Path) -> None:
+    """Those of running sessions, and those that nobody owns, stay."""
+    for name in ("ours", "orphan"):
+        KindCluster(name).start()
+    KindCluster("for-good", owned=False).start()
+    folder = tmp_path / "cache" / "kind"
+    (folder / "orphan" / "owner.json").write_text(json.dumps({"pid": os.getpid(), "started": 0}))
+    clean_up()
+    assert {path.name for path in folder.iterdir()} == {"ours", "for-good"}
+    assert [line for line in stand_ins.asked("kind") if line.startswith("delete")] == [
+        f"delete cluster --name=flowkiln-orphan --kubeconfig={folder}/orphan/kubeconfig"
+    ]
+
+
+def test_the_audit_log_is_read_line_by_line(stand_ins: StandIns) -> None:
+    """A line that is being written is left out; a log that cannot be read is an error with what was said."""
+    reading = "docker exec flowkiln-mine-control-plane cat /var/log/kubernetes/flowkiln-audit.log"
+    stand_ins.answer({reading: """printf '{"verb": "get"}\\n{"verb": "list"}\\n{"verb": "wa'"""})
     cluster = KindCluster("mine")
-    cluster.prepare()
-    ours = "flowkiln-under-test:0123456789abcdef"
-    assert cluster.images() == Images(runtime=ours, operator=ours)
-    assert f"tag mine:latest {ours}" in recorded("docker")
-    assert recorded("kind") == [f"load docker-image {ours} --name=flowkiln-mine"]
-
-
-def test_an_image_that_is_given_must_be_in_docker(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message names the setting and says what to do."""
-    monkeypatch.setenv("FLOWKILN_TEST_IMAGE", "nobody:1")
-    with pytest.raises(HarnessError, match="FLOWKILN_TEST_IMAGE=nobody:1: Docker has no such image"):
-        KindCluster("mine").images()
-
-
-def test_buildah_builds_what_docker_cannot(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A host whose Docker reaches no registry, or no package index, still gets its images; else both are named."""
-    made = Images(runtime="localhost/runtime:1", operator="localhost/operator:1")
-    monkeypatch.setattr(buildah, "build", lambda: made)
-    monkeypatch.setattr(docker, "_pulled", lambda image: False)
-    assert docker.build() == made
-
-    def broken(base: str) -> Images:
-        raise CommandError(["docker", "build"], 1, "no route to the index")
-
-    monkeypatch.setattr(docker, "_pulled", lambda image: True)
-    monkeypatch.setattr(docker, "_build_by_docker", broken)
-    assert docker.build() == made
-
-    def missing() -> Images:
-        raise HarnessError("apt-get is missing")
-
-    monkeypatch.setattr(buildah, "build", missing)
-    with pytest.raises(HarnessError, match=r"(?s)no route to the index.*apt-get is missing"):
-        docker.build()
+    assert [event["verb"] for event in cluster.audit_events()] == ["get", "list"]
+    stand_ins.answer({reading: "echo no such file >&2; exit 1"})
+    with pytest.raises(CommandError, match="no such file"):
+        list(cluster.audit_events())
