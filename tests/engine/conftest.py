@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from flowkiln.engine.executors import DaskExecutor, Executor, LocalExecutor, SynchronousExecutor
+
+# How long an example takes says nothing but how busy the machine is.
+settings.register_profile("unhurried", settings(deadline=None, suppress_health_check=[HealthCheck.too_slow]))
+settings.load_profile("unhurried")
 
 IN_PROCESS = ["local", "synchronous", "dask_threads"]
 EVERYWHERE = [*IN_PROCESS, "dask_processes"]

@@ -216,12 +216,21 @@ def slow(number):
     print(f"up {number}", flush=True)
     time.sleep(600)
 
-with Flow("slow") as flow:
+def linger(flow, old, new):
+    if new.is_finished() and "KILN_LINGERS" in os.environ:
+        time.sleep(600)
+
+with Flow("slow", state_handlers=[linger]) as flow:
     slow.map([1, 2])
 """
 
 
 class TestEnding:
+    @pytest.fixture
+    def lingering(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A flow of SLOW does not come to its end, once it has begun to end."""
+        monkeypatch.setenv("KILN_LINGERS", "yes")
+
     @pytest.fixture
     def running(self, tmp_path: Path) -> Any:
         """A program whose flow's bodies are at work in two processes."""
@@ -250,6 +259,7 @@ class TestEnding:
         assert "KeyboardInterrupt" not in errors
         assert output.splitlines()[-1].startswith("slow: Cancelled")
 
+    @pytest.mark.usefixtures("lingering")
     def test_two_interrupts(self, running: subprocess.Popen[str]) -> None:
         """The second one ends the program without an outcome."""
         os.killpg(running.pid, signal.SIGINT)

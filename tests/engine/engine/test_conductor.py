@@ -148,9 +148,9 @@ def test_terminate_ends_a_run_from_another_thread(any_executor: Executor) -> Non
     ended: list[Any] = []
     thread = threading.Thread(target=lambda: ended.append(conductor.run()))
     thread.start()
-    assert notebook.running.wait(30)
+    assert notebook.running.wait(60)
     conductor.terminate()
-    thread.join(30)
+    thread.join(60)
     assert type(ended[0]) is Cancelled
     assert notebook.states("n59") == ["Cancelled"]
     assert notebook.flow_runs[-1].state == "Cancelled"

@@ -42,11 +42,14 @@ def numbers(n: int) -> list[int]:
 
 
 @task
-def leave_a_mark(x: int, folder: str) -> int:
-    """Show that the body ran."""
-    with (Path(folder) / f"{x}").open("a") as file:
+def leave_a_mark(x: int, marks: str, signs: str) -> int:
+    """Show that the body ran; wait until the gate is being closed, and be slow until it is opened."""
+    with (Path(marks) / f"{x}").open("a") as file:
         file.write("x")
-    time.sleep(0.01)
+    while not (Path(signs) / "closing").exists():
+        time.sleep(0.01)
+    if not (Path(signs) / "opening").exists():
+        time.sleep(0.5)
     return x
 
 
@@ -68,13 +71,10 @@ class Watcher:
 
     def __init__(self) -> None:
         self.paused = threading.Semaphore(0)
-        self.began = threading.Event()
         self.messages: list[str] = []
 
     def on_task_runs(self, records: Sequence[TaskRunRecord]) -> None:
-        """See that work began."""
-        if any(record.task == "leave-a-mark" and record.state == "Running" for record in records):
-            self.began.set()
+        """Of no interest here."""
 
     def on_flow_run(self, record: FlowRunRecord) -> None:
         """See that the run waits."""
@@ -90,25 +90,37 @@ def _in_thread(conductor: Conductor) -> tuple[threading.Thread, list[object]]:
     return thread, ended
 
 
+def _wait_for_a_file(folder: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not any(folder.iterdir()):
+        assert time.monotonic() < deadline, f"nothing came into {folder}"
+        time.sleep(0.01)
+
+
 def test_a_closed_gate_lets_the_rest_wait(any_executor: Executor, tmp_path: Path) -> None:
     """After closing, what runs ends and nothing starts; after opening, each body has run exactly once."""
+    marks, signs = tmp_path / "marks", tmp_path / "signs"
+    for folder in (marks, signs):
+        folder.mkdir()
     with Flow("gate") as flow:
-        mapped = leave_a_mark.map(numbers(60), folder=unmapped(str(tmp_path)))
+        mapped = leave_a_mark.map(numbers(60), marks=unmapped(str(marks)), signs=unmapped(str(signs)))
     watcher = Watcher()
     conductor = Conductor(flow, any_executor, observer=watcher, return_tasks=(mapped,))
     thread, ended = _in_thread(conductor)
-    assert watcher.began.wait(30)
+    _wait_for_a_file(marks)
     conductor.post(GateChanged(open=False))
-    assert watcher.paused.acquire(timeout=30)
-    before = len(list(tmp_path.iterdir()))
+    (signs / "closing").touch()
+    assert watcher.paused.acquire(timeout=60)
+    before = len(list(marks.iterdir()))
     assert 0 < before < 60
     time.sleep(0.2)
-    assert len(list(tmp_path.iterdir())) == before
+    assert len(list(marks.iterdir())) == before
+    (signs / "opening").touch()
     conductor.post(GateChanged(open=True))
-    thread.join(30)
+    thread.join(60)
     (state,) = ended
     assert state.result[mapped].result == list(range(60))  # type: ignore[attr-defined]
-    assert {file.read_text() for file in tmp_path.iterdir()} == {"x"}
+    assert {file.read_text() for file in marks.iterdir()} == {"x"}
 
 
 def test_pausing_and_resuming_twice(any_executor: Executor) -> None:
@@ -120,10 +132,10 @@ def test_pausing_and_resuming_twice(any_executor: Executor) -> None:
     conductor = Conductor(flow, any_executor, observer=watcher, return_tasks=(first, second), until_resumed=True)
     thread, ended = _in_thread(conductor)
     for local_id in ("by-hand", "asks-in-between"):
-        assert watcher.paused.acquire(timeout=30)
+        assert watcher.paused.acquire(timeout=60)
         assert local_id in watcher.messages[-1]
         conductor.post(StartRequested(local_id))
-    thread.join(30)
+    thread.join(60)
     (state,) = ended
     assert state.is_successful()  # type: ignore[attr-defined]
     assert state.result[second].result == 4  # type: ignore[attr-defined]

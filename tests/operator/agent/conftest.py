@@ -9,11 +9,16 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from flowkiln.api.plan import PlanRun
 from flowkiln_operator.agent.api_client import Credentials, FlowRunApi
 from flowkiln_operator.agent.projection.flow_status import Holder
 from tests.operator.agent.api_server import NAME, NAMESPACE, UID, ApiServer, running_api_server
+
+# How long an example takes says nothing but how busy the machine is.
+settings.register_profile("unhurried", settings(deadline=None, suppress_health_check=[HealthCheck.too_slow]))
+settings.load_profile("unhurried")
 
 RUN = PlanRun(namespace=NAMESPACE, name=NAME, uid=UID)
 HOLDER = Holder("pod-uid", "Scheduler-1")

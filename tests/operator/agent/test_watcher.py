@@ -14,7 +14,7 @@ from flowkiln_operator.agent.fence import Fence
 from flowkiln_operator.agent.watcher import watch_flow_run
 from tests.operator.agent.api_server import NAME, UID, ApiServer, Problem
 
-SOON = 10
+SOON = 60
 
 
 @asynccontextmanager
