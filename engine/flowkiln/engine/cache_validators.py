@@ -53,7 +53,7 @@ def partial_parameters_only(
 
 
 def _curried(validator: Callable[..., Any], validate_on: Iterable[str] | None) -> Validator:
-    names = None if validate_on is None else tuple(validate_on)
+    names = _names(validate_on)
 
     def validate(state: Cached, inputs: Any, parameters: Any) -> bool:
         return bool(validator(state, inputs, parameters, validate_on=names))
@@ -62,12 +62,18 @@ def _curried(validator: Callable[..., Any], validate_on: Iterable[str] | None) -
     return validate
 
 
+def _names(validate_on: Iterable[str] | None) -> tuple[str, ...]:
+    if isinstance(validate_on, str):
+        raise TypeError(f"validate_on must be a list of names, not a str; write [{validate_on!r}].")
+    return tuple(validate_on or ())
+
+
 def _values(mapping: Mapping[str, Any] | None) -> dict[str, Any]:
     return {k: v.value if isinstance(v, Result) else v for k, v in (mapping or {}).items()}
 
 
 def _same_on(names: Iterable[str] | None, cached: Mapping[str, Any] | None, given: Mapping[str, Any] | None) -> bool:
-    wanted = frozenset(names or ())
+    wanted = frozenset(_names(names))
     before, now = ({k: v for k, v in _values(one).items() if k in wanted} for one in (cached, given))
     return _same(before, now)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flowkiln.engine import mapping
-from flowkiln.engine.result import NoResult
+from flowkiln.engine.result import NoResultType
 from flowkiln.engine.state import Mapped, Pending, State
 from flowkiln.utilities.context import context as run_context
 
@@ -42,7 +42,7 @@ def children_of(state: State, upstream_states: Mapping[Edge, State]) -> list[Chi
         if count is not None:
             counts.append(count)
         elif not before:
-            return unmappable(edge.key, upstream)
+            return unmappable(edge, upstream)
     total = min(counts) if counts else len(before)
     return [
         Child(
@@ -54,11 +54,13 @@ def children_of(state: State, upstream_states: Mapping[Edge, State]) -> list[Chi
     ]
 
 
-def unmappable(argument: str | None, upstream: State) -> str:
+def unmappable(edge: Edge, upstream: State) -> str:
     """Say in one sentence which argument gives nothing to map over, and of what type it is."""
-    what = f"argument {argument!r}" if argument else "an upstream task without argument"
+    what = f"argument {edge.key!r}" if edge.key else "an upstream task without argument"
+    if edge.flattened and mapping.elements_in(mapping.reduced(upstream)) is not None:
+        return f"Nothing to map over: {what} is to be flattened, and not all of its elements have elements by index."
     result = upstream.result
-    kind = type(upstream).__name__ if result == NoResult else type(result).__name__
+    kind = type(upstream).__name__ if isinstance(result, NoResultType) else type(result).__name__
     return f"Nothing to map over: {what} is of type {kind}, which has no elements by index."
 
 

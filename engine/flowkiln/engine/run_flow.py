@@ -8,7 +8,9 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from flowkiln.core import arguments
 from flowkiln.engine.defaults import default_executor, default_flow_runner_class
+from flowkiln.engine.executors.base import Executor
 from flowkiln.engine.flow_runner import FlowRunner, RunRequest
 from flowkiln.engine.run_loop import LoopOptions
 from flowkiln.engine.state import Mapped, Pending, Scheduled, State, utc_now
@@ -25,13 +27,17 @@ def run_flow(
     """Run a flow until it is finished, or nothing in it can go on by itself, and give its state.
 
     Keywords that name a parameter are parameters; the others go to the runner. Raises ValueError for parameters that
-    are unknown or missing, TypeError for other unknown keywords.
+    are unknown or missing, TypeError for other unknown keywords and for arguments of another kind than they are to be.
     """
     if "return_tasks" in kwargs:
         raise ValueError("The `return_tasks` keyword cannot be provided to Flow.run: all tasks are returned.")
-    values, kwargs = _split(flow, dict(parameters or {}), kwargs)
+    values, kwargs = _split(flow, dict(arguments.by_name("parameters", parameters)), kwargs)
+    if kwargs.get("start_tasks") is not None:
+        # An iterator would be empty at the second look.
+        kwargs["start_tasks"] = list(arguments.several("start_tasks", kwargs["start_tasks"]))
     runner_cls = runner_cls or default_flow_runner_class()
     _check_keywords(runner_cls, kwargs)
+    _check_kinds(kwargs)
     state = kwargs.pop("state", None)
     task_states = dict(kwargs.pop("task_states", None) or {})
     if isinstance(getattr(state, "result", None), dict):
@@ -39,8 +45,9 @@ def run_flow(
     start = _first_start(flow)
     while True:
         given = Scheduled(start_time=start, result={}) if state is None else state
-        _sleep_until(start if state is None else getattr(state, "start_time", None))
-        final = _run_once(flow, runner_cls, given, values, task_states, _with_times(kwargs, start))
+        planned = given.start_time if isinstance(given, Scheduled) else None
+        _sleep_until(planned)
+        final = _run_once(flow, runner_cls, given, values, task_states, _with_times(kwargs, planned or start))
         if not isinstance(final.result, dict) or not final.is_finished() or flow.schedule is None:
             return final
         following = flow.schedule.next(1)
@@ -68,6 +75,18 @@ def _check_keywords(runner_cls: type[FlowRunner], kwargs: Mapping[str, Any]) -> 
     unknown = sorted(set(kwargs) - set(known))
     if unknown:
         raise TypeError(f"Flow.run got unexpected keywords: {', '.join(unknown)}")
+
+
+def _check_kinds(kwargs: Mapping[str, Any]) -> None:
+    """Check what the runner would only find out about in the middle of the run."""
+    executor, state = kwargs.get("executor"), kwargs.get("state")
+    if executor is not None and not isinstance(executor, Executor):
+        example = f"{executor.__name__}()" if isinstance(executor, type) else "LocalExecutor()"
+        raise TypeError(f"executor must be an Executor, such as {example}, not {executor!r}.")
+    if state is not None and not isinstance(state, State):
+        raise TypeError(f"state must be a State, such as Scheduled(), not {state!r}.")
+    for name in ("context", "task_states", "task_contexts"):
+        arguments.by_name(name, kwargs.get(name))
 
 
 def _first_start(flow: Flow) -> dt.datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import queue
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -230,6 +231,8 @@ class RunLoop:
 def _given(node: Node, state: State) -> GivenState:
     state = unwrap(state)
     if isinstance(state, Mapped) and node.is_mapped:
+        state = copy.copy(state)
+        state.map_states = [None if child is None else unwrap(child) for child in state.map_states]
         return GivenState(state)
     return GivenState(
         state, mapping.elements_in(state), mapping.inner_elements_in(state) if node.flattened_over else None

@@ -132,21 +132,27 @@ class TaskRunner(Runner):
                 after = Failed(f"Unexpected error while running {self.described()}: {error!r}", result=error)
             return self._carry_on(after, visit)
 
+    def refuse(self, failure: State, state: State | None, context: Mapping[str, Any]) -> State:
+        """Settle a run that cannot begin: it ends with `failure`, unless a handler says otherwise."""
+        with run_context(context):
+            before = unwrap(state)
+            self._fill_context(before)
+            return state_of(self.take(lambda _before: End(failure), before))
+
     def _pass_checks(self, state: State, visit: _Visit) -> State:
-        before_inputs = (
+        checks = (
             self._check_task_is_ready,
             self._check_start_time,
             self._check_upstream_finished,
             self._run_mapped_task,
             self._check_upstream_skipped,
+            self._take_inputs,
+            self._check_cached,
+            self._check_trigger,
         )
-        before_running = (self._check_cached, self._check_trigger)
         running = (self._set_running, self._run_body, self._cache_result, self._check_retry)
 
-        outcome = self.take_all(before_inputs, state, visit)
-        if isinstance(outcome, State):
-            visit.inputs = self._gather_inputs(outcome, visit)
-            outcome = self.take_all(before_running, outcome, visit)
+        outcome = self.take_all(checks, state, visit)
         while isinstance(outcome, State):
             outcome = self.take_all(running, outcome, visit)
             if not isinstance(outcome, Looped):
@@ -241,16 +247,27 @@ class TaskRunner(Runner):
                 )
         return state
 
+    def _take_inputs(self, state: State, visit: _Visit) -> State | End:
+        try:
+            visit.inputs = self._gather_inputs(state, visit)
+        except Exception as error:
+            if raising():
+                raise
+            self.logger.exception("The inputs of %s could not be taken", self.described())
+            return End(Failed(f"The inputs of {self.described()} could not be taken: {error!r}", result=error))
+        return state
+
     def _gather_inputs(self, state: State, visit: _Visit) -> dict[str, Result]:
         inputs: dict[str, Result] = {}
         for edge, upstream in visit.upstream_states.items():
             key = getattr(edge, "key", None)
-            if key is None:
+            if key is None or (self.is_start_task and not upstream.is_finished() and upstream._result == NoResult):
+                # A start task does not wait for what is upstream: where there is nothing it has its own default.
                 continue
             if upstream.is_skipped() and not self.task.takes_skipped_results:
                 inputs[key] = NoResult
             elif getattr(edge, "flattened", False) and not _is_mapped(edge):
-                inputs[key] = mapping.flattened(upstream).to_result()
+                inputs[key] = _flattened(key, upstream)
             else:
                 inputs[key] = mapping.reduced(upstream)._result.to_result()
         if isinstance(state, Pending) and state.cached_inputs:
@@ -262,8 +279,7 @@ class TaskRunner(Runner):
     def _check_cached(self, state: State, visit: _Visit) -> State | End:
         if not isinstance(state, Cached):
             return state
-        values = {key: given.value for key, given in (visit.inputs or {}).items()}
-        if self.task.cache_validator(state, values, run_context.get("parameters")):
+        if self.task.cache_validator(state, visit.inputs, run_context.get("parameters")):
             return state
         return Pending("The cache is invalid: the task runs.")
 
@@ -346,6 +362,13 @@ class TaskRunner(Runner):
             cached_inputs=visit.inputs,
             run_count=run_count,
         )
+
+
+def _flattened(key: str, upstream: State) -> Result:
+    try:
+        return mapping.flattened(upstream).to_result()
+    except TypeError as error:
+        raise TypeError(f"argument {key!r} is to be flattened, and holds something that has no elements") from error
 
 
 def _all_finished(states: Sequence[State]) -> bool:

@@ -134,23 +134,21 @@ def _run_member(
     mapped_parent = member.map_index == NOT_MAPPED
     initial = None if member.initial is None else resolve(member.initial, held)
     scribe.initial = initial
+    context = {
+        **environment.context,
+        **entry.context,
+        "map_index": None if mapped_parent else member.map_index,
+        "run_id": environment.run_id,
+        "task_local_id": entry.local_id,
+    }
     try:
         upstream = {edge: resolve(source, held) for edge, source in zip(entry.edges, member.upstream, strict=True)}
     except Exception as error:
         if raising():
             raise
-        return Failed(f"An element of what is mapped over could not be taken: {error!r}", result=error)
-    return runner.run(
-        state=initial,
-        upstream_states=upstream,
-        context={
-            **environment.context,
-            **entry.context,
-            "map_index": None if mapped_parent else member.map_index,
-            "run_id": environment.run_id,
-            "task_local_id": entry.local_id,
-        },
-    )
+        failure = Failed(f"An element of what is mapped over could not be taken: {error!r}", result=error)
+        return runner.refuse(failure, initial, context)
+    return runner.run(state=initial, upstream_states=upstream, context=context)
 
 
 class _Scribe:

@@ -494,6 +494,31 @@ def test_start_tasks_hold_for_all_passes(executor: Executor) -> None:
     assert type(final.result[other]) is Pending
 
 
+def test_start_tasks_may_be_any_iterable() -> None:
+    """One that can be read only once is read only once."""
+    with Flow("partly") as flow:
+        first = task(lambda: 1, name="first")()
+        second = task(lambda x=5: x, name="second")(x=first)
+    state = flow.run(start_tasks=(one for one in [second]))
+    assert type(state.result[first]) is Pending
+    assert type(state.result[second]) is Success
+
+
+def test_a_start_task_has_its_own_default_where_nothing_is_upstream() -> None:
+    """Its inputs are the results at hand; of a task that has not run there is none."""
+    with Flow("partly") as flow:
+        second = task(lambda x=5: x, name="second")(x=task(lambda: 1, name="first")())
+    assert flow.run(start_tasks=[second]).result[second].result == 5
+
+
+def test_the_time_of_a_given_scheduled_state_is_the_planned_one() -> None:
+    """Tasks see when the run was planned for, not when it began."""
+    planned = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+    with Flow("late") as flow:
+        told = task(lambda: context.scheduled_start_time, name="told")()
+    assert flow.run(state=Scheduled(start_time=planned)).result[told].result == planned
+
+
 def test_a_flow_runs_inside_a_task(any_executor: Executor) -> None:
     """Also on the worker of another run; nothing of the outer run leaks in."""
 

@@ -322,12 +322,15 @@ class TestBody:
         """The task is Failed, with a message that names it, and the log has the traceback."""
         flattening = Edge(Task(), Task(), "x", flattened=True)
         upstream = {flattening: Success(result=5)}
-        runner = TaskRunner(task_of(lambda x: x, name="odd"))
+        calls: list[State] = []
+        runner = TaskRunner(task_of(lambda x: x, name="odd", on_failure=lambda _, state: calls.append(state)))
         with caplog.at_level(logging.ERROR):
             final = runner.run(upstream_states=upstream)
+        assert calls == [final]
         assert type(final) is Failed
         assert isinstance(final.result, TypeError)
         assert "'odd'" in final.message
+        assert "argument 'x'" in final.message
         assert repr(final.result) in final.message
         assert [record.exc_info[1] for record in caplog.records if record.exc_info] == [final.result]
         with raise_on_exception(), pytest.raises(TypeError):
@@ -637,6 +640,18 @@ class TestCaching:
         given = Cached(result=9, cached_inputs={"x": Result(1, "a handler")}, cached_result_expiration=LATER)
         assert TaskRunner(task).run(state=given, upstream_states={edge("x"): Success(result=1)}) is given
         assert TaskRunner(task).run(state=given, upstream_states={edge("x"): Success(result=2)}).result == 2
+        assert runs == [2]
+
+    def test_a_validator_gets_inputs_as_a_cached_state_has_them(self) -> None:
+        """Both are results by argument, so that comparing them is a validator."""
+
+        def unchanged(state: Cached, inputs: Any, _parameters: Any) -> bool:
+            return bool(state.cached_inputs == inputs)
+
+        task, runs = recorded(cache_for=dt.timedelta(hours=1), cache_validator=unchanged)
+        given = Cached(result=9, cached_inputs={"x": Result(1)}, cached_result_expiration=LATER)
+        assert TaskRunner(task).run(state=given, upstream_states={edge("x"): Success(result=1)}) is given
+        TaskRunner(task).run(state=given, upstream_states={edge("x"): Success(result=2)})
         assert runs == [2]
 
     def test_the_inputs_of_a_cached_state_are_no_inputs_of_this_run(self) -> None:

@@ -29,7 +29,7 @@ from flowkiln.engine.driver.events import (
     WorkerLost,
 )
 from flowkiln.engine.driver.fusion import UnitPolicy, only_one_before
-from flowkiln.engine.driver.graph import RunGraph
+from flowkiln.engine.driver.graph import Node, RunGraph
 from flowkiln.engine.driver.instructions import (
     Announce,
     CallHandlers,
@@ -168,8 +168,9 @@ class Driver:
             case TerminateRequested():
                 self._terminate()
         self._follow_moves()
-        self._submit()
+        # What is downstream of a map waits for its handlers, and is to travel with the children.
         if not self._handlers_under_way:
+            self._submit()
             self._wait_or_finish()
         out, self._out = self._out, []
         return out
@@ -320,6 +321,11 @@ class Driver:
         run = self._runs[node].parent
         if state is not run.state:
             run.state, run.source = state, Given(state)
+            run.elements, run.inner = _counts(state)
+            self._announce(run)
+        self._move(run, Phase.DONE if state.is_finished() else Phase.HELD_UP)
+        # Downstream counts children, or waits for them, from now on; with none of them it can go on at once.
+        self._propagate(run)
 
     def _timers_due(self) -> None:
         if not self._repeats:
@@ -337,10 +343,21 @@ class Driver:
         for runs in self._runs:
             if self._nodes[runs.parent.node].local_id != local_id:
                 continue
-            for run in runs.all():
+            for run in runs.unsettled():
                 if run.index == map_index and run.phase is Phase.HELD_UP and isinstance(run.state, Paused):
-                    run.start_from = Resumed(_plain(self._wiring.source_of(run)))
-                    self._go_again(run)
+                    self._resume(run)
+
+    def _resume(self, run: TaskRun) -> None:
+        runs = self._runs[run.node]
+        if run is runs.parent and runs.children is not None:
+            # A handler had paused it when its children were on their way: now what is downstream may go on.
+            run.state, run.source = Mapped("Resumed."), None
+            self._move(run, Phase.DONE)
+            self._announce(run, map_size=len(runs.children))
+            self._propagate(run)
+            return
+        run.start_from = Resumed(_plain(self._wiring.source_of(run)))
+        self._go_again(run)
 
     def _terminate(self) -> None:
         if self._under_way:
@@ -353,9 +370,8 @@ class Driver:
         for runs in self._runs:
             if not self._nodes[runs.parent.node].visited:
                 continue
-            for run in runs.all():
-                if run.phase is not Phase.DONE:
-                    self._set_state(run, Cancelled("The run was terminated."))
+            for run in runs.unsettled():
+                self._set_state(run, Cancelled("The run was terminated."))
 
     # -- moving task runs --------------------------------------------------------------------------------------------
 
@@ -488,7 +504,13 @@ class Driver:
                     self._propagate(parent)
                 return
             known = known or [len(before.map_states)]
+        if min(known) == 0 and not self._is_upstream_done(node):
+            # There will be no children that wait for what else is upstream.
+            return
         self._set_children(parent.node, before, min(known))
+
+    def _is_upstream_done(self, node: Node) -> bool:
+        return node.is_start or not any(self._runs[edge.upstream].unsettled() for edge in node.upstream)
 
     def _set_children(self, number: int, before: Mapped | None, count: int) -> None:
         runs, visited = self._runs[number], self._nodes[number].visited
@@ -498,7 +520,7 @@ class Driver:
         parent.source = None
         runs.children = [TaskRun(number, index) for index in range(count)]
         runs.absent = runs.unfinished = count
-        parent.phase = Phase.DONE
+        parent.phase = Phase.SUBMITTED if visited else Phase.DONE
         parent.visit += 1
         for child, state in zip(runs.children, before.map_states if before else (), strict=False):
             if state is not None:
@@ -511,10 +533,6 @@ class Driver:
         self._handlers_under_way += 1
         for child in runs.children:
             self._consider_run(child)
-        # Downstream counts children, or waits for them, from now on; with none of them it can go on at once.
-        for downstream in self._nodes[number].downstream:
-            if self._nodes[downstream].visited:
-                self._consider(downstream)
 
     # -- submitting --------------------------------------------------------------------------------------------------
 
@@ -576,11 +594,7 @@ class Driver:
 
     def _finish(self) -> None:
         waiting = tuple(
-            self._name(run)
-            for runs in self._runs
-            if self._nodes[runs.parent.node].visited
-            for run in runs.all()
-            if run.phase is not Phase.DONE
+            self._name(run) for runs in self._runs if self._nodes[runs.parent.node].visited for run in runs.unsettled()
         )
         self._finished = not waiting or not self._repeats
         self._out.append(Finish(waiting))

@@ -87,15 +87,16 @@ def _unfinished(edge: InEdge, run: TaskRun, runs: Sequence[NodeRuns]) -> TaskRun
     upstream = runs[edge.upstream]
     if not upstream.unfinished:
         return None
-    if upstream.children is None:
+    children = upstream.expanded
+    if children is None:
         # A child must not travel with what all its siblings wait for as well.
         if run.index != NOT_MAPPED:
             return [upstream.parent]
         return upstream.parent
     if edge.is_one_to_one and run.index != NOT_MAPPED:
-        twin = upstream.children[run.index]
+        twin = children[run.index]
         return None if twin.phase is Phase.DONE else twin
-    return upstream.children
+    return children
 
 
 def _side_by_side(

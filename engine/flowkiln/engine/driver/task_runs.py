@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from flowkiln.engine.driver.units import Kept, UnitKey
 from flowkiln.engine.records import NOT_MAPPED
-from flowkiln.engine.state import Pending, State
+from flowkiln.engine.state import Mapped, Pending, State
 
 
 class Phase(enum.Enum):
@@ -59,6 +59,7 @@ class NodeRuns:
     """All task runs of one node: the parent, and its children once the node is expanded.
 
     `absent` counts the runs that downstream cannot build on (neither submitted nor done), `unfinished` those not done.
+    An expanded parent is SUBMITTED while its handlers are called; then it is DONE, unless they hold it up.
     """
 
     parent: TaskRun
@@ -66,6 +67,18 @@ class NodeRuns:
     absent: int = 1
     unfinished: int = 1
 
+    @property
+    def expanded(self) -> list[TaskRun] | None:
+        """The children as downstream sees them: None also if a handler of the parent's made it another state."""
+        return self.children if isinstance(self.parent.state, Mapped) else None
+
     def all(self) -> list[TaskRun]:
         """The runs that count: the children of an expanded node, else the one run."""
         return [self.parent] if self.children is None else self.children
+
+    def unsettled(self) -> list[TaskRun]:
+        """The runs that count and are not done, with an expanded parent that a handler holds up."""
+        runs = [run for run in self.all() if run.phase is not Phase.DONE]
+        if self.children is not None and self.parent.phase is Phase.HELD_UP:
+            runs.insert(0, self.parent)
+        return runs

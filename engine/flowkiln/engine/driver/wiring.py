@@ -8,7 +8,6 @@ from flowkiln.engine.driver.graph import InEdge, Node
 from flowkiln.engine.driver.task_runs import NodeRuns, Phase, TaskRun
 from flowkiln.engine.driver.units import Children, Element, Given, Held, Kept, Resumed, Source, UnitKey
 from flowkiln.engine.records import NOT_MAPPED
-from flowkiln.engine.state import Mapped
 
 PRESENT = (Phase.SUBMITTED, Phase.DONE)
 """Phases of a task run that others can build on."""
@@ -31,46 +30,52 @@ class Wiring:
     def present(self, edge: InEdge, run: TaskRun) -> bool:
         """Whether all that an edge leads to is done or under way."""
         upstream = self._runs[edge.upstream]
-        if upstream.children is None:
+        children = upstream.expanded
+        if children is None:
             return upstream.parent.phase in PRESENT
+        if upstream.parent.phase is not Phase.DONE:
+            return False
         if edge.is_one_to_one and run.index != NOT_MAPPED:
-            return upstream.children[run.index].phase in PRESENT
+            return children[run.index].phase in PRESENT
         return not upstream.absent
 
     def upstream_runs(self, edge: InEdge, run: TaskRun) -> Iterable[TaskRun]:
         """The task runs that an edge leads to; none when all of many are finished."""
         upstream = self._runs[edge.upstream]
-        if upstream.children is None:
+        children = upstream.expanded
+        if children is None:
             return (upstream.parent,)
         if edge.is_one_to_one and run.index != NOT_MAPPED:
-            return (upstream.children[run.index],)
-        return upstream.children if upstream.unfinished else ()
+            return (children[run.index],)
+        return children if upstream.unfinished else ()
 
     def all_upstream_runs(self, run: TaskRun) -> Iterable[TaskRun]:
         """The task runs whose results a task run uses, finished or not."""
         for edge in self._nodes[run.node].upstream:
             upstream = self._runs[edge.upstream]
-            if upstream.children is not None and edge.is_one_to_one and run.index != NOT_MAPPED:
-                yield upstream.children[run.index]
+            children = upstream.expanded
+            if children is None:
+                yield upstream.parent
+            elif edge.is_one_to_one and run.index != NOT_MAPPED:
+                yield children[run.index]
             else:
-                yield from upstream.all()
+                yield from children
 
     def source(self, edge: InEdge, run: TaskRun) -> Source:
         """Where a task run finds the state that an edge brings."""
         upstream = self._runs[edge.upstream]
-        expanded = upstream.children is not None and isinstance(upstream.parent.state, Mapped)
+        children = upstream.expanded
         if edge.mapped and run.index != NOT_MAPPED:
-            if expanded:
-                child, path = self._child_path(upstream, edge, run.index)
+            if children is not None:
+                child, path = self._child_path(children, edge, run.index)
                 source = self.source_of(child)
                 return Element(source, path) if path else source
             return self._element(upstream.parent, edge, run.index)
-        if expanded:
-            return Children(tuple(self.source_of(child) for child in upstream.children or ()))
+        if children is not None:
+            return Children(tuple(self.source_of(child) for child in children))
         return self.source_of(upstream.parent)
 
-    def _child_path(self, upstream: NodeRuns, edge: InEdge, index: int) -> tuple[TaskRun, tuple[int, ...]]:
-        children = upstream.children or []
+    def _child_path(self, children: list[TaskRun], edge: InEdge, index: int) -> tuple[TaskRun, tuple[int, ...]]:
         if not edge.flattened:
             return children[index], ()
         for child in children:
@@ -92,17 +97,15 @@ class Wiring:
     def element_count(self, edge: InEdge) -> int:
         """How many children an edge that is mapped asks for; UNKNOWN or UNMAPPABLE if it cannot say."""
         upstream = self._runs[edge.upstream]
-        if upstream.children is not None:
-            if isinstance(upstream.parent.state, Mapped):
-                if not edge.flattened:
-                    return len(upstream.children)
-                if upstream.unfinished:
-                    return UNKNOWN
-                counts = [child.elements for child in upstream.children]
-                return UNMAPPABLE if any(n is None for n in counts) else sum(n or 0 for n in counts)
-            return UNMAPPABLE
         if upstream.parent.phase is not Phase.DONE:
             return UNKNOWN if self._nodes[edge.upstream].visited else UNMAPPABLE
+        if (children := upstream.expanded) is not None:
+            if not edge.flattened:
+                return len(children)
+            if upstream.unfinished:
+                return UNKNOWN
+            counts = [child.elements for child in children]
+            return UNMAPPABLE if any(n is None for n in counts) else sum(n or 0 for n in counts)
         if edge.flattened:
             return UNMAPPABLE if upstream.parent.inner is None else sum(upstream.parent.inner)
         return UNMAPPABLE if upstream.parent.elements is None else upstream.parent.elements

@@ -40,11 +40,17 @@ def _pack(held: TransferableUnit) -> tuple[dict[str, Any], list[Any]]:
         header, frames = pickle_dumps(states)
     except Exception:
         header, frames = pickle_dumps(tuple(map(sendable, states)))
-    return header, frames
+    return {**header, "states": len(states)}, frames
 
 
 def _unpack(header: dict[str, Any], frames: list[Any]) -> TransferableUnit:
-    return TransferableUnit(pickle_loads(header, frames))
+    try:
+        return TransferableUnit(pickle_loads(header, frames))
+    except Exception as error:
+        count = header["states"]
+        which = "A result" if count == 1 else f"One of {count} results that travelled together"
+        reason = f"{which} cannot be read in another process, where unpickling it fails: {error!r}"
+        return TransferableUnit(tuple(Failed(reason, result=ForeignError(reason)) for _ in range(count)))
 
 
 STATE_SIZE = 500

@@ -294,7 +294,7 @@ class Simulation:
             assert runs.absent == sum(run.phase not in PRESENT for run in counted), self.prepared.tasks[number]
             assert runs.unfinished == sum(run.phase is not Phase.DONE for run in counted), self.prepared.tasks[number]
             if runs.children is not None:
-                assert runs.parent.phase is Phase.DONE
+                assert runs.parent.phase in (Phase.SUBMITTED, Phase.DONE)
             for run in counted:
                 if run.phase is Phase.DONE:
                     assert run.state.is_finished(), run.state

@@ -11,6 +11,7 @@ from flowkiln.engine.driver import (
     CallHandlers,
     CancelUnits,
     Driver,
+    Event,
     Finish,
     GivenState,
     HandlersCalled,
@@ -23,6 +24,7 @@ from flowkiln.engine.driver import (
     Release,
     RunGraph,
     Started,
+    StartRequested,
     SubmitUnits,
     TerminateRequested,
     TimerDue,
@@ -86,9 +88,20 @@ CHAIN = graph([], [InEdge(0, "x")], [InEdge(1, "x")])
 MAPPED = graph([], [InEdge(0, "x", mapped=True)], [InEdge(1, "xs")])
 
 
-def started(shape: RunGraph, **options: object) -> tuple[Driver, list[Instruction]]:
+class Heard(Driver):
+    """A driver whose mapped parents have handlers that agree at once."""
+
+    def handle(self, event: Event) -> list[Instruction]:
+        """Take an event, and the answers of handlers."""
+        out = super().handle(event)
+        for called in [one for one in out if isinstance(one, CallHandlers)]:
+            out += self.handle(HandlersCalled(called.node, called.new, NOW))
+        return out
+
+
+def started(shape: RunGraph, driver_class: type[Driver] = Heard, **options: object) -> tuple[Driver, list[Instruction]]:
     """Start a run."""
-    driver = Driver(shape, "r", **options)  # type: ignore[arg-type]
+    driver = driver_class(shape, "r", **options)  # type: ignore[arg-type]
     return driver, driver.handle(Started(NOW))
 
 
@@ -268,7 +281,6 @@ class TestWaiting:
         driver, out = started(graph([], *([InEdge(0, mapped=True)],)), policy=UnitPolicy(fuse=True, waves=1))
         (source,) = units(out)
         (unit,) = units(driver.handle(ended(source, Success(), elements=3)))
-        driver.handle(HandlersCalled(1, driver.node_runs(1).parent.state, NOW))
         back = units(driver.handle(UnitShortened(unit.key, 1, NOW)))
         assert [run for one in back for run in runs(one)] == [(1, 1), (1, 2)]
         assert units(driver.handle(ended(unit, Success()))) == []
@@ -356,20 +368,66 @@ class TestMaps:
 
     def test_the_run_does_not_end_before_the_parents_handlers_were_heard(self) -> None:
         """Whatever else happens meanwhile."""
-        driver, out = started(graph([], [InEdge(0, "x", mapped=True)], []))
+        driver, out = started(graph([], [InEdge(0, "x", mapped=True)], []), Driver)
         source, other = units(out)
         driver.handle(ended(source, Success(), elements=0))
         assert driver.handle(ended(other, Success())) == []
-        assert driver.handle(HandlersCalled(1, driver.states()[1], NOW)) == [Finish(())]
+        assert driver.handle(HandlersCalled(1, driver.node_runs(1).parent.state, NOW)) == [Finish(())]
 
     def test_a_handler_may_replace_the_parents_state(self) -> None:
-        """What is downstream takes it."""
-        driver, out = started(graph([], [InEdge(0, "x", mapped=True)]))
+        """What is downstream takes it, and not the children's."""
+        driver, out = started(MAPPED, Driver)
         (source,) = units(out)
-        driver.handle(ended(source, Success(), elements=0))
+        assert units(driver.handle(ended(source, Success(), elements=2))) == []
         replaced = Failed("by a handler")
-        assert driver.handle(HandlersCalled(1, replaced, NOW)) == [Finish(())]
+        *children, reducer = units(driver.handle(HandlersCalled(1, replaced, NOW)))
+        assert [runs(one) for one in children] == [[(1, 0)], [(1, 1)]]
+        assert reducer.members[0].upstream == (Given(replaced),)
         assert driver.states()[1] is replaced
+        for unit in (*children, reducer):
+            out = driver.handle(ended(unit, Success()))
+        assert out == [Finish(())]
+
+    def test_a_handler_may_give_other_elements_to_map_over(self) -> None:
+        """A map over the map then takes the elements of that result."""
+        driver, out = started(graph([], [InEdge(0, "x", mapped=True)], [InEdge(1, "x", mapped=True)]), Driver)
+        (source,) = units(out)
+        driver.handle(ended(source, Success(), elements=1))
+        replaced = Success(result=["a", "b", "c"])
+        assert units(driver.handle(HandlersCalled(1, replaced, NOW))) == []
+        child, *below = units(driver.handle(HandlersCalled(2, driver.node_runs(2).parent.state, NOW)))
+        assert runs(child) == [(1, 0)]
+        assert [runs(one) for one in below] == [[(2, 0)], [(2, 1)], [(2, 2)]]
+        assert [one.members[0].upstream for one in below] == [(Element(Given(replaced), (n,)),) for n in range(3)]
+
+    def test_a_handler_may_pause_the_parent_until_it_is_resumed(self) -> None:
+        """Its children run, what is downstream waits, and the run says for whom."""
+        driver, out = started(MAPPED, Driver)
+        (source,) = units(out)
+        driver.handle(ended(source, Success(), elements=1))
+        (child,) = units(driver.handle(HandlersCalled(1, Paused("by a handler"), NOW)))
+        assert driver.handle(ended(child, Success())) == [Finish(("n1", "n2"))]
+        (reducer,) = units(driver.handle(StartRequested("n1", -1)))
+        assert reducer.members[0].upstream == (Children((Held(child.key, 0),)),)
+        assert driver.handle(ended(reducer, Success())) == [Finish(())]
+
+    def test_a_parent_that_a_handler_holds_up_is_terminated_too(self) -> None:
+        """As everything that is not done."""
+        driver, out = started(MAPPED, Driver)
+        (source,) = units(out)
+        driver.handle(ended(source, Success(), elements=1))
+        driver.handle(HandlersCalled(1, Pending("by a handler"), NOW))
+        driver.handle(TerminateRequested(NOW))
+        assert [type(state) for state in driver.states()] == [Success, Cancelled, Cancelled]
+
+    def test_an_empty_map_waits_for_what_else_is_upstream(self) -> None:
+        """There are no children that would; what is downstream must not run before it."""
+        driver, out = started(graph([], [], [InEdge(0, "x", mapped=True), InEdge(1)], [InEdge(2, "xs")]))
+        source, other = units(out)
+        assert units(driver.handle(ended(source, Success(), elements=0))) == []
+        assert driver.states()[2].is_pending()
+        (reducer,) = units(driver.handle(ended(other, Success())))
+        assert runs(reducer) == [(3, -1)]
 
 
 class TestLosses:
