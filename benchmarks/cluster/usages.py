@@ -25,7 +25,7 @@ HOLD = 6
 """Seconds that both sides stay as they are when all tasks of the map are done."""
 FINISHED_RUNS = 100
 AT_A_TIME = 8
-LOOKS = 3
+LOOKS = 5
 BETWEEN_LOOKS = 20.0
 MEBIBYTES = Unit("MiB", 2**-20)
 CPU_SECONDS = Unit("s", digits=2)

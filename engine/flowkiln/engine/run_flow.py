@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import inspect
 import time
@@ -119,7 +120,7 @@ def _run_once(
     kwargs: dict[str, Any],
 ) -> State:
     if state.is_finished():
-        state = _copy(state)
+        state = copy.copy(state)
         state.result = {}
     elif runner_cls is FlowRunner:
         request = RunRequest(
@@ -139,12 +140,6 @@ def _run_once(
     if isinstance(state.result, dict):
         state.result = {task: state.result.get(task, Pending("Task not run.")) for task in flow.get_tasks()}
     return state
-
-
-def _copy(state: State) -> State:
-    import copy
-
-    return copy.copy(state)
 
 
 def _make_passes(

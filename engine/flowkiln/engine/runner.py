@@ -105,6 +105,8 @@ class Runner:
         """Take one step: turn what it raises into a state, and call the handlers if the state changed."""
         try:
             outcome = step(state, *given)
+            if outcome is state:
+                return outcome
         except ENDRUN as end:
             outcome = End(end.state)
         except StateSignal as signal:

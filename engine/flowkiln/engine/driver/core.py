@@ -427,10 +427,13 @@ class Driver:
             if not self._nodes[number].visited:
                 continue
             runs = self._runs[number]
-            if runs.children is None or run.index == NOT_MAPPED:
+            if run.index == NOT_MAPPED:
                 self._consider(number)
-            else:
+            elif runs.children is not None:
                 self._consider_child(runs, run)
+            elif not self._runs[run.node].absent:
+                # What is not mapped needs all the children.
+                self._consider(number)
 
     def _consider_child(self, runs: NodeRuns, upstream: TaskRun) -> None:
         """Consider what a finished child upstream sets free: its twin, or all where the edge is not one to one."""
@@ -538,7 +541,7 @@ class Driver:
 
     def _submit(self) -> None:
         """Submit what may go: all mapped children, the plain task runs that are ready, then some early ones."""
-        if not self._open:
+        if not self._open or not (self._batch or self._line):
             return
         self._let_go(self._line.take_ready(self._pace.may_go(self._line.ready, self._under_way.plain)))
         units = self._assemble()

@@ -23,6 +23,10 @@ class Line:
             self._ready.pop(run, None)
             self._early.setdefault(run)
 
+    def __bool__(self) -> bool:
+        """Whether anybody is in line."""
+        return bool(self._ready or self._early)
+
     @property
     def ready(self) -> int:
         """How many are ready."""
