@@ -21,22 +21,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class EdgeAnnotation:
-    """Says, around an argument, how its edge is made. `task` is the argument as a task."""
+    """Says, around an argument, how its edge is made.
+
+    Like the value inside, it may be used more than once: what is no task is made into a new one at each use.
+    """
 
     def __init__(self, value: Any) -> None:
         self.value = value
-        self._task: Task | None = None
 
     @property
     def task(self) -> Task:
-        """The task inside; made, in the active flow, when first asked for."""
-        return self.task_in(None)
-
-    def task_in(self, flow: Flow | None) -> Task:
-        """Give the task inside; made in `flow` when first asked for."""
-        if self._task is None:
-            self._task = as_task(self.value, flow)
-        return self._task
+        """The value inside as a task; what is none is made into one in the active flow."""
+        return as_task(self.value)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.value!r})"
@@ -95,7 +91,7 @@ def as_task(x: Any, flow: Flow | None = None) -> Task:
         case Task():
             return x
         case EdgeAnnotation():
-            return x.task_in(flow)
+            return as_task(x.value, flow)
         case list():
             return collections.List().bind(*x, flow=flow)
         case tuple():
@@ -169,7 +165,7 @@ def defaults_from_attrs(*names: str) -> Callable[[F], F]:
         known = signature(run)
 
         @wraps(run)
-        def with_defaults(self: Any, *args: Any, **kwargs: Any) -> Any:
+        def with_defaults(self: Any, /, *args: Any, **kwargs: Any) -> Any:
             passed = known.bind_partial(self, *args, **kwargs).arguments
             missing = {name: getattr(self, name) for name in names if name not in passed}
             return run(self, *args, **{**kwargs, **missing})
