@@ -89,8 +89,13 @@ class _Bounds:
     def __post_init__(self) -> None:
         for name in ("at_least", "at_most"):
             bound = getattr(self, name)
-            if bound is not None and (isinstance(bound, bool) or bound < 0):
-                raise ValueError(f"{name} is a count, or a fraction below 1, of upstream states; not {bound!r}.")
+            complaint = f"{name} is a count, or a fraction below 1, of upstream states; not {bound!r}."
+            try:
+                fits = bound is None or (not isinstance(bound, bool) and bound >= 0)
+            except TypeError:
+                raise TypeError(complaint) from None
+            if not fits:
+                raise ValueError(complaint)
 
     def admit(self, count: int, total: int) -> bool:
         least = 0 if self.at_least is None else _as_count(self.at_least, total)
@@ -128,7 +133,7 @@ def some_successful(at_least: float | None = None, at_most: float | None = None)
     """Make a trigger: run if this many upstream tasks succeeded. Bounds are inclusive; below 1 they are fractions.
 
     Raises:
-        ValueError: a bound is negative.
+        TypeError, ValueError: a bound is no number, or negative.
     """
     return _SomeSuccessful(_Bounds(at_least, at_most))
 
@@ -137,6 +142,6 @@ def some_failed(at_least: float | None = None, at_most: float | None = None) -> 
     """Make a trigger: run if this many upstream tasks failed. Bounds are inclusive; below 1 they are fractions.
 
     Raises:
-        ValueError: a bound is negative.
+        TypeError, ValueError: a bound is no number, or negative.
     """
     return _SomeFailed(_Bounds(at_least, at_most))

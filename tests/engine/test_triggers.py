@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
 
+import numpy
 import pytest
 
 from flowkiln import Flow, Task, context, triggers
@@ -107,6 +111,17 @@ class TestFactories:
         """A bound that is no count and no fraction is refused when the flow is written."""
         with pytest.raises(ValueError, match="at_most"):
             factory(at_most=bound)
+
+    @pytest.mark.parametrize("factory", [triggers.some_successful, triggers.some_failed])
+    def test_a_bound_that_is_no_number_is_refused(self, factory: Callable[..., Trigger]) -> None:
+        """A share written as text is told by the argument's name and what to write."""
+        with pytest.raises(TypeError, match=r"at_least is a count, or a fraction below 1.*'50%'"):
+            factory(at_least="50%")
+
+    @pytest.mark.parametrize("bound", [numpy.int64(2), numpy.float32(0.5), Fraction(1, 2), Decimal("0.5")])
+    def test_any_kind_of_number_is_a_bound(self, bound: Any) -> None:
+        """What compares like a number is one."""
+        assert triggers.some_successful(at_least=bound)({Success(), Success()})
 
     def test_survive_pickling_and_equal(self) -> None:
         """A trigger travels with its task, and two of the same bounds are equal."""

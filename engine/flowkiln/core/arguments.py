@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from operator import methodcaller
+from operator import index, methodcaller
 from typing import TYPE_CHECKING, Any
 
 from flowkiln.utilities.notifications import callback_factory
 
 if TYPE_CHECKING:
     from flowkiln.core.task import RetryDelay, Task
+    from flowkiln.schedules import Schedule
 
 
 def tags(given: Iterable[str] | None) -> set[str]:
@@ -46,14 +47,54 @@ def state_handlers(
     """Give a list of its own with the handlers, and one that calls `on_failure(obj, state)` for a failure.
 
     Raises:
-        TypeError: `handlers` is no sequence.
+        TypeError: `handlers` is no sequence of callables, or `on_failure` cannot be called.
     """
     if handlers and not isinstance(handlers, Sequence):
         raise TypeError(f"state_handlers must be a list of callables, not {type(handlers).__name__}.")
     own = list(handlers or ())
+    for handler in own:
+        if not callable(handler):
+            raise TypeError(f"state_handlers must be a list of callables; {handler!r} is none.")
     if on_failure is not None:
-        own.append(callback_factory(on_failure, check=methodcaller("is_failed")))
+        own.append(callback_factory(function("on_failure", on_failure), check=methodcaller("is_failed")))
     return own
+
+
+def function(name: str, given: Callable[..., Any]) -> Callable[..., Any]:
+    """Give back what is to be called; `name` is that of the argument.
+
+    Raises:
+        TypeError: it cannot be called.
+    """
+    if not callable(given):
+        raise TypeError(f"{name} must be a function, not {given!r}.")
+    return given
+
+
+def several(name: str, given: Iterable[Any] | None) -> Iterable[Any]:
+    """Give back things of which there may be any number; `name` is that of the argument, None means none of them.
+
+    Raises:
+        TypeError: it is one thing, or a str, which would become its letters.
+    """
+    if given is None:
+        return ()
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise TypeError(f"{name} must be a list, not {given!r}; write [...] around it.")
+    return given
+
+
+def by_name(name: str, given: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Give back things by their names; `name` is that of the argument, None means none of them.
+
+    Raises:
+        TypeError: it is no mapping.
+    """
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{name} must be a dict, not {given!r}.")
+    return given
 
 
 def timeout(seconds: int | None) -> int | None:
@@ -61,10 +102,53 @@ def timeout(seconds: int | None) -> int | None:
 
     Raises:
         TypeError: it is no whole number of seconds.
+        ValueError: it is less than one second.
     """
-    if seconds is not None and (not isinstance(seconds, int) or isinstance(seconds, bool)):
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not hasattr(seconds, "__index__"):
         raise TypeError(f"timeout must be a whole number of seconds, not {seconds!r}.")
-    return seconds
+    if seconds < 1:
+        raise ValueError(f"timeout must be 1 second or more, not {seconds!r}; leave it out for no limit.")
+    return index(seconds)
+
+
+def cache_for(span: timedelta | None) -> timedelta | None:
+    """Give back how long a result may be used again.
+
+    Raises:
+        TypeError: it is no timedelta.
+    """
+    if span is not None and not isinstance(span, timedelta):
+        raise TypeError(f"cache_for must be a timedelta, such as timedelta(hours=1), not {span!r}.")
+    return span
+
+
+def schedule(given: Schedule | None) -> Schedule | None:
+    """Give back a schedule: anything with a method `next`.
+
+    Raises:
+        TypeError: it has none, or is a class.
+    """
+    if given is not None and (isinstance(given, type) or not callable(getattr(given, "next", None))):
+        raise TypeError(
+            f"schedule must be a Schedule, such as IntervalSchedule(start, timedelta(hours=1)), not {given!r}."
+        )
+    return given
+
+
+def parameter_name(name: str) -> str:
+    """Give back the name of a parameter.
+
+    Raises:
+        TypeError: it is no str.
+        ValueError: it is empty.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"The name of a Parameter must be a str, not {name!r}.")
+    if not name:
+        raise ValueError("A Parameter needs a name, by which runs give its value.")
+    return name
 
 
 def configured_delay(value: Any) -> Any:
@@ -79,6 +163,7 @@ def check_retries(task: Task) -> None:
         TypeError, ValueError: one does not fit; the message names it.
     """
     _check_delay(task.retry_delay)
+    _check_max_retries(task.max_retries)
     if task.max_retries > 0 and task.retry_delay is None:
         raise ValueError(
             f"max_retries is {task.max_retries}, so retry_delay must be given (timedelta(0) to retry at once)."
@@ -93,6 +178,15 @@ def check_retries(task: Task) -> None:
     if longest is not None and longest < timedelta(0):
         raise ValueError(f"retry_max_delay cannot be negative: {longest}.")
     _check_retry_on(task.retry_on)
+
+
+def _check_max_retries(number: Any) -> None:
+    try:
+        fits = number >= 0
+    except TypeError:
+        raise TypeError(f"max_retries must be a whole number, not {number!r}.") from None
+    if not fits:
+        raise ValueError(f"max_retries must be 0 or more, not {number!r}.")
 
 
 def _check_delay(delay: RetryDelay | None) -> None:

@@ -47,7 +47,8 @@ class Flow(FlowGraph):
     `tasks` and `edges` are mutable sets in insertion order. Direct changes of them are checked by `validate` only.
 
     Raises:
-        ValueError: there is no name, or something that `add_task`, `add_edge` or `set_reference_tasks` refuses.
+        TypeError, ValueError: there is no name; an argument does not fit; or a task or an edge is one that `add_task`,
+            `add_edge` or `set_reference_tasks` refuses.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Flow(FlowGraph):
         super().__init__()
         self._id = str(uuid.uuid4())
         self.name = name
-        self.schedule = schedule
+        self.schedule = arguments.schedule(schedule)
         self.environment = environment
         self.result_handler = result_handler
         self.logger = get_logger("Flow")
@@ -76,7 +77,7 @@ class Flow(FlowGraph):
         for task in tasks or ():
             self.add_task(task)
         self.set_reference_tasks(reference_tasks or ())
-        for edge in edges or ():
+        for edge in dict.fromkeys(edges or ()):
             self._add_edge(edge, validate)
 
     # ---- identity
@@ -167,7 +168,8 @@ class Flow(FlowGraph):
                 or there would be a cycle.
             TypeError: with `validate`: its `run` has no argument `key`.
         """
-        return self._add_edge(Edge(upstream_task, downstream_task, key, mapped, flattened), validate)
+        edge = Edge(upstream_task, downstream_task, key, mapped, flattened)
+        return edge if edge in self._edges else self._add_edge(edge, validate)
 
     def _add_edge(self, edge: Edge, validate: bool | None) -> Edge:
         if isinstance(edge.downstream_task, Parameter):
@@ -215,7 +217,7 @@ class Flow(FlowGraph):
         mapped: bool = False,
         validate: bool | None = None,
     ) -> None:
-        """Add edges from and to a task; everything that is no task becomes one.
+        """Add edges from and to a task; everything that is no task becomes one. Nothing is added if this fails.
 
         Args:
             task: the task (or constant, collection, function) whose edges these are.
@@ -226,17 +228,31 @@ class Flow(FlowGraph):
             validate: whether each edge is checked at once; None means `config.flows.eager_edge_validation`.
 
         Raises:
-            TypeError, ValueError: see `add_edge`.
+            TypeError, ValueError: an argument is no list or dict as it should be; else see `add_edge`.
         """
         from flowkiln.utilities.tasks import as_task, edge_options
 
-        task = self.add_task(as_task(task, self))
-        for below in downstream_tasks or ():
-            self.add_edge(task, as_task(below, self), validate=validate)
-        upstream = [(None, each) for each in upstream_tasks or ()]
-        for key, above in [*upstream, *(keyword_tasks or {}).items()]:
-            options = edge_options(above, mapped)
-            self._add_edge(Edge(as_task(above, self), task, key, options.mapped, options.flattened), validate)
+        downstream = arguments.several("downstream_tasks", downstream_tasks)
+        upstream = [(None, each) for each in arguments.several("upstream_tasks", upstream_tasks)]
+        keywords = arguments.by_name("keyword_tasks", keyword_tasks)
+        before = len(self._tasks), len(self._edges)
+        try:
+            task = self.add_task(as_task(task, self))
+            for below in downstream:
+                self.add_edge(task, as_task(below, self), validate=validate)
+            for key, above in [*upstream, *keywords.items()]:
+                options = edge_options(above, mapped)
+                self._add_edge(Edge(as_task(above, self), task, key, options.mapped, options.flattened), validate)
+        except BaseException:
+            self._forget_newer(*before)
+            raise
+
+    def _forget_newer(self, tasks: int, edges: int) -> None:
+        """Take out what came after the first so many tasks and edges."""
+        for edge in list(self._edges)[edges:]:
+            self._edges.discard(edge)
+        for task in list(self._tasks)[tasks:]:
+            self._tasks.discard(task)
 
     def update(self, flow: Flow, validate: bool | None = None) -> None:
         """Add the tasks and edges of another flow."""

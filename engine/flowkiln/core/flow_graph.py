@@ -153,10 +153,15 @@ class FlowGraph:
         """Check the flow as a whole.
 
         Raises:
-            ValueError: edges refer to tasks that are not there, so do the reference tasks, or there is a cycle.
+            ValueError: edges refer to tasks that are not there, so do the reference tasks, two edges bring the same
+                argument, or there is a cycle.
         """
         graph = self._graph
         self._check_edges(graph)
+        for edge in graph.clashing:
+            raise ValueError(
+                f"Argument {edge.key!r} of {edge.downstream_task} has more than one upstream task in {self}."
+            )
         strangers = [task for task in self._reference_tasks if task not in self._tasks]
         if strangers:
             raise ValueError(f"Some reference tasks are not contained in {self}: {strangers[0]}.")

@@ -69,7 +69,11 @@ def _describe_cycle(stuck: set[Node], given: Sequence[Node], downstream: Neighbo
 
 
 class Graph:
-    """Tasks and edges, indexed. Edges that refer to tasks which are not among the tasks are kept in `dangling` only."""
+    """Tasks and edges, indexed.
+
+    Edges that refer to tasks which are not among the tasks are kept in `dangling` only. `clashing` are those whose
+    argument an earlier edge brings already.
+    """
 
     def __init__(self, tasks: Iterable[Node], edges: Iterable[Edge]) -> None:
         self.above: dict[Node, dict[Edge, None]] = {}
@@ -77,6 +81,7 @@ class Graph:
         self.keys: dict[Node, set[str]] = {}
         self.slugs: dict[str, Node] = {}
         self.dangling: list[Edge] = []
+        self.clashing: list[Edge] = []
         self._n_edges = 0
         self._sorted: tuple[Node, ...] | None = None
         # Made when first needed. Edges in `_unplaced` came unchecked; the order knows nothing of them yet.
@@ -106,7 +111,10 @@ class Graph:
         self.above[edge.downstream_task][edge] = None
         self.below[edge.upstream_task][edge] = None
         if edge.key is not None:
-            self.keys[edge.downstream_task].add(edge.key)
+            keys = self.keys[edge.downstream_task]
+            if edge.key in keys:
+                self.clashing.append(edge)
+            keys.add(edge.key)
         self._n_edges += 1
         if self._order is not None and not placed:
             self._unplaced[edge] = None

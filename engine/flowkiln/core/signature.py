@@ -13,11 +13,16 @@ RESERVED_ARGUMENTS = frozenset({"upstream_tasks", "mapped", "task_args", "flow"}
 
 @dataclass(frozen=True, slots=True)
 class RunSignature:
-    """The signature of a `run` without `self`, and the name of its `**` argument if it has one."""
+    """The signature of a `run` without `self`, and the name of its `**` argument if it has one.
+
+    `impossible` are names by which nothing can be given: of arguments that are positional only, and of a method's own
+    first one.
+    """
 
     signature: inspect.Signature
     names: frozenset[str]
     var_keyword: str | None
+    impossible: frozenset[str]
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Name the arguments that were given; those under `**` each under their own name.
@@ -28,11 +33,16 @@ class RunSignature:
         arguments = dict(self.signature.bind(*args, **kwargs).arguments)
         if self.var_keyword is not None:
             arguments.update(arguments.pop(self.var_keyword, {}))
+        if not self.impossible.isdisjoint(arguments):
+            name = next(name for name in arguments if name in self.impossible)
+            raise TypeError(
+                f"nothing can be given by the name {name!r}; make a task of a function that takes it by another one"
+            )
         return arguments
 
     def accepts(self, key: str) -> bool:
         """Whether an argument may be given by the name `key`."""
-        return self.var_keyword is not None or key in self.names
+        return key in self.names or (self.var_keyword is not None and key not in self.impossible)
 
 
 # By function, and by whether it is bound (then its first argument is taken).
@@ -59,21 +69,43 @@ def _read(run: Callable[..., Any]) -> RunSignature:
         signature,
         frozenset(p.name for p in parameters if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}),
         next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), None),
+        frozenset(p.name for p in parameters if p.kind is p.POSITIONAL_ONLY) | _own_argument(run),
     )
 
 
-def check_run_signature(run: Callable[..., Any]) -> None:
-    """Refuse a function that cannot be the `run` of a task.
+def _own_argument(run: Callable[..., Any]) -> frozenset[str]:
+    """Give the name of the argument that a bound method takes for its object, unless it is positional only."""
+    function = getattr(run, "__func__", run)
+    first = next(iter(inspect.signature(function).parameters.values()), None)
+    if function is run or first is None or first.kind is not first.POSITIONAL_OR_KEYWORD:
+        return frozenset()
+    return frozenset({first.name})
+
+
+def check_run_signature(run: Callable[..., Any], *, is_method: bool = False) -> None:
+    """Refuse a function that cannot be the `run` of a task; a method still takes its object.
 
     Raises:
-        ValueError: it takes `*args`, or an argument with a name that flowkiln uses itself.
+        ValueError: it takes `*args`, an argument that can be given by position only, or one with a name that flowkiln
+            uses itself; or it is asynchronous.
     """
     name = getattr(run, "__qualname__", repr(run))
     try:
-        parameters = inspect.signature(run).parameters.values()
+        parameters = list(inspect.signature(run).parameters.values())
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} cannot become a task: Python knows no signature for it ({error}).") from error
-    for parameter in parameters:
+    if _is_asynchronous(run):
+        raise ValueError(
+            f"{name} cannot become a task: it is `async`, and nothing would await it; "
+            "make a task of a plain function that runs it with `asyncio.run`."
+        )
+    for position, parameter in enumerate(parameters):
+        is_own = is_method and position == 0
+        if parameter.kind is parameter.POSITIONAL_ONLY and parameter.default is parameter.empty and not is_own:
+            raise ValueError(
+                f"{name} cannot become a task: its argument {parameter.name!r} can be given by position only, and "
+                "tasks get their arguments by name; make a task of a function of your own that calls it."
+            )
         if parameter.kind is parameter.VAR_POSITIONAL:
             raise ValueError(
                 f"{name} cannot become a task: `*{parameter.name}` has no names to bind results to; "
@@ -84,6 +116,13 @@ def check_run_signature(run: Callable[..., Any]) -> None:
                 f"{name} cannot become a task: an argument named {parameter.name!r} would be hidden by "
                 "the argument of that name of Task.bind; rename it."
             )
+
+
+def _is_asynchronous(run: Callable[..., Any]) -> bool:
+    called = [run]
+    if not (inspect.isroutine(run) or isinstance(run, type)):
+        called.append(getattr(run, "__call__", run))  # noqa: B004 (what is called, not whether)
+    return any(inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each) for each in called)
 
 
 def described_inputs(run: Callable[..., Any]) -> dict[str, dict[str, Any]]:

@@ -39,7 +39,7 @@ class Task(TaskOperators):
         max_retries: how many attempts may follow a failed first one; needs `retry_delay`.
         retry_delay: time between attempts: one, a list (the last one repeats), or a function of the number of attempts
             made so far.
-        timeout: whole seconds that an attempt may take.
+        timeout: whole seconds, 1 or more, that an attempt may take.
         trigger: decides by the set of upstream states whether the task runs; see `flowkiln.triggers`.
         skip_on_upstream_skip: whether the task is skipped when an upstream task was.
         cache_for: how long the result may be used again by later runs.
@@ -65,13 +65,14 @@ class Task(TaskOperators):
         run: Callable[..., Any]
     else:
 
-        def run(self) -> None:
+        def run(self):
             """Do the task's work; subclasses override this."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "run" in cls.__dict__:
-            check_run_signature(cls.run)
+            is_method = not isinstance(cls.__dict__["run"], staticmethod | classmethod)
+            check_run_signature(cls.run, is_method=is_method)
 
     def __init__(
         self,
@@ -113,10 +114,12 @@ class Task(TaskOperators):
         arguments.check_retries(self)
         self.timeout: int | None = arguments.timeout(defaults.timeout if timeout is None else timeout)
 
-        self.trigger: Callable[[set[State]], Any] = trigger or triggers.all_successful
+        self.trigger: Callable[[set[State]], Any] = arguments.function("trigger", trigger or triggers.all_successful)
         self.skip_on_upstream_skip = skip_on_upstream_skip
-        self.cache_for = cache_for
-        self.cache_validator: Callable[..., bool] = cache_validator or (duration_only if cache_for else never_use)
+        self.cache_for = arguments.cache_for(cache_for)
+        self.cache_validator: Callable[..., bool] = arguments.function(
+            "cache_validator", cache_validator or (duration_only if cache_for else never_use)
+        )
         if cache_for is None and self.cache_validator is not never_use:
             warnings.warn(
                 f"Task will not be cached: {self.name!r} has a cache_validator but no cache_for.",
@@ -167,6 +170,7 @@ class Task(TaskOperators):
 
     def __call__(
         self,
+        /,
         *args: Any,
         mapped: bool = False,
         task_args: Mapping[str, Any] | None = None,
@@ -180,6 +184,7 @@ class Task(TaskOperators):
 
     def map(
         self,
+        /,
         *args: Any,
         upstream_tasks: Iterable[Any] | None = None,
         flow: Flow | None = None,
@@ -194,6 +199,7 @@ class Task(TaskOperators):
 
     def bind(
         self,
+        /,
         *args: Any,
         mapped: bool = False,
         upstream_tasks: Iterable[Any] | None = None,
@@ -206,7 +212,10 @@ class Task(TaskOperators):
             TypeError: the arguments do not satisfy the signature of `run`.
             ValueError: there is no flow; or an edge does not fit (see `Flow.add_edge`).
         """
-        keyword_tasks = run_signature(self.run).bind(args, kwargs)
+        try:
+            keyword_tasks = run_signature(self.run).bind(args, kwargs)
+        except TypeError as error:
+            raise TypeError(f"The arguments do not fit the run of {self}: {error}.") from None
         flow = active_flow(flow, f"Could not infer an active Flow context for {self}; use `with Flow(...)` or `flow=`.")
         self.tags |= set(context.get("tags") or ())
         self.set_dependencies(flow, upstream_tasks=upstream_tasks, keyword_tasks=keyword_tasks, mapped=mapped)
@@ -264,11 +273,15 @@ class Parameter(Task):
         default: the value if none is given; anything but None makes the parameter optional.
         required: whether a run must give a value.
         tags: words to find it by.
+
+    Raises:
+        TypeError, ValueError: the name is no str, or empty.
     """
 
     def __init__(
         self, name: str, default: Any = None, required: bool = True, tags: Iterable[str] | None = None
     ) -> None:
+        arguments.parameter_name(name)
         self.default = default
         self.required = required if default is None else False
         super().__init__(name=name, slug=name, tags=tags, checkpoint=True)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from flowkiln import Flow, Parameter, Task, context, tags
 from flowkiln.core import Edge
+from flowkiln.schedules import CronSchedule
 from flowkiln.tasks.core.collections import List
 from flowkiln.utilities.configuration import set_temporary_config
 
@@ -67,6 +68,28 @@ class TestConstructor:
         assert given == []
         with pytest.raises(TypeError, match="state_handlers"):
             Flow("f", state_handlers=1)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="state_handlers"):
+            Flow("f", state_handlers=[5])  # type: ignore[list-item]
+
+    @pytest.mark.parametrize("schedule", [5, "* * * * *", CronSchedule, False])
+    def test_what_is_no_schedule_is_refused(self, schedule: Any) -> None:
+        """It must say when; a class says nothing yet."""
+        with pytest.raises(TypeError, match="schedule must be a Schedule"):
+            Flow("f", schedule=schedule)
+
+    def test_a_schedule_of_ones_own_needs_no_base_class(self) -> None:
+        """Anything with `next` will do."""
+
+        class Never:
+            def next(self, n: int) -> list[Any]:
+                return []
+
+        assert isinstance(Flow("f", schedule=Never()).schedule, Never)  # type: ignore[arg-type]
+
+    def test_an_edge_given_twice_is_there_once(self) -> None:
+        """Also with validation."""
+        edge = Edge(Task(), Add(), "x")
+        assert Flow("f", edges=[edge, edge], validate=True).edges == {edge}
 
 
 class TestSets:
@@ -147,6 +170,7 @@ class TestAddEdge:
         for _ in range(2):
             flow.add_edge(a, b, key="x")
             flow.add_edge(a, b, validate=True)
+            flow.add_edge(a, b, key="x", validate=True)
         assert flow.edges == {Edge(a, b, "x"), Edge(a, b)}
 
     def test_parameters_have_no_upstream(self) -> None:
@@ -217,6 +241,21 @@ class TestSetDependencies:
         assert isinstance(made, List)
         assert a in flow.upstream_tasks(made)
         flow.validate()
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            ({"upstream_tasks": "ab"}, "upstream_tasks must be a list"),
+            ({"downstream_tasks": Task()}, "downstream_tasks must be a list"),
+            ({"keyword_tasks": [1]}, "keyword_tasks must be a dict"),
+        ],
+    )
+    def test_arguments_of_another_kind_are_refused(self, arguments: dict[str, Any], words: str) -> None:
+        """By name, and before anything is added."""
+        flow = Flow("f")
+        with pytest.raises(TypeError, match=words):
+            flow.set_dependencies(Add(), **arguments)
+        assert not flow.tasks
 
 
 class TestUpdate:
@@ -453,6 +492,16 @@ class TestValidate:
         for check in (flow.validate, flow.sorted_tasks):
             with pytest.raises(ValueError, match=r"(?i)cycle found"):
                 check()
+
+    def test_finds_an_argument_with_two_upstream_tasks(self) -> None:
+        """Of unchecked edges with one key a run would use the last; it fails instead."""
+        a, b, c = Task(), Task(), Add()
+        flow = Flow("f", edges=[Edge(a, c, "x"), Edge(b, c, "x"), Edge(a, c)])
+        with pytest.raises(ValueError, match="Argument 'x' of <Task: Add> has more than one upstream task"):
+            flow.validate()
+        assert flow.run().is_failed()
+        flow.edges.remove(Edge(b, c, "x"))
+        flow.validate()
 
     def test_a_missing_task_may_come_back(self) -> None:
         """An edge that referred to nothing counts again once its task is there."""

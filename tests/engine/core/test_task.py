@@ -7,9 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 import cloudpickle
+import numpy
 import pytest
 
-from flowkiln import Flow, Parameter, Task, context, tags, triggers, unmapped
+from flowkiln import Flow, Parameter, Task, case, context, tags, triggers, unmapped
 from flowkiln.core import Edge
 from flowkiln.engine.cache_validators import all_inputs, duration_only, never_use
 from flowkiln.engine.state import Failed, Success
@@ -115,6 +116,38 @@ class TestConstructor:
         """A timeout that is no int is refused."""
         with pytest.raises(TypeError, match="timeout"):
             Task(timeout=timeout)
+
+    @pytest.mark.parametrize("timeout", [0, -3])
+    def test_timeout_is_at_least_a_second(self, timeout: int) -> None:
+        """A limit that nothing can keep is refused, with the way to have none."""
+        with pytest.raises(ValueError, match=r"timeout must be 1 second or more.*no limit"):
+            Task(timeout=timeout)
+
+    def test_whole_numbers_of_other_libraries_are_numbers(self) -> None:
+        """What counts is the value; the timeout becomes an int."""
+        task = Task(timeout=numpy.int64(3), max_retries=numpy.int64(2), retry_delay=timedelta(0))
+        assert task.timeout == 3
+        assert type(task.timeout) is int
+        assert task.max_retries == 2
+
+    @pytest.mark.parametrize(
+        ("arguments", "error"),
+        [
+            ({"max_retries": "3"}, TypeError),
+            ({"max_retries": -1}, ValueError),
+            ({"trigger": 5}, TypeError),
+            ({"trigger": "all_failed"}, TypeError),
+            ({"cache_for": 5}, TypeError),
+            ({"cache_validator": 5, "cache_for": timedelta(1)}, TypeError),
+            ({"state_handlers": [5]}, TypeError),
+            ({"state_handlers": "notify"}, TypeError),
+            ({"on_failure": 5}, TypeError),
+        ],
+    )
+    def test_what_a_run_could_not_use_is_refused(self, arguments: dict[str, Any], error: type[Exception]) -> None:
+        """The argument is named when the task is made, not when the flow runs."""
+        with pytest.raises(error, match=next(iter(arguments))):
+            Task(**arguments)
 
     def test_defaults_come_from_the_configuration_when_used(self) -> None:
         """Changed settings count for tasks made from then on; the timeout stays an int, the delay is in seconds."""
@@ -246,6 +279,7 @@ class TestSignature:
             "y": {"type": int, "required": False, "default": 1},
         }
         assert Add().outputs() is int
+        assert Task().outputs() is Any
         assert Untyped().inputs()["b"] == {"type": Any, "required": False, "default": None}
         assert Untyped().outputs() is Any
 
@@ -371,6 +405,61 @@ class TestBind:
             task.bind(3)
         assert len(other.edges) == 1
 
+    def test_binding_to_the_same_task_twice_is_refused(self) -> None:
+        """Although the edge would be the same."""
+        task, above = Add(), Task()
+        with Flow("f"):
+            task.bind(above)
+            with pytest.raises(ValueError, match="'x'"):
+                task.bind(above)
+
+    def test_a_name_that_run_cannot_take_is_refused(self) -> None:
+        """The first argument of the method itself cannot be one of its keywords, unless it is positional only."""
+        with Flow("f") as flow:
+            with pytest.raises(TypeError, match=r"AnyKeywords.*nothing can be given by the name 'self'"):
+                AnyKeywords()(1, self=3)
+            with pytest.raises(TypeError, match="'self'"):
+                flow.add_edge(Task(), AnyKeywords(), "self", validate=True)
+            assert not flow.tasks
+
+        class Free(Task):
+            def run(this, /, **given: int) -> Any:
+                return given
+
+        with Flow("g") as flow:
+            made = Free()(self=3, this=4)
+        assert flow.run().result[made].result == {"self": 3, "this": 4}
+
+    @pytest.mark.parametrize("upstream", ["abc", Task(), unmapped(Task()), 5])
+    def test_upstream_tasks_are_several(self, upstream: Any) -> None:
+        """One thing alone is refused by the argument's name; a str would become its letters."""
+        with Flow("f") as flow:
+            with pytest.raises(TypeError, match="upstream_tasks must be a list"):
+                Task()(upstream_tasks=upstream)
+            assert not flow.tasks
+
+    @pytest.mark.parametrize(
+        ("args", "kwargs", "error"),
+        [
+            ((1, {"no name": 2}), {}, ValueError),
+            (([1, 2], lambda *args: args), {}, ValueError),
+            ((1, 2), {"upstream_tasks": [3, {"no name": 4}]}, ValueError),
+        ],
+    )
+    def test_a_bind_that_fails_leaves_the_flow_as_it_was(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], error: type[Exception]
+    ) -> None:
+        """Neither the task nor what was made of its first arguments stays; what was there before does."""
+        with Flow("f") as flow:
+            before = Add()(1)
+            with pytest.raises(error):
+                Add()(*args, **kwargs)
+            with case(before, 2), pytest.raises(error):
+                Add()(*args, **kwargs)
+        assert len(flow.tasks) == 2
+        assert flow.edges == flow.edges_to(before)
+        assert flow.run().result[before].result == 2
+
     def test_a_slugged_task_cannot_be_called_twice(self) -> None:
         """Copies keep the slug, and slugs are unique in a flow."""
         task = Task(slug="only")
@@ -455,6 +544,12 @@ class TestParameter:
             parameter.name = "q"
         with pytest.raises(AttributeError, match="slug"):
             parameter.slug = "q"
+
+    @pytest.mark.parametrize(("name", "error"), [("", ValueError), (None, TypeError), (5, TypeError)])
+    def test_it_needs_a_name(self, name: Any, error: type[Exception]) -> None:
+        """Runs give its value by name, so there must be one."""
+        with pytest.raises(error, match="name"):
+            Parameter(name)
 
     def test_two_of_one_name_clash(self) -> None:
         """A flow has one parameter of a name."""

@@ -60,7 +60,7 @@ class case:  # noqa: N801 (used like a statement)
             return
         flow = self._flow
         # A parameter cannot wait, so a task that has nothing else inside the block upstream must wait itself.
-        inside = {task for task in self._tasks if not isinstance(task, Parameter)}
+        inside = {task for task in self._tasks if task in flow.tasks and not isinstance(task, Parameter)}
         first = [task for task in self._tasks if task in inside and not flow.upstream_tasks(task) & inside]
         if not first:
             return
