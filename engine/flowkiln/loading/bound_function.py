@@ -36,7 +36,7 @@ class BoundFunction:
             parameters=[parameter for name, parameter in signature.parameters.items() if name not in bound]
         )
 
-    def __call__(self, **inputs: Any) -> Any:
+    def __call__(self, /, **inputs: Any) -> Any:
         """Read the secrets, then call the function with values that are its own to change."""
         constants = copy.deepcopy(self.constants)
         secrets = {name: read_secret(reference) for name, reference in self.secrets.items()}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 from typing import Any
 
 from flowkiln.api.durations import parse_duration, parse_whole_seconds
 from flowkiln.api.flow import FlowSpec, Retries, SecretKeyRef, TaskSpec
 from flowkiln.core.flow import Flow
+from flowkiln.core.signature import run_signature
 from flowkiln.core.task import Parameter, Task
 from flowkiln.loading.bound_function import BoundFunction
 from flowkiln.loading.references import resolve, resolve_callable
@@ -124,8 +124,8 @@ def _retry_settings(retries: Retries) -> dict[str, Any]:
 def _check_arguments(task: Task, spec: TaskSpec, owner: str) -> None:
     """Compare the inputs of the spec with the signature of what is called; raise FlowLoadError where they differ."""
     called = repr(spec.function) if spec.function is not None else "the command"
-    parameters = inspect.signature(task.run).parameters
-    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    taken = run_signature(task.run)
+    parameters = taken.signature.parameters
     by_name = {
         name: parameter
         for name, parameter in parameters.items()
@@ -133,7 +133,7 @@ def _check_arguments(task: Task, spec: TaskSpec, owner: str) -> None:
     }
     given = [one.name for one in spec.inputs]
     for name in given:
-        if name not in by_name and not takes_any:
+        if not taken.accepts(name):
             close = difflib.get_close_matches(name, by_name, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(by_name) or 'no arguments'}"
             raise FlowLoadError(f"{owner}: {called} takes no argument {name!r}; {hint}")

@@ -57,6 +57,10 @@ class Picky(Task):
     def __init__(self, needed):
         super().__init__()
 
+class TakesAll(Task):
+    def run(self, **inputs):
+        return inputs
+
 with Flow("inside") as flow:
     ready_made(1)
 """
@@ -202,6 +206,18 @@ class TestCallables:
         assert shout.timeout == 9
         assert results(flow)["shout"] == '[0, 1] "x"'
 
+    @pytest.mark.parametrize("given", ["value: 5", "task: five"])
+    def test_an_input_of_a_command_may_be_called_self(self, given: str) -> None:
+        """A constant and a result reach it like any other."""
+        flow = build(f"""
+        tasks:
+        - {{name: five, command: [echo, "5"]}}
+        - name: show
+          command: [sh, -c, 'echo "$FLOWKILN_INPUT_SELF"']
+          inputs: [{{name: self, {given}}}]
+        """)
+        assert results(flow)["show"] == 5
+
     def test_secrets(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A secret reaches the function and makes no edge."""
         monkeypatch.setenv("FLOWKILN_SECRETS_DIR", str(tmp_path))
@@ -230,7 +246,11 @@ class TestCallables:
             ),
             (
                 {"function": "kiln:only_positional", "inputs": [{"name": "x", "value": 1}]},
-                "task 'one': 'kiln:only_positional' takes no argument 'x'; it takes no arguments",
+                "task 'one': 'kiln:only_positional' cannot be made a task: .*'x' can be given by position only",
+            ),
+            (
+                {"function": "kiln:TakesAll", "inputs": [{"name": "self", "value": 1}]},
+                "task 'one': 'kiln:TakesAll' takes no argument 'self'",
             ),
             (
                 {"function": "os:getcwd", "stateHandlers": ["kiln:no"]},

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowkiln.core.active import active_flow
 from flowkiln.core.task import Task
-from flowkiln.engine.result import NoResult
+from flowkiln.engine.result import NoResultType, same_value
 from flowkiln.engine.signals import SKIP
 from flowkiln.triggers import not_all_skipped
 from flowkiln.utilities.exceptions import FlowkilnWarning
@@ -32,8 +32,20 @@ class CompareValue(Task):
         Raises:
             signals.SKIP: the values differ.
         """
-        if value != self.value:
+        if _differ(value, self.value):
             raise SKIP(f'The value "{value}" does not match "{self.value}".')
+
+
+def _differ(one: Any, other: Any) -> bool:
+    """Say what `!=` says. For arrays and tables it says nothing as a whole: they are equal if type and elements are."""
+    if not (_shape(one) or _shape(other)):
+        return bool(one != other)
+    return type(one) is not type(other) or _shape(one) != _shape(other) or not same_value(one, other)
+
+
+def _shape(value: Any) -> tuple[Any, ...]:
+    shape = getattr(value, "shape", ())
+    return shape if isinstance(shape, tuple) else ()
 
 
 class _CompareTruth(CompareValue):
@@ -58,10 +70,10 @@ class Merge(Task):
         kwargs.setdefault("trigger", not_all_skipped)
         super().__init__(**kwargs)
 
-    def run(self, **task_results: Any) -> Any:
+    def run(self, /, **task_results: Any) -> Any:
         """Give the first result, in the order of the numbers in the arguments' names; None if there is none."""
-        in_order = sorted(task_results, key=lambda key: (len(key), key))
-        return next((task_results[key] for key in in_order if task_results[key] != NoResult), None)
+        in_order = (task_results[key] for key in sorted(task_results, key=lambda key: (len(key), key)))
+        return next((result for result in in_order if not isinstance(result, NoResultType)), None)
 
 
 def switch(condition: Any, cases: Mapping[Any, Any], mapped: bool = False) -> None:

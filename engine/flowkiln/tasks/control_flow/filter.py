@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from flowkiln.core.task import Task
-from flowkiln.engine.result import NoResult
+from flowkiln.engine.result import NoResultType
 from flowkiln.triggers import all_finished
 
 
 def _is_result(item: Any) -> bool:
-    return not isinstance(item, Exception) and item != NoResult
+    return not isinstance(item, Exception | NoResultType)
 
 
 class FilterTask(Task):

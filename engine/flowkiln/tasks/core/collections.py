@@ -18,6 +18,7 @@ class _Sequence(Task):
 
     def bind(
         self,
+        /,
         *items: Any,
         mapped: bool = False,
         upstream_tasks: Iterable[Any] | None = None,
@@ -36,7 +37,7 @@ def _in_order(elements: dict[str, Any]) -> list[Any]:
 class List(_Sequence):
     """A list of results."""
 
-    def run(self, **elements: Any) -> list[Any]:
+    def run(self, /, **elements: Any) -> list[Any]:
         """Give the elements in argument order."""
         return _in_order(elements)
 
@@ -44,7 +45,7 @@ class List(_Sequence):
 class Tuple(_Sequence):
     """A tuple of results."""
 
-    def run(self, **elements: Any) -> tuple[Any, ...]:
+    def run(self, /, **elements: Any) -> tuple[Any, ...]:
         """Give the elements in argument order."""
         return tuple(_in_order(elements))
 
@@ -52,7 +53,7 @@ class Tuple(_Sequence):
 class Set(_Sequence):
     """A set of results."""
 
-    def run(self, **elements: Any) -> set[Any]:
+    def run(self, /, **elements: Any) -> set[Any]:
         """Give the elements as a set."""
         return set(elements.values())
 
@@ -60,6 +61,6 @@ class Set(_Sequence):
 class Dict(Task):
     """A dict of results; its keys are names of arguments, so they must be identifiers."""
 
-    def run(self, **items: Any) -> dict[str, Any]:
+    def run(self, /, **items: Any) -> dict[str, Any]:
         """Give the items as a dict."""
         return items

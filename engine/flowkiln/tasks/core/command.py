@@ -43,26 +43,29 @@ class CommandTask(Task):
         **kwargs: those of `Task`.
 
     Raises:
-        TypeError: `command` is neither a str nor a list of str.
+        TypeError: `command` is neither a str nor a list of str, or `env` no dict of str to str.
         ValueError: `command` is empty.
     """
 
     def __init__(self, command: str | Sequence[str], env: Mapping[str, str] | None = None, **kwargs: Any) -> None:
-        arguments = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
-        if not all(isinstance(argument, str) for argument in arguments):
+        words = [command] if isinstance(command, str) else command
+        if not isinstance(words, Sequence) or not all(isinstance(word, str) for word in words):
             raise TypeError(f"command must be a str or a list of str, not {command!r}.")
         if not command:
             raise ValueError("command is empty; give a program to run.")
+        if not isinstance(env or {}, Mapping) or not all(isinstance(text, str) for text in (env or {}).values()):
+            raise TypeError(f"env must be a dict of str to str, not {env!r}.")
         self.command = command
-        self.arguments = arguments
+        self.arguments = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
         self.env = dict(env or {})
         super().__init__(**kwargs)
 
-    def run(self, **inputs: Any) -> Any:
+    def run(self, /, **inputs: Any) -> Any:
         """Run the program.
 
         Raises:
-            signals.FAIL: its exit code is not zero; the message has the code and the end of standard error.
+            signals.FAIL: it cannot be started; or its exit code is not zero: the message has the code and the end of
+            standard error.
             TimeoutError: the task has a timeout, and it is over.
             FlowkilnError: an input cannot be written as JSON, or two differ by case only.
         """
@@ -106,14 +109,20 @@ def _run_program(
 ) -> int:
     """Give the exit code. Whatever happens, the program and what it started are ended, and their output is taken."""
     deadline = None if timeout is None else time.monotonic() + timeout
-    process = subprocess.Popen(
-        arguments,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
+    try:
+        process = subprocess.Popen(
+            arguments,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise FAIL(
+            f"{arguments[0]} cannot be started: {error.strerror}. A program must be installed where the task runs, "
+            "and be executable."
+        ) from error
     readers = [_start_reading(process.stdout, take_output), _start_reading(process.stderr, take_error)]
     try:
         return _wait(process, deadline)

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy
+import pandas
 import pytest
 
-from flowkiln import Flow, Task, context, task
+from flowkiln import Flow, Task, case, context, task
 from flowkiln.core import Edge
 from flowkiln.engine.result import NoResult
 from flowkiln.engine.signals import SKIP
@@ -147,3 +149,50 @@ class TestMerge:
         with Flow("f") as flow:
             made = merge(Return(1)(), inc("a"))
         assert isinstance(flow.run().result[made], TriggerFailed)
+
+
+TABLES = [numpy.array([1, 2]), pandas.DataFrame({"a": [1, 2]}), pandas.Series([1, 2])]
+
+
+class TestArraysAndTables:
+    """Values that Python cannot compare as a whole go through branches like any other."""
+
+    @pytest.mark.parametrize("table", TABLES, ids=lambda table: type(table).__name__)
+    def test_a_branch_may_give_one(self, table: Any) -> None:
+        """`merge` gives the branch's own object."""
+        with Flow("f") as flow:
+            yes, no = Return(table)(), Return(None)()
+            ifelse(Return(True)(), yes, no)
+            both = merge(no, yes)
+        assert flow.run().result[both].result is table
+
+    @pytest.mark.parametrize("table", TABLES, ids=lambda table: type(table).__name__)
+    def test_a_case_compares_it(self, table: Any) -> None:
+        """It equals its copy, and neither None nor something longer nor what its elements equal."""
+        with Flow("f") as flow:
+            result = Return(table)()
+            branches = []
+            for wanted in (table.copy(), None, type(table)([1, 2, 3]), 1):
+                with case(result, wanted):
+                    branches.append(Return("ran")())
+        states = flow.run().result
+        assert [states[branch].is_skipped() for branch in branches] == [False, True, True, True]
+
+    @pytest.mark.parametrize("empty", [numpy.array([]), pandas.DataFrame()])
+    def test_an_empty_one_is_not_none(self, empty: Any) -> None:
+        """No element differs, but the whole does."""
+        with pytest.raises(SKIP):
+            CompareValue(None).run(empty)
+
+    def test_scalars_of_numpy_equal_numbers(self) -> None:
+        """They are no arrays."""
+        CompareValue(1).run(numpy.float64(1.0))
+        with pytest.raises(SKIP):
+            CompareValue(numpy.int64(2)).run(1)
+
+    def test_one_that_cannot_be_mapped_over_is_told_by_argument_and_type(self) -> None:
+        """D5: the parent fails with words about the argument, not about the truth of a table."""
+        with Flow("f") as flow:
+            made = inc.map(Return(pandas.DataFrame({"a": [1, 2]}))())
+        state = flow.run().result[made]
+        assert "argument 'x' is of type DataFrame" in state.message

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import numpy
+
 from flowkiln import Flow, Task, triggers
 from flowkiln.engine.result import NoResult
 from flowkiln.tasks.control_flow import FilterTask
@@ -15,6 +17,13 @@ class TestFilterTask:
     def test_the_default_drops_what_is_no_result(self) -> None:
         """Exceptions and missing results go; false values stay."""
         assert FilterTask().run([0, "", None, NoResult, ValueError(), False]) == [0, "", None, False]
+
+    def test_arrays_are_results(self) -> None:
+        """What has no truth value as a whole is kept like anything else."""
+        array = numpy.array([1, 2])
+        kept = FilterTask().run([array, NoResult, 0])
+        assert kept[0] is array
+        assert kept[1:] == [0]
 
     def test_a_function_decides(self) -> None:
         """What the function finds true is kept."""

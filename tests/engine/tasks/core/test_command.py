@@ -95,6 +95,22 @@ class TestCommandTask:
         with pytest.raises(FAIL, match="was ended by SIGKILL"):
             CommandTask("kill -9 $$").run()
 
+    @pytest.mark.parametrize(("program", "why"), [("nosuchprogram", "No such file"), ("/etc", "Permission denied")])
+    def test_a_program_that_cannot_be_started_fails_by_name(self, program: str, why: str) -> None:
+        """The message says which program, and what to do."""
+        with Flow("f") as flow:
+            made = CommandTask([program, "x"])()
+        message = flow.run().result[made].message
+        assert message.startswith(f"{program} cannot be started: {why}")
+        assert "must be installed where the task runs" in message
+
+    def test_an_input_may_have_any_name(self) -> None:
+        """Also one that methods use themselves."""
+        with Flow("f") as flow:
+            made = CommandTask("echo $FLOWKILN_INPUT_SELF")()
+            flow.set_dependencies(made, keyword_tasks={"self": 5}, validate=True)
+        assert flow.run().result[made].result == 5
+
     def test_output_goes_to_the_log_of_the_run(self, caplog: pytest.LogCaptureFixture) -> None:
         """Lines of both streams are logged, with the facts of the run."""
         with caplog.at_level(logging.INFO, "flowkiln"), context(task_name="t", run_id="r"):
@@ -142,3 +158,11 @@ class TestCommandTask:
             CommandTask([])
         with pytest.raises(TypeError, match="command"):
             CommandTask(["sleep", 5])  # type: ignore[list-item]
+        with pytest.raises(TypeError, match="command"):
+            CommandTask(None)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("env", [5, {"DEPTH": 1}, ["A=1"]])
+    def test_env_is_text_by_name(self, env: Any) -> None:
+        """Anything else is refused when the task is made, not when it runs."""
+        with pytest.raises(TypeError, match="env must be a dict of str to str"):
+            CommandTask("true", env=env)

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import asyncio
+import functools
+import math
+from collections.abc import AsyncIterator
 from typing import Any
 
 import cloudpickle
 import pytest
 
-from flowkiln import Flow, Task, task, unmapped
+from flowkiln import Flow, Task, case, task, unmapped
 from flowkiln.core import Edge
 from flowkiln.tasks.core.collections import Dict, List, Set, Tuple
 from flowkiln.tasks.core.constants import Constant
 from flowkiln.tasks.core.function import FunctionTask
-from flowkiln.utilities.tasks import as_task, flatten
+from flowkiln.utilities.tasks import EdgeAnnotation, as_task, flatten, mapped
 
 
 class TestConstant:
@@ -62,6 +66,61 @@ class TestFunctionTask:
             FunctionTask(lambda mapped: None)
         with pytest.raises(ValueError, match="no signature"):
             FunctionTask(max)
+
+    @pytest.mark.parametrize("function", [math.sqrt, len, lambda x, /: x])
+    def test_a_function_that_takes_its_arguments_by_position_only_is_refused(self, function: Any) -> None:
+        """Results reach a function by name, so one without names could never run."""
+        with pytest.raises(ValueError, match=r"can be given by position only.*a function of your own"):
+            task(function)
+
+    def test_what_is_given_by_position_only_is_refused_when_bound(self) -> None:
+        """Such an argument with a default makes no difference until somebody gives it."""
+        made = task(lambda x=1, /: x)
+        with Flow("f") as flow:
+            ran = made()
+            with pytest.raises(TypeError, match="nothing can be given by the name 'x'"):
+                made(2)
+        assert flow.run().result[ran].result == 1
+
+    @pytest.mark.parametrize("kind", ["coroutine", "generator", "object", "method"])
+    def test_an_asynchronous_function_is_refused(self, kind: str) -> None:
+        """Nothing would await it, so the task would succeed without having run."""
+
+        async def coroutine() -> None:
+            pass
+
+        async def generator() -> AsyncIterator[int]:
+            yield 1
+
+        class Called:
+            async def __call__(self) -> None:
+                pass
+
+        def by_class() -> None:
+            type("Wrong", (Task,), {"run": coroutine})
+
+        made = {
+            "coroutine": lambda: task(functools.partial(coroutine)),
+            "generator": lambda: task(generator),
+            "object": lambda: task(Called()),
+            "method": by_class,
+        }
+        with pytest.raises(ValueError, match=r"is `async`.*asyncio\.run"):
+            made[kind]()
+
+    def test_a_plain_wrapper_of_an_asynchronous_function_is_welcome(self) -> None:
+        """What counts is what is called."""
+
+        async def answer() -> int:
+            return 42
+
+        @functools.wraps(answer)
+        def run() -> int:
+            return asyncio.run(answer())
+
+        with Flow("f") as flow:
+            made = task(run)()
+        assert flow.run().result[made].result == 42
 
     def test_an_unhashable_callable(self) -> None:
         """A callable object that cannot be hashed works like any other."""
@@ -145,11 +204,52 @@ class TestAsTask:
             with pytest.raises(ValueError, match="Could not infer an active Flow context"):
                 as_task(value)
 
-    def test_an_annotation_keeps_its_task(self) -> None:
-        """The task inside is made once; repr shows what is inside."""
-        annotated = unmapped(5)
-        assert annotated.task is annotated.task
-        assert repr(annotated) == "unmapped(5)"
+    def test_an_annotation_shows_what_is_inside(self) -> None:
+        """Its task is what as_task makes of the value, so a task stays the same; repr shows the value."""
+        t = Task()
+        assert unmapped(t).task is t
+        assert unmapped(5).task.run() == 5
+        assert repr(unmapped(5)) == "unmapped(5)"
+
+    @pytest.mark.parametrize("annotation", [unmapped, flatten, mapped])
+    @pytest.mark.parametrize("value", [[[1, 2], [3]], {"k": [1]}])
+    def test_an_annotation_brings_its_elements_into_each_flow(
+        self, annotation: type[EdgeAnnotation], value: Any
+    ) -> None:
+        """One annotated collection that is used in two flows has its elements in both."""
+        annotated = annotation(value)
+        sizes = []
+        for name in ("first", "second"):
+            with Flow(name) as flow:
+                task(lambda x: x)(annotated)
+            sizes.append((len(flow.tasks), len(flow.edges)))
+        assert sizes[0] == sizes[1] > (2, 1)
+
+    def test_an_annotated_list_gives_the_same_in_two_flows(self) -> None:
+        """End to end: the second flow sees what the first one saw, not an empty list."""
+        shared = unmapped(["a", "b"])
+        seen = []
+        for name in ("first", "second"):
+            with Flow(name) as flow:
+                pairs = task(lambda x, words: (x, words)).map([1], shared)
+            seen.append(flow.run().result[pairs].result)
+        assert seen == [[(1, ["a", "b"])]] * 2
+
+    def test_an_annotated_value_is_made_anew_at_each_use(self) -> None:
+        """A constant that belongs to a case is not the one of a task outside of it."""
+        shared = unmapped(5)
+        with Flow("f") as flow:
+            same = task(lambda x: x)
+            with case(task(lambda: "no", name="no")(), "yes"):
+                same(shared)
+            outside = same(shared)
+        assert flow.run().result[outside].result == 5
+
+    def test_a_dict_may_have_any_argument_name_as_a_key(self) -> None:
+        """Names that methods use themselves are no exception."""
+        with Flow("f") as flow:
+            made = as_task({"self": 1, "flow": 2, "mapped": 3})
+        assert flow.run().result[made].result == {"self": 1, "flow": 2, "mapped": 3}
 
     def test_elements_reach_the_run_in_order(self) -> None:
         """D6 end to end: a list of twelve results, run."""
