@@ -9,7 +9,7 @@ from typing import Any
 import click
 import yaml
 
-from flowkiln.loading.yaml_text import read_yaml
+from flowkiln.loading.yaml_text import complaint, read_yaml
 
 
 def parse_parameter(text: str) -> tuple[str, Any]:
@@ -38,7 +38,7 @@ def read_parameters(path: Path) -> dict[str, Any]:
     try:
         documents = read_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise click.BadParameter(f"{path} is neither YAML nor JSON: {error}") from error
+        raise click.BadParameter(f"{path} is neither YAML nor JSON: {complaint(error)}") from error
     match documents:
         case []:
             return {}

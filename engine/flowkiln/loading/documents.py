@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from flowkiln.api.flow_run import FLOW_RUN_KIND, FlowRunSpec
 from flowkiln.api.model import DNS_SUBDOMAIN_PATTERN
 from flowkiln.api.validation import Problem, check_flow, check_flow_run, parse_flow_run_spec, parse_flow_spec
 from flowkiln.api.validation.problem import no_such
-from flowkiln.loading.yaml_text import read_yaml
+from flowkiln.loading.yaml_text import complaint, read_yaml
 
 _KINDS = (FLOW_KIND, FLOW_RUN_KIND)
 _FIELDS = ("apiVersion", "kind", "metadata", "spec", "status")
@@ -37,11 +38,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class FlowDocument:
-    """A Flow."""
+    """A Flow; `namespace` is empty where none is written."""
 
     file: Path
     name: str
     spec: FlowSpec
+    namespace: str = ""
 
     @property
     def title(self) -> str:
@@ -51,11 +53,12 @@ class FlowDocument:
 
 @dataclass(frozen=True, slots=True)
 class FlowRunDocument:
-    """A FlowRun."""
+    """A FlowRun; `namespace` is empty where none is written."""
 
     file: Path
     name: str
     spec: FlowRunSpec
+    namespace: str = ""
 
     @property
     def title(self) -> str:
@@ -71,9 +74,15 @@ class Documents:
     runs: list[FlowRunDocument] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
-    def flow(self, name: str) -> FlowDocument | None:
-        """Find a Flow by its name."""
-        return next((flow for flow in self.flows if flow.name == name), None)
+    def flow(self, name: str, namespace: str) -> FlowDocument | None:
+        """Find the Flow that a run in this namespace refers to by its name.
+
+        Where either of them writes no namespace, which kubectl may add, the name alone counts.
+        """
+        named = [flow for flow in self.flows if flow.name == name]
+        same = (flow for flow in named if flow.namespace == namespace)
+        unsaid = (flow for flow in named if not (flow.namespace and namespace))
+        return next(chain(same, unsaid), None)
 
 
 def read_documents(files: Iterable[Path]) -> Documents:
@@ -86,7 +95,7 @@ def read_documents(files: Iterable[Path]) -> Documents:
             documents.findings.append(Finding(file, "", Problem("", f"cannot be read ({error.strerror})")))
             continue
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            documents.findings.append(Finding(file, "", Problem("", f"is no YAML: {error}")))
+            documents.findings.append(Finding(file, "", Problem("", f"is no YAML: {complaint(error)}")))
             continue
         before = len(documents.flows) + len(documents.runs) + len(documents.findings)
         for content in contents:
@@ -106,7 +115,7 @@ def check_documents(documents: Documents) -> list[Finding]:
         findings += [Finding(flow.file, flow.title, problem) for problem in check_flow(flow.spec)]
     for run in documents.runs:
         reference = run.spec.flow_ref
-        known = documents.flow(reference.name) if reference is not None else None
+        known = documents.flow(reference.name, run.namespace) if reference is not None else None
         problems = check_flow_run(run.spec, None if known is None else known.spec)
         findings += [Finding(run.file, run.title, problem) for problem in problems]
     return findings
@@ -120,18 +129,25 @@ def _read_document(file: Path, content: Any, documents: Documents) -> None:
     if kind not in _KINDS and version.partition("/")[0] != GROUP:
         return
     name, problems = _frame(content, version, kind)
+    namespace = _namespace(content)
     title = f"{kind} {name!r}" if name else kind
     if kind == FLOW_KIND and "spec" in content:
         spec, found = parse_flow_spec(content["spec"])
         problems += found
         if spec is not None and not problems:
-            documents.flows.append(FlowDocument(file, name, spec))
+            documents.flows.append(FlowDocument(file, name, spec, namespace))
     elif kind == FLOW_RUN_KIND and "spec" in content:
         run_spec, found = parse_flow_run_spec(content["spec"])
         problems += found
         if run_spec is not None and not problems:
-            documents.runs.append(FlowRunDocument(file, name, run_spec))
+            documents.runs.append(FlowRunDocument(file, name, run_spec, namespace))
     documents.findings += [Finding(file, title, problem) for problem in problems]
+
+
+def _namespace(content: Mapping[str, Any]) -> str:
+    metadata = content.get("metadata")
+    namespace = metadata.get("namespace") if isinstance(metadata, Mapping) else None
+    return namespace if isinstance(namespace, str) else ""
 
 
 def _frame(content: Mapping[str, Any], version: str, kind: str) -> tuple[str, list[Problem]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -123,7 +123,7 @@ def _load_documents(files: Sequence[Path], given: dict[str, Any]) -> LoadedFlow:
     run = _the_run(documents)
     flow = _the_flow(documents, run)
     spec = run.spec.model_copy(update={"parameters": {**run.spec.parameters, **given}})
-    run = FlowRunDocument(run.file, run.name, spec)
+    run = replace(run, spec=spec)
     _refuse(check_documents(Documents(flows=[flow], runs=[run])))
     values, _ = resolve_parameters(flow.spec, spec.parameters)
     with ExitStack() as held:
@@ -150,7 +150,7 @@ def _the_run(documents: Documents) -> FlowRunDocument:
         case [run], _:
             return run
         case [], [flow]:
-            return FlowRunDocument(flow.file, flow.name, FlowRunSpec(flow_ref=FlowRef(name=flow.name)))
+            return FlowRunDocument(flow.file, flow.name, FlowRunSpec(flow_ref=FlowRef(name=flow.name)), flow.namespace)
         case [], flows:
             names = ", ".join(flow.name for flow in flows)
             raise InvalidSpecError(f"there are {len(flows)} Flows ({names}); add a FlowRun that says which one runs")
@@ -161,14 +161,17 @@ def _the_run(documents: Documents) -> FlowRunDocument:
 
 def _the_flow(documents: Documents, run: FlowRunDocument) -> FlowDocument:
     if run.spec.flow_spec is not None:
-        return FlowDocument(run.file, run.name, run.spec.flow_spec)
+        return FlowDocument(run.file, run.name, run.spec.flow_spec, run.namespace)
     reference = run.spec.flow_ref
     if reference is None:
         _refuse(check_documents(documents))
         raise InvalidSpecError(f"{run.file}: {run.title}: spec: names no Flow")
-    flow = documents.flow(reference.name)
+    flow = documents.flow(reference.name, run.namespace)
     if flow is None:
-        problem = Problem("spec.flowRef.name", no_such("Flow", reference.name, [flow.name for flow in documents.flows]))
+        names = [flow.name for flow in documents.flows]
+        elsewhere = reference.name in names
+        why = f'the Flow "{reference.name}" is in another namespace than the run, "{run.namespace}"'
+        problem = Problem("spec.flowRef.name", why if elsewhere else no_such("Flow", reference.name, names))
         raise InvalidSpecError(f"{Finding(run.file, run.title, problem)}; give the file of the Flow too")
     return flow
 

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from tests.engine.loading.builders import flow_document, run_document, write_documents
+import pytest
+
+from tests.engine.loading.builders import flow_document, in_namespace, run_document, write_documents
 
 from .builders import invoke
 
@@ -34,3 +37,29 @@ class TestLint:
     def test_nothing_to_check(self) -> None:
         """Without a file the usage is shown."""
         assert invoke("lint").exit_code == 2
+
+    @pytest.mark.parametrize(
+        ("run_in", "flows_in", "findings"),
+        [
+            ("prod", ["dev", "prod"], 0),
+            ("dev", ["prod", "dev"], 1),
+            ("prod", ["dev"], 0),
+            ("", ["dev", "prod"], 1),
+            ("dev", [""], 1),
+            ("prod", ["", "prod"], 0),
+        ],
+    )
+    def test_a_run_is_compared_with_the_flow_of_its_namespace(
+        self, tmp_path: Path, run_in: str, flows_in: list[str], findings: int
+    ) -> None:
+        """Only prod's flow has the parameter. Where one of both writes no namespace, the name alone counts."""
+
+        def placed(namespace: str, document: dict[str, Any]) -> dict[str, Any]:
+            return in_namespace(namespace, document) if namespace else document
+
+        declared = {"prod": [{"name": "year"}]}
+        flows = [placed(where, flow_document("k", parameters=declared.get(where, []))) for where in flows_in]
+        run = placed(run_in, run_document("r", flowRef={"name": "k"}, parameters={"year": 1}))
+        ended = invoke("lint", write_documents(tmp_path / "f.yaml", *flows, run))
+        assert ended.output.count("there is no parameter") == findings
+        assert ended.exit_code == (2 if findings else 0)

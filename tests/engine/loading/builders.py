@@ -23,6 +23,11 @@ def flow_spec(yaml_text: str) -> FlowSpec:
     return spec
 
 
+def in_namespace(namespace: str, document: Mapping[str, Any]) -> dict[str, Any]:
+    """The same document with a namespace written in it."""
+    return {**document, "metadata": {**document["metadata"], "namespace": namespace}}
+
+
 def flow_document(name: str, **spec: Any) -> dict[str, Any]:
     """A Flow as it stands in a file; its one task calls `os:getcwd` unless `spec` says more."""
     if "tasks" not in spec and "entrypoint" not in spec:

@@ -39,7 +39,11 @@ class TestReading:
         [
             ("", "holds no Flow and no FlowRun"),
             ("kind: Pod\napiVersion: v1\n", "holds no Flow and no FlowRun"),
-            ("a: [", "is no YAML: while parsing"),
+            (
+                "a:\n- [",
+                "f.yaml: is no YAML: line 2, column 4, while parsing a flow node that begins in line 2: expected",
+            ),
+            ("a: 1\na: 2\n", 'f.yaml: is no YAML: line 2, column 1: the key "a" is given in line 1 already'),
             ("- 1\n", "a document is no mapping of fields to values"),
         ],
     )

@@ -9,7 +9,7 @@ import pytest
 
 from flowkiln.loading import FlowLoadError, InvalidSpecError, load_file
 
-from .builders import flow_document, run_document, write_documents
+from .builders import flow_document, in_namespace, run_document, write_documents
 
 PARAMETERS = [{"name": "year", "schema": {"type": "integer"}}, {"name": "unit", "default": "celsius"}]
 SOURCE = {"files": [{"path": "kiln_lib/units.py", "content": "def scale(x=1): return x\n"}]}
@@ -31,6 +31,18 @@ class TestYaml:
         file = write_documents(tmp_path / "f.yaml", flow_document("x", timeout="2h"))
         with load_file(file) as loaded:
             assert (loaded.name, loaded.parameters, loaded.timeout) == ("x", {}, timedelta(hours=2))
+
+    def test_a_run_gets_the_flow_of_its_namespace(self, tmp_path: Path) -> None:
+        """Of two flows with one name the run's own counts; one that is elsewhere only is told as such."""
+        dev = in_namespace("dev", flow_document("x", context={"where": "dev"}))
+        prod = in_namespace("prod", flow_document("x", context={"where": "prod"}))
+        run = in_namespace("prod", run_document("r", flowRef={"name": "x"}))
+        with load_file(write_documents(tmp_path / "f.yaml", dev, prod, run)) as loaded:
+            assert loaded.context == {"where": "prod"}
+        with pytest.raises(InvalidSpecError, match='the Flow "x" is in another namespace than the run, "prod"'):
+            load_file(write_documents(tmp_path / "g.yaml", dev, run))
+        with load_file(write_documents(tmp_path / "h.yaml", dev)) as loaded:
+            assert loaded.name == "x"
 
     def test_a_run_says_which_flow(self, tmp_path: Path) -> None:
         """Of several Flows the one that the run refers to is taken, from whichever file."""

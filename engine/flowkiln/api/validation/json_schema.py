@@ -31,6 +31,7 @@ _MAX_MESSAGE = 300
 _KEPT_END = 100
 _FOR_EACH_ITEM = ("items", "contains", "additionalProperties", "propertyNames", "patternProperties")
 _NOT_UNDERSTOOD = ("unevaluatedItems", "unevaluatedProperties")
+_TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 _DATA_KEYWORDS = ("enum", "const", "default", "examples")
 
 Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
@@ -111,8 +112,15 @@ def _metaschema_error(schema: Mapping[str, JsonValue]) -> tuple[str, str] | None
     try:
         Draft202012Validator.check_schema(schema, format_checker=FormatChecker(formats=()))
     except SchemaError as error:
-        return _path(error), _cut(error.message)
+        return _path(error), _cut(_type_complaint(error) or error.message)
     return None
+
+
+def _type_complaint(error: SchemaError) -> str | None:
+    """Name the types where one is misspelt; the metaschema's own message would only say that it is."""
+    if list(error.schema_path)[-2:] != ["type", "anyOf"]:
+        return None
+    return f"{json.dumps(error.instance)} is no type; write {', '.join(_TYPES)}, or a list of different ones"
 
 
 def _bounded_validator() -> Any:

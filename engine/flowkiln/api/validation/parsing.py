@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from flowkiln.api.durations import DURATION_PATTERN, WHOLE_SECONDS_PATTERN
 from flowkiln.api.flow import FlowSpec
 from flowkiln.api.flow_run import FlowRunSpec
 from flowkiln.api.model import PATTERNS_IN_WORDS, Model
 from flowkiln.api.validation.problem import Problem, no_such
 
+_DURATIONS = frozenset({DURATION_PATTERN, WHOLE_SECONDS_PATTERN})
 _SUBJECT = re.compile(r"^\w+ should ")
 _SpecT = TypeVar("_SpecT", bound=Model)
 
@@ -75,10 +79,36 @@ def _problem(model: type[BaseModel], document: object, detail: ErrorDetails, fie
             return Problem(
                 path, f"must have at least {context['min_length']} {'item' if context['min_length'] == 1 else 'items'}"
             )
+        case "string_type":
+            return Problem(path, _no_text(detail["input"], _field_at(model, known)))
         case "tuple_type":
             return Problem(path, "must be a list")
         case _:
             return Problem(path, _SUBJECT.sub("must ", detail["msg"]))
+
+
+def _no_text(given: object, field: FieldInfo | None) -> str:
+    """Say how a value is to be written that is no text, but must be."""
+    duration = next((pattern for pattern in _patterns(field) if pattern in _DURATIONS), None)
+    match given:
+        case int() if duration is not None and not isinstance(given, bool):
+            return f"must have a unit: write {given}s for seconds, {given}m for minutes"
+        case _ if duration is not None:
+            return f"must be text: {PATTERNS_IN_WORDS[duration]}"
+        case bool() | int() | float():
+            return f'must be text: write "{json.dumps(given)}", in quotes'
+        case _:
+            return "must be text"
+
+
+def _patterns(part: object) -> Iterator[str]:
+    """Give the patterns in the type of a field."""
+    for constraint in getattr(part, "metadata", ()):
+        if isinstance(pattern := getattr(constraint, "pattern", None), str):
+            yield pattern
+    for inner in (*get_args(part), getattr(part, "annotation", None)):
+        if inner is not None:
+            yield from _patterns(inner)
 
 
 def _written_parts(document: object, location: Sequence[int | str]) -> tuple[int | str, ...]:
@@ -105,6 +135,14 @@ def _model_at(model: type[BaseModel], path: Sequence[int | str]) -> type[BaseMod
         field = next((field for field in here.model_fields.values() if field.alias == part), None)
         here = None if field is None else _model_in(field.annotation)
     return here
+
+
+def _field_at(model: type[BaseModel], path: Sequence[int | str]) -> FieldInfo | None:
+    """Find the field of which a path leads to the value, or to an item."""
+    names = [part for part in path if isinstance(part, str)]
+    owner = _model_at(model, names[:-1])
+    fields = owner.model_fields.values() if owner is not None else ()
+    return next((field for field in fields if names and field.alias == names[-1]), None)
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

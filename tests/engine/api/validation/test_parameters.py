@@ -70,7 +70,13 @@ def test_code_may_have_parameters_that_the_spec_does_not_declare() -> None:
     [
         (
             {"schema": {"type": "integr"}},
-            "spec.parameters[0].schema.type: 'integr' is not valid under any of the given schemas",
+            'spec.parameters[0].schema.type: "integr" is no type; write array, boolean, integer, null, number, object, '
+            "string, or a list of different ones",
+        ),
+        (
+            {"schema": {"items": {"type": ["string", "string"]}}},
+            'spec.parameters[0].schema.items.type: ["string", "string"] is no type; '
+            "write array, boolean, integer, null, number, object, string, or a list of different ones",
         ),
         ({"schema": {"minimum": "3"}}, "spec.parameters[0].schema.minimum: '3' is not of type 'number'"),
         (

@@ -50,6 +50,18 @@ def test_a_run_with_every_field_has_no_problems() -> None:
                 'did you mean "skipOnUpstreamSkip"?'
             ],
         ),
+        (
+            {"tasks": [LOAD | {"timeout": 10}]},
+            ["spec.tasks[0].timeout: must have a unit: write 10s for seconds, 10m for minutes"],
+        ),
+        (
+            {"tasks": [LOAD], "cluster": {"startDeadline": 1.5}},
+            ["spec.cluster.startDeadline: must be text: write a duration such as 90s, 5m, 1h30m or 500ms"],
+        ),
+        (
+            {"tasks": [LOAD | {"after": [5]}], "cluster": {"image": {}}},
+            ['spec.tasks[0].after[0]: must be text: write "5", in quotes', "spec.cluster.image: must be text"],
+        ),
         ({"tasks": [{"function": "a:b"}]}, ["spec.tasks[0].name: is required"]),
         (
             {"tasks": [LOAD | {"name": "Load_It"}]},
