@@ -34,6 +34,9 @@ def install(operator_image: str | None, runtime_image: str | None, namespace: st
 
     if len(namespace) > 63 or not re.match(DNS_LABEL_PATTERN, namespace):
         raise click.BadParameter(f'"{namespace}" is no name of a namespace', param_hint="--namespace")
+    for flag, image in (("--operator-image", operator_image), ("--runtime-image", runtime_image)):
+        if image is not None and (not image or re.search(r"\s", image)):
+            raise click.BadParameter(f'"{image}" is no name of an image', param_hint=flag)
     click.echo(manifests(operator_image=operator_image, runtime_image=runtime_image, namespace=namespace), nl=False)
 
 
