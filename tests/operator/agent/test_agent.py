@@ -22,7 +22,7 @@ from tornado.httpclient import AsyncHTTPClient
 from flowkiln.api.flow import FlowSpec
 from flowkiln.api.plan import Plan, PlanFlow, PlanRun
 from flowkiln.api.status import FlowRunStatus
-from tests.operator.agent.api_server import NAME, NAMESPACE, ApiServer, running_api_server
+from tests.operator.agent.api_server import NAME, NAMESPACE, ApiServer, Problem, running_api_server
 from tests.operator.agent.certificates import server_tls
 from tests.operator.agent.dask_processes import DaskProcesses, dask_processes
 
@@ -272,6 +272,24 @@ async def test_the_end_of_the_flow_run_ends_the_work(agent_alone: Agent) -> None
     await until(lambda: not Path(f"/proc/{marker.read_text()}").exists())
     assert len(agent_alone.server.writes) == writes
     assert await agent_alone.health() == 200
+
+
+async def test_an_agent_whose_rights_come_back_says_what_became_of_the_run(agent_alone: Agent) -> None:
+    """Denied for long it ends the work, for its run may be somebody else's; given rights again it ends the run."""
+    inputs = [{"name": "path", "value": str(agent_alone.folder / "never")}]
+    retries = {"max": 1000, "delay": "1s"}
+    await agent_alone.start(
+        [{"name": "flaky", "function": "flow_code:fail_until", "inputs": inputs, "retries": retries}]
+    )
+    await until(lambda: [w for w in agent_alone.server.writes if w["flow"].get("counts", {}).get("Retrying")])
+    for method in ("GET", "PATCH"):
+        agent_alone.server.standing[method] = Problem(403, "no rights")
+    await until(lambda: agent_alone.said("the run is not ours any more"))
+    await until(lambda: agent_alone.cluster.worker.poll() is not None)
+    agent_alone.server.standing.clear()
+    final = await agent_alone.over()
+    assert (final["flow"]["state"], final["flow"]["reason"]) == ("Crashed", "ClusterLost")
+    assert [task["state"] for task in final["tasks"]] == ["Crashed"]
 
 
 async def test_the_loss_of_the_scheduler_ends_the_run(agent_alone: Agent) -> None:

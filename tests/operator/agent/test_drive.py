@@ -1,0 +1,63 @@
+"""How a run ends for the status, from how the engine says that it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from flowkiln.engine.state import Failed, State, Success
+from flowkiln_operator.agent.drive import _until_over
+from flowkiln_operator.agent.fence import Fence
+from flowkiln_operator.agent.progress import Progress
+from flowkiln_operator.agent.projection.budget import STATUS_BUDGET
+from tests.operator.agent.api_server import NAME
+from tests.operator.agent.records import plain
+
+
+class Engine:
+    """An engine that is over."""
+
+    def __init__(self, end: State) -> None:
+        self.ended: asyncio.Future[State] = asyncio.get_running_loop().create_future()
+        self.ended.set_result(end)
+        self.has_succeeded = end.is_successful()
+
+    def terminate(self) -> None:
+        """There is nothing to end."""
+
+
+class Link:
+    """A scheduler that is there."""
+
+    async def wait_until_lost(self, _scheduler_id: str) -> str:
+        """Wait for ever."""
+        return await asyncio.get_running_loop().create_future()
+
+    async def is_lost(self, _scheduler_id: str) -> None:
+        """It is not."""
+
+
+@pytest.mark.parametrize(
+    ("end", "state", "reason", "tasks"),
+    [
+        (Success("well"), "Success", "Succeeded", ["Success", "Pending"]),
+        (Failed("no", result={}), "Failed", "TaskFailed", ["Success", "Pending"]),
+        (Failed("no way to the scheduler", result=OSError()), "Crashed", "ClusterLost", ["Success", "Crashed"]),
+        (Failed("a handler raised", result=ValueError()), "Failed", "TaskFailed", ["Success", "Cancelled"]),
+    ],
+)
+async def test_an_engine_that_broke_off_leaves_nothing_unfinished(
+    end: State, state: str, reason: str, tasks: list[str]
+) -> None:
+    """An error of the run itself is no task's, and what it cut off is not shown as if it still came."""
+    progress = Progress(["a", "b"], lambda: None)
+    progress.on_task_runs([plain("a", "Success")])
+    engine: Any = Engine(end)
+    link: Any = Link()
+    standing = await _until_over(engine, link, "scheduler", Fence(NAME, lambda: 0.0), progress)
+    assert standing is not None
+    assert (standing.state, standing.reason, standing.message.split(" The")[0]) == (state, reason, end.message)
+    assert [task["state"] for task in json.loads(progress.snapshot(STATUS_BUDGET).tasks)] == tasks
