@@ -23,7 +23,7 @@ def room(installation: Installation, *objects: Mapping[str, Any]) -> Iterator[Ru
     manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}}
     cluster.kubectl("create", "--filename=-", input=json.dumps(manifest))
     account = ("get", "serviceaccount", "default", f"--namespace={name}", "--ignore-not-found", "--output=name")
-    wait_until("the namespace has its service account", lambda: bool(cluster.kubectl(*account)), seconds=30)
+    wait_until("the namespace has its service account", lambda: bool(cluster.kubectl(*account)), seconds=60)
     runs = Runs(installation, name)
     if objects:
         runs.apply(*objects)
@@ -39,5 +39,5 @@ def no_pods(runs: Runs) -> Mapping[str, Any]:
     made = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "no-pods"}, "spec": quota}
     runs.apply(made)
     counted = ("get", "resourcequota", "no-pods", "--output=jsonpath={.status.hard.pods}")
-    wait_until("the quota is counted", lambda: runs.kubectl(*counted) == "0", seconds=30)
+    wait_until("the quota is counted", lambda: runs.kubectl(*counted) == "0", seconds=60)
     return made

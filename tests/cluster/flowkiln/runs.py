@@ -66,12 +66,18 @@ class Runs:
         self.kubectl("delete", FLOW_RUN, name, f"--wait={str(wait).lower()}", "--timeout=60s")
 
     def finish(self, name: str, *, seconds: float = PATIENCE) -> Object:
-        """Wait with `kubectl wait --for=condition=Finished`, and return the FlowRun."""
+        """Wait with `kubectl wait --for=condition=Finished`, and return the FlowRun.
+
+        When it has not succeeded, the agent's log is printed, for whoever did not expect that: its pod goes soon.
+        """
         try:
             self.kubectl("wait", "--for=condition=Finished", f"{FLOW_RUN}/{name}", f"--timeout={seconds:.0f}s")
         except CommandError as error:
             raise AssertionError(f"{error}\n{self.story(name)}") from error
-        return self.flow_run(name)
+        run = self.flow_run(name)
+        if state(run) != "Success":
+            print(self.agent_log(run))
+        return run
 
     def wait_until(self, name: str, what: str, holds: Callable[[Object], bool], *, seconds: float = PATIENCE) -> Object:
         """Wait until something holds of a FlowRun, and return that."""
@@ -132,6 +138,11 @@ class Runs:
             if len(mine) == before:
                 return sorted(found.values())
 
+    def agent_log(self, flow_run: Object) -> str:
+        """Return what a run's agent has logged, empty when its pod is gone or was never there."""
+        options = (f"--selector={RUN_LABEL}={label_of(flow_run)}", "--container=agent", "--tail=-1", "--ignore-errors")
+        return self.installation.cluster.kubectl("logs", *options, f"--namespace={self.namespace}", check=False)
+
     def story(self, name: str) -> str:
         """Tell what is known about a run that did not do what it should."""
         parts = [
@@ -164,6 +175,11 @@ def state(flow_run: Object) -> str:
     """Return a FlowRun's state, empty before the operator has seen it."""
     said: str = flow_run.get("status", {}).get("state", "")
     return said
+
+
+def is_at_work(flow_run: Object, *tasks: str) -> bool:
+    """Tell whether operator and agent both say that a run is Running, the agent of these tasks too."""
+    return state(flow_run) == "Running" and all(task_status(flow_run, name).get("state") == "Running" for name in tasks)
 
 
 def task_status(flow_run: Object, name: str) -> Object:

@@ -98,7 +98,7 @@ def test_what_a_run_runs_cannot_be_changed(runs: Runs) -> None:
     for name in before:
         runs.patch(name, {"ttlAfterFinished": "1h"})
         runs.patch(name, {"terminate": "Immediate"})
-        assert state(runs.finish(name, seconds=20)) == "Cancelled"
+        assert state(runs.finish(name)) == "Cancelled"
 
 
 def test_the_largest_flow_can_be_brought_along_and_terminated(runs: Runs) -> None:
@@ -111,7 +111,7 @@ def test_the_largest_flow_can_be_brought_along_and_terminated(runs: Runs) -> Non
     spec = make_spec(*tasks, source={"steps.py": code}, parameters=parameters)
     runs.kubectl("create", "--filename=-", input=json.dumps(make_run("large", spec, startTime=LATER)))
     runs.patch("large", {"terminate": "Immediate"})
-    assert state(runs.finish("large", seconds=20)) == "Cancelled"
+    assert state(runs.finish("large")) == "Cancelled"
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}/{path.name}")
@@ -132,7 +132,7 @@ def test_applying_an_example_twice_changes_nothing(runs: Runs, path: Path) -> No
 def test_kubectl_wait_for_finished_ends_when_a_run_fails(runs: Runs) -> None:
     """Exit code 0 for Finished, whatever the end is: a script then looks at Succeeded, and does not hang."""
     runs.apply(make_flow("years", TASK), make_run("invalid", "years", parameters={"no": "such"}))
-    runs.kubectl("wait", "--for=condition=Finished", f"{FLOW_RUN}/invalid", "--timeout=30s")
-    runs.kubectl("wait", "--for=condition=Stalled", f"{FLOW_RUN}/invalid", "--timeout=1s")
-    runs.kubectl("wait", "--for=condition=Succeeded=false", f"{FLOW_RUN}/invalid", "--timeout=1s")
+    runs.kubectl("wait", "--for=condition=Finished", f"{FLOW_RUN}/invalid", "--timeout=120s")
+    runs.kubectl("wait", "--for=condition=Stalled", f"{FLOW_RUN}/invalid", "--timeout=30s")
+    runs.kubectl("wait", "--for=condition=Succeeded=false", f"{FLOW_RUN}/invalid", "--timeout=30s")
     assert condition(runs.flow_run("invalid"), "Succeeded")["reason"] == "InvalidSpec"

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.cluster.harness.commands import wait_until
+
 from .flows import Object, make_flow, make_run, make_spec
 from .installation import Installation
 from .rooms import room
@@ -103,7 +105,7 @@ def pods_are_gone(runs: Runs, name: str) -> Object:
 @pytest.mark.parametrize("name", INVALID)
 def test_an_invalid_run_fails_at_once_in_its_own_words(failing: Runs, name: str) -> None:
     """Failed, InvalidSpec, one sentence that names what is wrong, and nothing created."""
-    run = failing.finish(name, seconds=20)
+    run = failing.finish(name)
     assert state(run) == "Failed"
     assert conditions(run) == FAILED
     succeeded = condition(run, "Succeeded")
@@ -169,9 +171,14 @@ def test_code_that_is_not_there_fails_the_run(failing: Runs, name: str) -> None:
 def test_an_event_tells_of_each_failure(failing: Runs) -> None:
     """`kubectl describe` and whoever watches Events learn the reason of each end, once."""
     ended = {name: failing.finish(name) for name in ("raises", "no-module", "cycle")}
-    told = failing.list("events")
+
+    def told(run: Object) -> list[Object]:
+        return [event for event in failing.list("events") if event["involvedObject"]["uid"] == run["metadata"]["uid"]]
+
+    # An Event comes after the status that tells of the end.
+    wait_until("there is an Event of each", lambda: all(told(run) for run in ended.values()), seconds=60)
     for name, run in ended.items():
-        about = [event for event in told if event["involvedObject"]["uid"] == run["metadata"]["uid"]]
+        about = told(run)
         assert [event["reason"] for event in about] == [condition(run, "Succeeded")["reason"]], name
         assert about[0]["type"] == "Warning"
 
@@ -182,7 +189,7 @@ def test_a_name_that_is_taken_is_told(runs: Runs) -> None:
     label = label_of(runs.flow_run("conflict"))
     theirs = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"{label}-plan"}, "data": {"a": "b"}}
     runs.apply(theirs, make_flow("years", ROWS, source=SOURCE, parameters=YEAR))
-    run = runs.finish("conflict", seconds=30)
+    run = runs.finish("conflict")
     assert state(run) == "Crashed"
     assert condition(run, "Succeeded")["reason"] == "NameConflict"
     assert f"{label}-plan" in condition(run, "Succeeded")["message"]

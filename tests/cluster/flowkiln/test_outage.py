@@ -6,16 +6,13 @@ import time
 
 from tests.cluster.harness.interface import Cluster
 
+from . import holding
 from .flows import HELLO, make_flow, make_run
-from .runs import Runs, state
+from .runs import Runs, is_at_work, state
 
 OUTAGE_SECONDS = 8
 
-SLOW = make_flow(
-    "slow",
-    {"name": "slow", "function": "slow:wait"},
-    source={"slow.py": "import time\n\ndef wait():\n    for _ in range(200):\n        time.sleep(0.1)\n"},
-)
+HELD = make_flow("held", {"name": "hold", "function": "holding:hold"}, source=holding.SOURCE)
 
 
 def test_a_run_survives_an_outage_of_the_api_server(own_cluster: Cluster, runs: Runs) -> None:
@@ -23,13 +20,14 @@ def test_a_run_survives_an_outage_of_the_api_server(own_cluster: Cluster, runs: 
 
     A run that is created right afterwards runs as well: the watches are taken up again.
     """
-    runs.apply(SLOW, HELLO, make_run("steady", "slow"))
-    before = runs.wait_until("steady", "runs", lambda run: state(run) == "Running")
+    runs.apply(HELD, HELLO, make_run("steady", "held"))
+    before = runs.wait_until("steady", "is at work", lambda run: is_at_work(run, "hold"))
     pods = {pod["metadata"]["uid"] for pod in runs.pods(before, "worker")}
     with own_cluster.api_server_down():
         time.sleep(OUTAGE_SECONDS)
     runs.installation.wait_until_ready()
     assert {pod["metadata"]["uid"] for pod in runs.pods(before, "worker")} == pods
+    holding.let_go(runs, "steady")
     runs.apply(make_run("fresh", "hello"))
     after = runs.finish("steady")["status"]
     assert (after["state"], after["startTime"]) == ("Success", before["status"]["startTime"])

@@ -14,7 +14,7 @@ def test_a_quota_on_our_own_objects_is_told_and_waited_for(runs: Runs) -> None:
     hard = {"count/daskclusters.kubernetes.dask.org": "0"}
     runs.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": hard}})
     status = ("get", "resourcequota", "none", "--output=jsonpath={.status}")
-    wait_until("the quota is counted", lambda: "hard" in runs.kubectl(*status), seconds=30)
+    wait_until("the quota is counted", lambda: "hard" in runs.kubectl(*status), seconds=60)
     runs.apply(HELLO, make_run("poor", "hello"))
     runs.wait_until(
         "poor", "tells of the quota", lambda run: condition(run, "ClusterReady").get("reason") == "QuotaExceeded"

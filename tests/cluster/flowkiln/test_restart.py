@@ -2,47 +2,37 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-import pytest
+from tests.cluster.harness.commands import wait_until
 
 from .controllers import kill, without
 from .flows import Object, make_run, make_spec
+from .holding import SOURCE as HOLDING
+from .holding import let_go
 from .installation import DASK_KUBERNETES, OPERATOR, Installation
 from .rooms import room
 from .runs import Runs, condition, label_of, state
 
 SOURCE = {
     "steps.py": """
-        import pathlib, time
-
         def rows():
             return list(range(4))
-
-        def wait(row, until="/tmp/go"):
-            print("waiting", row, flush=True)
-            while not pathlib.Path(until).exists():
-                time.sleep(0.1)
-            return row
 
         def total(rows):
             return sum(rows)
 
         def fail(rows):
             raise ValueError("no rows")
-    """
+    """,
+    **HOLDING,
 }
 ROWS: Object = {"name": "rows", "function": "steps:rows"}
-EACH: Object = {"name": "each", "function": "steps:wait", "inputs": [{"name": "row", "task": "rows", "map": True}]}
+EACH: Object = {"name": "each", "function": "holding:hold", "inputs": [{"name": "value", "task": "rows", "map": True}]}
 TOTAL: Object = {"name": "total", "function": "steps:total", "inputs": [{"name": "rows", "task": "each"}]}
 FAIL: Object = {"name": "fail", "function": "steps:fail", "inputs": [{"name": "rows", "task": "each"}]}
 WORKERS = {"workers": {"threads": 2}}
-
-
-def let_go(runs: Runs, name: str) -> None:
-    """Let the waiting tasks of a run end."""
-    for pod in runs.pods(runs.flow_run(name), "worker"):
-        runs.kubectl("exec", pod["metadata"]["name"], "--", "python", "-c", "open('/tmp/go', 'w')")
 
 
 def lives(runs: Runs, name: str) -> dict[str, Any]:
@@ -60,13 +50,17 @@ def work(run: Object) -> Object:
     return {"attempt": flow["attempt"], "holder": flow["holder"], "runCount": flow["runCount"]}
 
 
-def counts(run: Object) -> Object:
-    """Return how many task runs are in which state."""
-    found: Object = run.get("status", {}).get("flow", {}).get("counts", {})
-    return found
+def two_children_wait(run: Object) -> bool:
+    """Tell whether a run is at work, and as far as it comes by itself."""
+    counts: Object = run.get("status", {}).get("flow", {}).get("counts", {})
+    return state(run) == "Running" and counts.get("Running") == 2
 
 
-@pytest.mark.timeout(400)
+def events_about(runs: Runs, name: str) -> list[Object]:
+    """Return the Events about a run."""
+    return [event for event in runs.list("events") if event["involvedObject"]["name"] == name]
+
+
 def test_runs_outlive_the_operator(flowkiln: Installation) -> None:
     """Same pods, same attempt, same run counts, whatever happens to the controllers, and each run ends as it should.
 
@@ -81,10 +75,7 @@ def test_runs_outlive_the_operator(flowkiln: Installation) -> None:
         make_run("waits", "nowhere"),
     ) as runs:
         names = ("succeeds", "fails")
-        before = {
-            name: runs.wait_until(name, "two children wait", lambda run: counts(run).get("Running") == 2)
-            for name in names
-        }
+        before = {name: runs.wait_until(name, "two children wait", two_children_wait) for name in names}
         pods = {name: lives(runs, name) for name in names}
         runs.apply(make_run("starts", make_spec(ROWS, source=SOURCE)))
         kill(flowkiln, OPERATOR)
@@ -122,6 +113,7 @@ def test_runs_outlive_the_operator(flowkiln: Installation) -> None:
             for field in ("startTime", "plan", "cluster"):
                 assert run["status"][field] == before[name]["status"][field]
             assert {task["name"]: task.get("runCount", 0) for task in run["status"]["tasks"]}["rows"] == 1
-            events = [event for event in runs.list("events") if event["involvedObject"]["name"] == name]
-            assert len(events) == 1
+            # It comes after the status that tells of the end.
+            wait_until(f"{name} has its Event", partial(events_about, runs, name), seconds=60)
             runs.wait_until(name, "its pods are gone", lambda run: lives(runs, run["metadata"]["name"]) == {})
+            assert len(events_about(runs, name)) == 1

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from .flows import Object, make_flow, make_run, make_spec
+from .installation import NEVER
 from .runs import Runs, condition, state, task_status
 from .watching import Version
 
@@ -50,7 +51,7 @@ LATER = timedelta(seconds=8)
 
 @dataclass(frozen=True)
 class Observed:
-    """What was seen of three runs that ran at the same time."""
+    """What was seen of three runs that ran at the same time, and of one whose time is far away."""
 
     runs: dict[str, Object]
     versions: dict[str, list[Version]]
@@ -82,13 +83,14 @@ def observed(shared_runs: Runs) -> Observed:
     )
     with runs.record() as recorded, runs.follow_logs() as logs:
         runs.apply(
+            make_run("never", inline, startTime=NEVER),
             make_run("later", inline, startTime=start_time.isoformat().replace("+00:00", "Z")),
             code,
             make_run("code", "code", parameters={"count": 4}),
             manual,
             make_run("manual", "manual"),
         )
-        scheduled = runs.wait_until("later", "waits", lambda run: bool(state(run)))
+        scheduled = runs.wait_until("never", "waits", lambda run: bool(state(run)))
         belongings = runs.belongings(scheduled)
         paused = runs.wait_until("manual", "waits for somebody", lambda run: state(run) == "Paused")
         runs.patch("manual", {"terminate": "Immediate"})

@@ -46,7 +46,7 @@ def ended(flowkiln: Installation) -> Iterator[Runs]:
         make_flow("sleeping", ROWS, SLEEP, source=SOURCE, timeout="4s"),
         make_flow("task-timeout", {**SLEEP, "timeout": "1s"}, source=SOURCE),
         make_flow(
-            "failing", {"name": "fail", "function": "steps:fail"}, source=SOURCE, cluster={"retainAfterFailure": "20s"}
+            "failing", {"name": "fail", "function": "steps:fail"}, source=SOURCE, cluster={"retainAfterFailure": "40s"}
         ),
         make_run("working", "working"),
         make_run("flow-timeout", "sleeping"),
@@ -77,18 +77,16 @@ def is_quiet(runs: Runs, run: Object) -> bool:
 
 
 def test_the_cluster_of_a_failed_run_is_kept_for_a_look_at_it(ended: Runs) -> None:
-    """cluster.retainAfterFailure: the pods stay that long, with their logs, then they go."""
+    """cluster.retainAfterFailure: the pods stay, with their logs. The last test of this module sees them go."""
     run = ended.finish("kept")
     assert state(run) == "Failed"
     assert condition(run, "ClusterReady")["status"] == "True"
     assert len([thing for thing in ended.belongings(run) if thing.startswith("Pod/")]) == 2
     selector = f"--selector=flowkiln.dev/run={label_of(run)},dask.org/component=scheduler"
     assert "no rows" in ended.kubectl("logs", selector, "--container=agent", "--tail=-1")
-    run = ended.wait_until("kept", "its cluster goes", lambda run: is_quiet(ended, run), seconds=60)
-    assert condition(run, "ClusterReady")["reason"] == "Deleted"
 
 
-def test_terminate_immediate_ends_a_running_run_within_ten_seconds(ended: Runs) -> None:
+def test_terminate_immediate_ends_a_running_run(ended: Runs) -> None:
     """Cancelled, although Python code and a program are at work; what was not done is shown as Cancelled."""
     ended.wait_until(
         "working",
@@ -96,7 +94,7 @@ def test_terminate_immediate_ends_a_running_run_within_ten_seconds(ended: Runs) 
         lambda run: run.get("status", {}).get("flow", {}).get("counts", {}).get("Running", 0) >= 2,
     )
     ended.patch("working", {"terminate": "Immediate"})
-    run = ended.wait_until("working", "is Cancelled", lambda run: state(run) == "Cancelled", seconds=10)
+    run = ended.wait_until("working", "is Cancelled", lambda run: state(run) == "Cancelled")
     assert condition(run, "Succeeded")["reason"] == "Terminated"
     assert {type: condition(run, type)["status"] for type in ("Succeeded", "Finished", "Stalled")} == {
         "Succeeded": "False",
@@ -113,7 +111,7 @@ def test_terminate_immediate_ends_a_running_run_within_ten_seconds(ended: Runs) 
     }
     assert task_status(run, "each")["children"]["counts"] == {"Cancelled": 2}
     assert set(flow["counts"]) == {"Success", "Cancelled"}
-    ended.wait_until("working", "nothing of it runs any more", lambda run: is_quiet(ended, run), seconds=30)
+    ended.wait_until("working", "nothing of it runs any more", lambda run: is_quiet(ended, run))
     later = ended.flow_run("working")["status"]
     assert {field: later[field] for field in ("flow", "tasks", "state", "completionTime")} == {
         field: run["status"][field] for field in ("flow", "tasks", "state", "completionTime")
@@ -125,7 +123,7 @@ def test_terminate_immediate_ends_a_run_that_waits(ended: Runs, name: str) -> No
     """Cancelled, and nothing was ever created."""
     ended.wait_until(name, "waits", lambda run: state(run) in ("Scheduled", "Pending"))
     ended.patch(name, {"terminate": "Immediate"})
-    run = ended.wait_until(name, "is Cancelled", lambda run: state(run) == "Cancelled", seconds=10)
+    run = ended.wait_until(name, "is Cancelled", lambda run: state(run) == "Cancelled")
     assert condition(run, "Succeeded")["reason"] == "Terminated"
     assert ended.belongings(run) == []
 
@@ -163,5 +161,12 @@ def test_a_run_is_deleted_when_its_time_to_live_is_over(ended: Runs) -> None:
     run = ended.finish("task-timeout")
     ended.patch("task-timeout", {"ttlAfterFinished": "1s"})
     for name in ("invalid", "task-timeout"):
-        wait_until(f"{name} is gone", partial(is_deleted, ended, name), seconds=30)
+        wait_until(f"{name} is gone", partial(is_deleted, ended, name), seconds=60)
     wait_until("nothing of it is left", lambda: ended.belongings(run) == [], seconds=60)
+
+
+def test_a_kept_cluster_goes_when_its_time_is_over(ended: Runs) -> None:
+    """cluster.retainAfterFailure is over a while after the end, and then nothing of the run goes on."""
+    ended.finish("kept")
+    run = ended.wait_until("kept", "its cluster goes", lambda run: is_quiet(ended, run))
+    assert condition(run, "ClusterReady")["reason"] == "Deleted"

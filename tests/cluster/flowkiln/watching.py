@@ -56,7 +56,7 @@ class Recording:
         versions = self.of(name)
         return versions[-1].object if versions and versions[-1].type != "DELETED" else None
 
-    def wait_until_gone(self, name: str, *, seconds: float = 60) -> None:
+    def wait_until_gone(self, name: str, *, seconds: float = 120) -> None:
         """Wait until an object that was there is deleted."""
 
         def gone() -> bool:
@@ -105,7 +105,7 @@ class Logs:
             for line in list(followed.lines)
         ]
 
-    def wait_for(self, container: str, text: str, *, pod: str = "", seconds: float = 60) -> str:
+    def wait_for(self, container: str, text: str, *, pod: str = "", seconds: float = 120) -> str:
         """Wait for the first line with this text in it, and return that."""
 
         def found() -> list[str]:
@@ -114,7 +114,7 @@ class Logs:
         wait_until(f"a container {container} prints {text!r}", lambda: bool(found()), seconds=seconds)
         return found()[0]
 
-    def wait_for_the_end(self, *, seconds: float = 60) -> None:
+    def wait_for_the_end(self, *, seconds: float = 120) -> None:
         """Wait until all containers that were followed have ended, and their last lines are here."""
 
         def ended() -> bool:
