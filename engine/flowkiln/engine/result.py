@@ -6,9 +6,14 @@ from typing import Any
 
 
 def same_value(one: Any, other: Any) -> bool:
-    """Whether two values are equal. Arrays and tables are if all their elements are; what cannot be compared is not."""
+    """Whether two values are equal; what cannot be compared is not.
+
+    Arrays and tables are if type, shape and all elements are: by their own `==` an array equals each of its elements.
+    """
     if one is other:
         return True
+    if shape_of(one) != shape_of(other) or (shape_of(one) and type(one) is not type(other)):
+        return False
     try:
         equal = one == other
         # An array becomes one truth value by `all`; a table becomes a column first.
@@ -17,6 +22,12 @@ def same_value(one: Any, other: Any) -> bool:
         return bool(equal)
     except Exception:
         return False
+
+
+def shape_of(value: Any) -> tuple[Any, ...]:
+    """The shape of an array or table; empty for all else."""
+    shape = getattr(value, "shape", ())
+    return shape if isinstance(shape, tuple) else ()
 
 
 class Result:

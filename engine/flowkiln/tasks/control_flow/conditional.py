@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowkiln.core.active import active_flow
 from flowkiln.core.task import Task
-from flowkiln.engine.result import NoResultType, same_value
+from flowkiln.engine.result import NoResultType, same_value, shape_of
 from flowkiln.engine.signals import SKIP
 from flowkiln.triggers import not_all_skipped
 from flowkiln.utilities.exceptions import FlowkilnWarning
@@ -38,14 +38,9 @@ class CompareValue(Task):
 
 def _differ(one: Any, other: Any) -> bool:
     """Say what `!=` says. For arrays and tables it says nothing as a whole: they are equal if type and elements are."""
-    if not (_shape(one) or _shape(other)):
-        return bool(one != other)
-    return type(one) is not type(other) or _shape(one) != _shape(other) or not same_value(one, other)
-
-
-def _shape(value: Any) -> tuple[Any, ...]:
-    shape = getattr(value, "shape", ())
-    return shape if isinstance(shape, tuple) else ()
+    if shape_of(one) or shape_of(other):
+        return not same_value(one, other)
+    return bool(one != other)
 
 
 class _CompareTruth(CompareValue):
