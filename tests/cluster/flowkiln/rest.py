@@ -18,7 +18,7 @@ from .runs import Object
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY = "application/apply-patch+yaml"
-SECONDS = 20
+SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Bearer:
     token: str
 
     def send(self, method: str, path: str, body: object = None, *, content_type: str = "application/json") -> Reply:
-        """Send one request; a refusal is an answer too."""
+        """Send one request; a refusal is an answer too, and of a watch the first event is."""
         request = Request(
             self.server + path,
             method=method,
@@ -53,7 +53,7 @@ class Bearer:
         opener = build_opener(ProxyHandler({}), HTTPSHandler(context=self.trust))
         try:
             with opener.open(request, timeout=SECONDS) as response:
-                return Reply(response.status, json.loads(response.read().splitlines()[0] or b"{}"))
+                return Reply(response.status, json.loads(response.readline() or b"{}"))
         except HTTPError as error:
             with error:
                 return Reply(error.code, json.loads(error.read() or b"{}"))

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.harness.commands import wait_until
+
 from .flows import Object, make_flow, make_run
 from .runs import Runs, label_of, state
 from .watching import Logs, Recording
@@ -53,6 +55,7 @@ SOURCE = {
             return os.statvfs("/scratch").f_blocks * os.statvfs("/scratch").f_frsize
     """
 }
+CHILDREN = 24
 MIB = 1024**2
 PRIORITY = "flowkiln-test"
 
@@ -176,6 +179,7 @@ def observed(shared_runs: Runs, priority_class: str) -> Observed:
             make_run("parked", "parked"),
         )
         run = runs.finish("everything")
+        wait_until("all have told what they see", lambda: sum(map(len, seen(logs).values())) == CHILDREN, seconds=60)
         return Observed(
             run=run,
             workers=pods_of(pods, run, "worker"),

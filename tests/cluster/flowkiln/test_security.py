@@ -98,7 +98,7 @@ def test_the_token_is_good_for_what_the_agent_does(tenancy: Tenancy) -> None:
     """It reads and watches its own FlowRun, and writes `status.flow` and `status.tasks` of it."""
     path = f"{tenancy.collection}/mine"
     assert tenancy.tenant.send("GET", path).document["metadata"]["uid"] == tenancy.mine["metadata"]["uid"]
-    watch = f"{tenancy.collection}?watch=true&fieldSelector=metadata.name%3Dmine&timeoutSeconds=1"
+    watch = f"{tenancy.collection}?watch=true&fieldSelector=metadata.name%3Dmine&timeoutSeconds=60"
     assert tenancy.tenant.send("GET", watch).document["object"]["metadata"]["name"] == "mine"
     patch = {"status": {"flow": {"message": "said by the tenant"}}}
     reply = tenancy.tenant.send("PATCH", f"{path}/status", patch, content_type=MERGE)
@@ -264,9 +264,9 @@ if case["certificate"]:
 arguments = {"ssl_context": trust, "require_encryption": True} if case["address"].startswith("tls:") else {}
 
 async def main():
-    link = rpc(case["address"], connection_args=arguments, timeout=4, deserializers=["msgpack"])
+    link = rpc(case["address"], connection_args=arguments, timeout=case["seconds"], deserializers=["msgpack"])
     try:
-        answer = await asyncio.wait_for(link.identity(n_workers=0), 6)
+        answer = await asyncio.wait_for(link.identity(n_workers=0), case["seconds"] + 2)
         print("connected to", answer["type"])
     except Exception as error:
         print("refused:", type(error).__name__)
@@ -291,11 +291,11 @@ def test_only_a_certificate_of_the_run_itself_opens_its_scheduler(tenancy: Tenan
 
     (pod,) = runs.pods(tenancy.mine, "worker")
     service = f"{tenancy.mine['status']['cluster']['name']}-scheduler:8786"
-    nothing = {"certificate": "", "key": ""}
+    nothing: dict[str, object] = {"certificate": "", "key": "", "seconds": 4}  # Dask tries until they are over
     cases: dict[str, dict[str, object]] = {
-        "its own": {"address": f"tls://{service}", "trusting": False, **certificate(tenancy.mine)},
+        "its own": {"address": f"tls://{service}", "trusting": False, "seconds": 60, **certificate(tenancy.mine)},
         "none": {"address": f"tls://{service}", "trusting": True, **nothing},
-        "another run's": {"address": f"tls://{service}", "trusting": True, **certificate(tenancy.other)},
+        "another run's": {"address": f"tls://{service}", "trusting": True, **nothing, **certificate(tenancy.other)},
         "no encryption": {"address": f"tcp://{service}", "trusting": True, **nothing},
     }
     assert cases["its own"]["certificate"] != cases["another run's"]["certificate"]

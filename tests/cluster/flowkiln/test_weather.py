@@ -91,7 +91,7 @@ def held_copy(flow: dict[str, Any]) -> dict[str, Any]:
     """
     flow["metadata"]["name"] = "weather-held"
     spec = flow["spec"]
-    next(task for task in spec["tasks"] if task["name"] == "verify")["retries"]["delay"] = "8s"
+    next(task for task in spec["tasks"] if task["name"] == "verify")["retries"]["delay"] = "12s"
     spec["source"]["files"].append({"path": "two_workers.py", "content": TWO_WORKERS})
     next(task for task in spec["tasks"] if task["name"] == "extract")["after"] = ["both-workers"]
     spec["tasks"] += [
