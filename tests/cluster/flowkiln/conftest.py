@@ -11,6 +11,7 @@ from tests.cluster.harness.interface import Cluster, Images
 from .installation import Installation, install
 from .rooms import room
 from .runs import Runs
+from .watching import logs_of_runs
 
 
 @pytest.fixture(scope="session")
@@ -20,9 +21,10 @@ def flowkiln(cluster: Cluster, images: Images) -> Installation:
 
 
 @pytest.fixture
-def runs(flowkiln: Installation, namespace: str) -> Runs:
+def runs(flowkiln: Installation, namespace: str) -> Iterator[Runs]:
     """Return the flows and runs of a namespace that is this test's own."""
-    return Runs(flowkiln, namespace)
+    with logs_of_runs(flowkiln.cluster, namespace, {"agent"}) as agents:
+        yield Runs(flowkiln, namespace, agents)
 
 
 @pytest.fixture(scope="module")

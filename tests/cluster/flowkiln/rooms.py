@@ -13,6 +13,7 @@ from tests.cluster.harness.commands import wait_until
 
 from .installation import Installation
 from .runs import Runs
+from .watching import logs_of_runs
 
 
 @contextmanager
@@ -24,11 +25,12 @@ def room(installation: Installation, *objects: Mapping[str, Any]) -> Iterator[Ru
     cluster.kubectl("create", "--filename=-", input=json.dumps(manifest))
     account = ("get", "serviceaccount", "default", f"--namespace={name}", "--ignore-not-found", "--output=name")
     wait_until("the namespace has its service account", lambda: bool(cluster.kubectl(*account)), seconds=60)
-    runs = Runs(installation, name)
-    if objects:
-        runs.apply(*objects)
     try:
-        yield runs
+        with logs_of_runs(cluster, name, {"agent"}) as agents:
+            runs = Runs(installation, name, agents)
+            if objects:
+                runs.apply(*objects)
+            yield runs
     finally:
         cluster.kubectl("delete", "namespace", name, "--wait=false")
 

@@ -29,6 +29,8 @@ class Runs:
 
     installation: Installation
     namespace: str
+    agents: Logs
+    """What the runs' agents have logged: their pods go soon after the end."""
 
     def kubectl(self, *arguments: str, input: str | None = None) -> str:
         """Run kubectl in the namespace; CommandError when it fails."""
@@ -68,7 +70,7 @@ class Runs:
     def finish(self, name: str, *, seconds: float = PATIENCE) -> Object:
         """Wait with `kubectl wait --for=condition=Finished`, and return the FlowRun.
 
-        When it has not succeeded, the agent's log is printed, for whoever did not expect that: its pod goes soon.
+        When it has not succeeded, the agent's log is printed, for whoever did not expect that.
         """
         try:
             self.kubectl("wait", "--for=condition=Finished", f"{FLOW_RUN}/{name}", f"--timeout={seconds:.0f}s")
@@ -76,7 +78,7 @@ class Runs:
             raise AssertionError(f"{error}\n{self.story(name)}") from error
         run = self.flow_run(name)
         if state(run) != "Success":
-            print(self.agent_log(run))
+            print(*self.agents.lines("agent", pod=label_of(run)), sep="\n")
         return run
 
     def wait_until(self, name: str, what: str, holds: Callable[[Object], bool], *, seconds: float = PATIENCE) -> Object:
@@ -137,11 +139,6 @@ class Runs:
                     found[metadata["uid"]] = f"{item['kind']}/{metadata['name']}"
             if len(mine) == before:
                 return sorted(found.values())
-
-    def agent_log(self, flow_run: Object) -> str:
-        """Return what a run's agent has logged, empty when its pod is gone or was never there."""
-        options = (f"--selector={RUN_LABEL}={label_of(flow_run)}", "--container=agent", "--tail=-1", "--ignore-errors")
-        return self.installation.cluster.kubectl("logs", *options, f"--namespace={self.namespace}", check=False)
 
     def story(self, name: str) -> str:
         """Tell what is known about a run that did not do what it should."""

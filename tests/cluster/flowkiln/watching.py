@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -94,7 +94,7 @@ def recording(cluster: Cluster, path: str, *, selector: str = "") -> Iterator[Re
 class Logs:
     """What the containers of a namespace's runs have printed."""
 
-    _followed: dict[tuple[str, str], _Followed] = field(default_factory=dict)
+    _followed: dict[tuple[str, str], _Followed] = field(default_factory=dict, repr=False)
 
     def lines(self, container: str, *, pod: str = "") -> list[str]:
         """Return the lines of all containers of this name, in pods whose names contain `pod`."""
@@ -133,15 +133,18 @@ class _Followed:
 
 
 @contextmanager
-def logs_of_runs(cluster: Cluster, namespace: str) -> Iterator[Logs]:
-    """Follow every container of the namespace's runs from its first line on: their pods go soon after they end."""
+def logs_of_runs(
+    cluster: Cluster, namespace: str, containers: Container[str] = ("agent", "scheduler", "worker")
+) -> Iterator[Logs]:
+    """Follow containers of the namespace's runs from their first line on: their pods go soon after they end."""
     made = Logs()
 
     def look(line: str) -> None:
         pod = json.loads(line)["object"]
         for status in pod.get("status", {}).get("containerStatuses", ()):
             key = (pod["metadata"]["name"], status["name"])
-            if key not in made._followed and ("running" in status["state"] or "terminated" in status["state"]):
+            has_begun = "running" in status["state"] or "terminated" in status["state"]
+            if has_begun and key not in made._followed and status["name"] in containers:
                 made._followed[key] = _follow(cluster, namespace, *key)
 
     query = urlencode({"watch": "true", "labelSelector": RUN_LABEL, "timeoutSeconds": "3600"})
