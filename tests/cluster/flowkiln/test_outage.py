@@ -11,6 +11,7 @@ from .flows import HELLO, make_flow, make_run
 from .runs import Runs, is_at_work, state
 
 OUTAGE_SECONDS = 8
+PATIENCE = 300  # seconds; the longer the outage was, the longer controllers wait before they try again
 
 HELD = make_flow("held", {"name": "hold", "function": "holding:hold"}, source=holding.SOURCE)
 
@@ -29,7 +30,7 @@ def test_a_run_survives_an_outage_of_the_api_server(own_cluster: Cluster, runs: 
     assert {pod["metadata"]["uid"] for pod in runs.pods(before, "worker")} == pods
     holding.let_go(runs, "steady")
     runs.apply(make_run("fresh", "hello"))
-    after = runs.finish("steady")["status"]
+    after = runs.finish("steady", seconds=PATIENCE)["status"]
     assert (after["state"], after["startTime"]) == ("Success", before["status"]["startTime"])
     assert after["flow"]["attempt"] == 1
-    assert state(runs.finish("fresh")) == "Success"
+    assert state(runs.finish("fresh", seconds=PATIENCE)) == "Success"
