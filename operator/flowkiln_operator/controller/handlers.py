@@ -12,6 +12,7 @@ import kopf
 
 from flowkiln_operator.controller.watched import Watched, key_of, run_of
 from flowkiln_operator.controller.work_queue import WorkQueue
+from flowkiln_operator.patience import BACKOFFS
 from flowkiln_operator.resources.run import CLASS_LABEL, RUN_LABEL
 
 WATCH_SECONDS = 300
@@ -61,6 +62,7 @@ def make_settings(run_class: str | None) -> kopf.OperatorSettings:
     # of ours that is no longer needed, and remove it. By this name it never sets one either.
     settings.persistence.finalizer = "flowkiln.dev/unused"
     settings.watching.server_timeout = WATCH_SECONDS
+    settings.networking.error_backoffs = BACKOFFS
     of_class = f"{CLASS_LABEL}={run_class}" if run_class else f"!{CLASS_LABEL}"
     settings.watching.label_selectors["flowkiln.dev", "v1alpha1", "flowruns"] = of_class
     settings.watching.label_selectors["", "v1", "pods"] = RUN_LABEL

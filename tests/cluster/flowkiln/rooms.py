@@ -35,11 +35,9 @@ def room(installation: Installation, *objects: Mapping[str, Any]) -> Iterator[Ru
         cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
-def no_pods(runs: Runs) -> Mapping[str, Any]:
-    """Forbid pods in a namespace from here on."""
-    quota = {"hard": {"pods": "0"}}
-    made = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "no-pods"}, "spec": quota}
-    runs.apply(made)
-    counted = ("get", "resourcequota", "no-pods", "--output=jsonpath={.status.hard.pods}")
-    wait_until("the quota is counted", lambda: runs.kubectl(*counted) == "0", seconds=60)
-    return made
+def limit_pods(runs: Runs, most: int) -> None:
+    """Forbid more pods than that in a namespace from here on."""
+    quota = {"hard": {"pods": str(most)}}
+    runs.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few-pods"}, "spec": quota})
+    counted = ("get", "resourcequota", "few-pods", "--output=jsonpath={.status.hard.pods}")
+    wait_until("the quota is counted", lambda: runs.kubectl(*counted) == str(most), seconds=60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import pytest
@@ -11,7 +12,7 @@ from tests.cluster.harness.commands import wait_until
 
 from .flows import Object, make_run, make_spec
 from .installation import Installation
-from .rooms import no_pods, room
+from .rooms import limit_pods, room
 from .runs import Runs, condition, state
 from .watching import Recording
 
@@ -45,14 +46,18 @@ TROUBLES = {
     "no-agent": Trouble(spec(source=SHADOW), "AgentUnavailable", ["container agent", "exit code 1"]),
 }
 """Runs in a namespace that allows pods."""
-NO_QUOTA = Trouble(spec(), "QuotaExceeded", ["exceeded quota", "no-pods"])
+NO_QUOTA = Trouble(spec(), "QuotaExceeded", ["exceeded quota", "few-pods"])
+QUOTAS = {"no-pods": 0, "no-workers": 1}
+"""Runs whose namespaces have room for so many pods: none, or the scheduler's."""
+
+Poor = dict[str, tuple[Runs, Recording]]
 
 
 @pytest.fixture(scope="module")
-def unlucky(flowkiln: Installation, poor: tuple[Runs, Recording]) -> Iterator[tuple[Runs, Recording]]:
+def unlucky(flowkiln: Installation, poor: Poor) -> Iterator[tuple[Runs, Recording]]:
     """Start the runs of `TROUBLES`, and one whose Flow never comes; record what their statuses say.
 
-    The poor one goes its way beside them.
+    The poor ones go their way beside them.
     """
     with room(flowkiln) as runs, runs.record() as recorded:
         runs.apply(make_run("no-flow", "nowhere", startDeadline="15s"))
@@ -61,12 +66,17 @@ def unlucky(flowkiln: Installation, poor: tuple[Runs, Recording]) -> Iterator[tu
 
 
 @pytest.fixture(scope="module")
-def poor(flowkiln: Installation) -> Iterator[tuple[Runs, Recording]]:
-    """Start a run where a quota forbids all pods."""
-    with room(flowkiln) as runs, runs.record() as recorded:
-        no_pods(runs)
-        runs.apply(make_run("no-quota", NO_QUOTA.spec))
-        yield runs, recorded
+def poor(flowkiln: Installation) -> Iterator[Poor]:
+    """Start a run in a namespace of its own for each of `QUOTAS`."""
+    with ExitStack() as rooms:
+        started = {}
+        for name, most in QUOTAS.items():
+            runs = rooms.enter_context(room(flowkiln))
+            recorded = rooms.enter_context(runs.record())
+            limit_pods(runs, most)
+            runs.apply(make_run(name, NO_QUOTA.spec))
+            started[name] = runs, recorded
+        yield started
 
 
 def check_told(recorded: Recording, name: str, trouble: Trouble) -> None:
@@ -114,9 +124,10 @@ def test_what_keeps_a_cluster_from_starting_is_told(unlucky: tuple[Runs, Recordi
     check_told(unlucky[1], name, TROUBLES[name])
 
 
-def test_a_quota_that_denies_pods_is_told(poor: tuple[Runs, Recording]) -> None:
+@pytest.mark.parametrize("name", QUOTAS)
+def test_a_quota_that_denies_pods_is_told(poor: Poor, name: str) -> None:
     """There is no pod to look at: the message is that of the Deployment, which names the quota."""
-    check_told(poor[1], "no-quota", NO_QUOTA)
+    check_told(poor[name][1], name, NO_QUOTA)
 
 
 @pytest.mark.parametrize("name", TROUBLES)
@@ -125,9 +136,10 @@ def test_a_cluster_that_does_not_start_in_time_crashes_its_run(unlucky: tuple[Ru
     check_crashed(unlucky[0], name, TROUBLES[name])
 
 
-def test_a_quota_that_denies_pods_crashes_the_run(poor: tuple[Runs, Recording]) -> None:
+@pytest.mark.parametrize("name", QUOTAS)
+def test_a_quota_that_denies_pods_crashes_the_run(poor: Poor, name: str) -> None:
     """When cluster.startDeadline is over, the run is Crashed with the quota as its reason."""
-    check_crashed(poor[0], "no-quota", NO_QUOTA)
+    check_crashed(poor[name][0], name, NO_QUOTA)
 
 
 def test_a_flow_that_does_not_come_fails_the_run(unlucky: tuple[Runs, Recording]) -> None:
