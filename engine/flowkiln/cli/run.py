@@ -17,7 +17,9 @@ _HELP = f"""Run the flow of FILE on this machine.
 FILE is a Python file with one flow at module level (flow.py, or flow.py:name), or a YAML file with a Flow and perhaps
 a FlowRun; the FlowRun may be in a second file.
 
-Ctrl-C ends the run: what has not finished is Cancelled. A second Ctrl-C ends the program at once.
+Ctrl-C ends the run: what has not finished is Cancelled. A second Ctrl-C ends the program at once. With the executor
+dask, bodies that are running are stopped then, and when the flow's timeout is over; the others, which run them in this
+process, wait for them.
 
 \b
 Exit codes:
