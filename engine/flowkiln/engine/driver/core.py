@@ -463,21 +463,28 @@ class Driver:
             if runs.children is None:
                 self._try_to_expand(run)
             return
+        if self._stays_in_line(run):
+            return
         if not self._can_build_on_upstream(run):
             return
         if run.index != NOT_MAPPED or not self._policy.fuse or self._belongs_to_batch(run):
             self._add_to_batch(run)
         else:
-            ready = node.is_start or not any(self._runs[edge.upstream].unfinished for edge in node.upstream)
-            self._line.put(run, ready=ready)
+            self._line.put(run, ready=node.is_start or self._wiring.is_all_finished(run))
+
+    def _stays_in_line(self, run: TaskRun) -> bool:
+        """Whether nothing changes for a task run that is in line, quicker to tell than whether it may stand there.
+
+        When it is taken, what is upstream is looked at again.
+        """
+        return self._line.is_early(run) and not self._wiring.is_all_finished(run) and not self._belongs_to_batch(run)
 
     def _can_build_on_upstream(self, run: TaskRun) -> bool:
-        node = self._nodes[run.node]
-        return node.is_start or all(self._wiring.present(edge, run) for edge in node.upstream)
+        return self._nodes[run.node].is_start or self._wiring.is_all_present(run)
 
     def _belongs_to_batch(self, run: TaskRun) -> bool:
         """Whether the one task run that this one waits for is about to be submitted: then they are a chain."""
-        before = only_one_before(run, self._nodes, self._runs)
+        before = only_one_before(run, self._nodes, self._runs) if self._batch else None
         return before is not None and before.phase is Phase.SUBMITTED and before.unit is None
 
     def _add_to_batch(self, run: TaskRun) -> None:
@@ -513,7 +520,7 @@ class Driver:
         self._set_children(parent.node, before, min(known))
 
     def _is_upstream_done(self, node: Node) -> bool:
-        return node.is_start or not any(self._runs[edge.upstream].unsettled() for edge in node.upstream)
+        return node.is_start or all(self._runs[edge.upstream].is_done for edge in node.upstream)
 
     def _set_children(self, number: int, before: Mapped | None, count: int) -> None:
         runs, visited = self._runs[number], self._nodes[number].visited

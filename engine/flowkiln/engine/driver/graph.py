@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,12 @@ class Node:
     visited: bool = True
     is_start: bool = False
     level: int = 0
+    is_mapped: bool = field(init=False)
+    """Whether the task has children, one for each element of what it maps over."""
 
-    @property
-    def is_mapped(self) -> bool:
-        """Whether the task has children, one for each element of what it maps over."""
-        return any(edge.mapped for edge in self.upstream)
+    def __post_init__(self) -> None:
+        # Asked for with every step of every task upstream, of which there may be very many.
+        object.__setattr__(self, "is_mapped", any(edge.mapped for edge in self.upstream))
 
     def is_twin_of(self, upstream: int) -> bool:
         """Whether each child uses of the node `upstream` nothing but what has its own index."""

@@ -27,6 +27,10 @@ class Line:
         """Whether anybody is in line."""
         return bool(self._ready or self._early)
 
+    def is_early(self, run: TaskRun) -> bool:
+        """Whether a task run is in line although its upstream was under way."""
+        return run in self._early
+
     @property
     def ready(self) -> int:
         """How many are ready."""

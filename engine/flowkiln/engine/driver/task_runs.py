@@ -72,6 +72,11 @@ class NodeRuns:
         """The children as downstream sees them: None also if a handler of the parent's made it another state."""
         return self.children if isinstance(self.parent.state, Mapped) else None
 
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing of the node is to come: neither from its children nor from its parent's handlers."""
+        return not self.unfinished and self.parent.phase is Phase.DONE
+
     def all(self) -> list[TaskRun]:
         """The runs that count: the children of an expanded node, else the one run."""
         return [self.parent] if self.children is None else self.children

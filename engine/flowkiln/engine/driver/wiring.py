@@ -1,8 +1,9 @@
-"""What a task run is connected to at this moment: reads the driver's task runs, changes nothing."""
+"""What a task run is connected to at this moment: reads the driver's task runs, and changes nothing of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 
 from flowkiln.engine.driver.graph import InEdge, Node
 from flowkiln.engine.driver.task_runs import NodeRuns, Phase, TaskRun
@@ -22,10 +23,30 @@ class Wiring:
 
     def __init__(self, nodes: Sequence[Node], runs: Sequence[NodeRuns]) -> None:
         self._nodes, self._runs = nodes, runs
+        # By node, which of its edges was in the way when somebody asked last. It mostly still is: with each step of one
+        # of very many tasks upstream it is looked at first, not after all that are in order.
+        self._absent = [0] * len(nodes)
+        self._unfinished = [0] * len(nodes)
 
     def source_of(self, run: TaskRun) -> Kept:
         """Where the State of a task run is to be found."""
         return run.source if run.source is not None else Given(run.state)
+
+    def is_all_present(self, run: TaskRun) -> bool:
+        """Whether all that is upstream of a task run is done or under way."""
+        return self._find(run, self._absent, lambda edge: not self.present(edge, run)) is None
+
+    def is_all_finished(self, run: TaskRun) -> bool:
+        """Whether nothing upstream of a task run is to come."""
+        return self._find(run, self._unfinished, lambda edge: self._runs[edge.upstream].unfinished > 0) is None
+
+    def _find(self, run: TaskRun, last_found: list[int], wanted: Callable[[InEdge], bool]) -> InEdge | None:
+        edges, start = self._nodes[run.node].upstream, last_found[run.node]
+        for number in chain(range(start, len(edges)), range(start)):
+            if wanted(edges[number]):
+                last_found[run.node] = number
+                return edges[number]
+        return None
 
     def present(self, edge: InEdge, run: TaskRun) -> bool:
         """Whether all that an edge leads to is done or under way."""

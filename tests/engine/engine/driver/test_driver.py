@@ -36,7 +36,9 @@ from flowkiln.engine.driver import (
     WaitUntil,
     WorkerLost,
 )
+from flowkiln.engine.driver.task_runs import TaskRun
 from flowkiln.engine.driver.units import Children, Element, Given, Held
+from flowkiln.engine.driver.wiring import Wiring
 from flowkiln.engine.records import NOT_MAPPED
 from flowkiln.engine.state import (
     Cached,
@@ -290,6 +292,30 @@ class TestWaiting:
         assert out == [Finish(())]
 
 
+@pytest.mark.parametrize("policy", [UnitPolicy(), UnitPolicy(fuse=True)], ids=["one by one", "fused"])
+def test_a_task_with_very_many_upstream_is_not_compared_with_all_of_them_each_time(
+    policy: UnitPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number of looks grows with the number of edges, not with its square."""
+    looks = 0
+    present = Wiring.present
+
+    def counted(self: Wiring, edge: InEdge, run: TaskRun) -> bool:
+        nonlocal looks
+        looks += 1
+        return present(self, edge, run)
+
+    monkeypatch.setattr(Wiring, "present", counted)
+    count = 300
+    driver, out = started(graph(*[[] for _ in range(count)], [InEdge(n) for n in range(count)]), policy=policy)
+    waiting = units(out)
+    while waiting:
+        unit = waiting.pop(0)
+        waiting += units(driver.handle(ended(unit, *[Success()] * len(unit.members))))
+    assert all(state.is_successful() for state in driver.states())
+    assert looks < 10 * count
+
+
 class TestMaps:
     """The driver expands maps when it knows the number of elements."""
 
@@ -419,6 +445,18 @@ class TestMaps:
         driver.handle(HandlersCalled(1, Pending("by a handler"), NOW))
         driver.handle(TerminateRequested(NOW))
         assert [type(state) for state in driver.states()] == [Success, Cancelled, Cancelled]
+
+    def test_an_empty_map_waits_for_the_handlers_of_another_one(self) -> None:
+        """They may hold it up, although it has no children that would."""
+        driver, out = started(
+            graph([], [InEdge(0, "x", mapped=True)], [InEdge(0, "x", mapped=True), InEdge(1)]), Driver
+        )
+        (source,) = units(out)
+        driver.handle(ended(source, Success(), elements=0))
+        assert driver.states()[2].is_pending()
+        assert driver.handle(HandlersCalled(1, Paused("by a handler"), NOW))[-1:] == [Finish(("n1", "n2"))]
+        driver.handle(StartRequested("n1", -1))
+        assert type(driver.states()[2]) is Mapped
 
     def test_an_empty_map_waits_for_what_else_is_upstream(self) -> None:
         """There are no children that would; what is downstream must not run before it."""
