@@ -19,6 +19,7 @@ from flowkiln_operator.agent.flow_loading import load_flow
 from flowkiln_operator.agent.json_logs import JsonLines
 from flowkiln_operator.agent.plan_file import UnusablePlan, read_plan
 from flowkiln_operator.agent.progress import Aftermath, Progress
+from flowkiln_operator.agent.projection.closing import state_of_unfinished
 from flowkiln_operator.agent.projection.flow_status import Holder, Standing, final_standing
 from flowkiln_operator.agent.recovery import decide_recovery
 from flowkiln_operator.agent.reporter import Claim, Reporter
@@ -163,14 +164,11 @@ async def _until_over(
         # No task's: theirs are in their own states. The engine and its Dask cluster have lost each other.
         return _closed(progress, Standing(FlowState.CRASHED, FlowReason.CLUSTER_LOST, message))
     ended = final_standing(type(state).__name__, message, progress.first_failure())
-    return _closed(progress, ended) if isinstance(state.result, Exception) or _cuts_off(ended) else ended
-
-
-def _cuts_off(standing: Standing) -> bool:
-    return standing.state in (FlowState.CANCELLED, FlowState.CRASHED)
+    was_cut_off = isinstance(state.result, Exception) or ended.state in (FlowState.CANCELLED, FlowState.CRASHED)
+    return _closed(progress, ended) if was_cut_off else ended
 
 
 def _closed(progress: Progress, standing: Standing) -> Standing:
     """The end, with no task run left that the status would show as unfinished although nothing drives it."""
-    progress.close(str(standing.state if _cuts_off(standing) else FlowState.CANCELLED))
+    progress.close(str(state_of_unfinished(standing.state)))
     return standing

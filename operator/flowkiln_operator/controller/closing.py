@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flowkiln.api.reasons import FlowReason, FlowState
-from flowkiln_operator.agent.projection.closing import close_counts, close_tasks
+from flowkiln_operator.agent.projection.closing import close_counts, close_tasks, state_of_unfinished
 from flowkiln_operator.controller.conditions import shorten
 
 
@@ -22,8 +22,7 @@ def close_report(
     message: str,
 ) -> dict[str, Any]:
     """Return `flow` and `tasks` of the status of a run that ends here."""
-    # A run that Failed by its timeout had nothing wrong in the tasks that were cut off.
-    task_state = FlowState.CRASHED if end is FlowState.CRASHED else FlowState.CANCELLED
+    task_state = state_of_unfinished(end)
     closed = {**flow, "state": end.value, "reason": reason.value, "message": shorten(message)}
     if "counts" in flow:
         closed["counts"] = close_counts(flow["counts"], task_state.value)

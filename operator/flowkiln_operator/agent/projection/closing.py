@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from flowkiln.api.reasons import FlowState
 from flowkiln_operator.agent.projection.groups import FINISHED
 from flowkiln_operator.agent.projection.indexes import merged_text, parse_indexes
+
+
+def state_of_unfinished(end: FlowState) -> FlowState:
+    """The state of what had not finished when the run ended so.
+
+    A run that Failed by its timeout, say, had nothing wrong in the tasks that were cut off.
+    """
+    return FlowState.CRASHED if end is FlowState.CRASHED else FlowState.CANCELLED
 
 
 def close_tasks(tasks: Iterable[Mapping[str, Any]], state: str) -> list[dict[str, Any]]:
