@@ -158,7 +158,8 @@ class FlowGraph:
         """
         graph = self._graph
         self._check_edges(graph)
-        for edge in graph.clashing:
+        if graph.clashing:
+            edge = graph.clashing[0]
             raise ValueError(
                 f"Argument {edge.key!r} of {edge.downstream_task} has more than one upstream task in {self}."
             )

@@ -144,9 +144,13 @@ def _read_document(file: Path, content: Any, documents: Documents) -> None:
     documents.findings += [Finding(file, title, problem) for problem in problems]
 
 
-def _namespace(content: Mapping[str, Any]) -> str:
+def _metadata(content: Mapping[str, Any]) -> Mapping[str, Any]:
     metadata = content.get("metadata")
-    namespace = metadata.get("namespace") if isinstance(metadata, Mapping) else None
+    return metadata if isinstance(metadata, Mapping) else {}
+
+
+def _namespace(content: Mapping[str, Any]) -> str:
+    namespace = _metadata(content).get("namespace")
     return namespace if isinstance(namespace, str) else ""
 
 
@@ -160,8 +164,7 @@ def _frame(content: Mapping[str, Any], version: str, kind: str) -> tuple[str, li
     problems += [Problem(str(one), no_such("field", str(one), _FIELDS)) for one in content if one not in _FIELDS]
     if "spec" not in content:
         problems.append(Problem("spec", "is required"))
-    metadata = content.get("metadata")
-    given = metadata if isinstance(metadata, Mapping) else {}
+    given = _metadata(content)
     name, prefix = given.get("name"), given.get("generateName")
     if name is None and isinstance(prefix, str):
         return prefix.rstrip("-."), problems
