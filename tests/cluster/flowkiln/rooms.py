@@ -35,9 +35,12 @@ def room(installation: Installation, *objects: Mapping[str, Any]) -> Iterator[Ru
         cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
-def limit_pods(runs: Runs, most: int) -> None:
-    """Forbid more pods than that in a namespace from here on."""
-    quota = {"hard": {"pods": str(most)}}
-    runs.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few-pods"}, "spec": quota})
-    counted = ("get", "resourcequota", "few-pods", "--output=jsonpath={.status.hard.pods}")
-    wait_until("the quota is counted", lambda: runs.kubectl(*counted) == str(most), seconds=60)
+def limit(runs: Runs, quota: str, resource: str, most: int) -> None:
+    """Have a quota, which forbids more of these objects than that in a namespace, and is in force."""
+    hard = {resource: str(most)}
+    runs.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": quota}, "spec": {"hard": hard}})
+
+    def is_counted() -> bool:
+        return runs.get("resourcequota", quota).get("status", {}).get("hard") == hard
+
+    wait_until("the quota is counted", is_counted, seconds=60)

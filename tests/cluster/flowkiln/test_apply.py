@@ -36,6 +36,7 @@ from tests.cluster.harness.interface import Cluster
 from tests.operator.resources.test_resources import make_plan
 
 from .flows import make_run
+from .rooms import limit
 from .runs import FLOW_RUN, Runs, state
 from .watching import RUN_LABEL
 
@@ -119,7 +120,7 @@ async def test_a_name_that_somebody_else_has_stops_the_rest(controller: Controll
 
 async def test_a_quota_is_remembered_with_the_api_servers_words(controller: Controller) -> None:
     """Its first time stays, however often it is met."""
-    forbid(controller.runs, "configmaps")
+    limit(controller.runs, "q", "configmaps", 0)
     run = (await controller.look()).run.identity
     config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": run.metadata("c")}
     for _ in range(2):
@@ -132,7 +133,7 @@ async def test_a_quota_is_remembered_with_the_api_servers_words(controller: Cont
 
 async def test_a_refused_cluster_leaves_one_secret_however_often_it_is_tried(controller: Controller) -> None:
     """The Secret that was made for it waits for the next try; when that goes through, the refusal is forgotten."""
-    forbid(controller.runs, f"count/{CLUSTERS}")
+    limit(controller.runs, "q", f"count/{CLUSTERS}", 0)
     run = (await controller.look()).run.identity
     create = CreateDaskCluster(1, PlanWithSources(make_plan()))
     for _ in range(3):
@@ -219,14 +220,6 @@ async def test_a_gathered_run_is_read_as_it_is(controller: Controller) -> None:
     assert snapshot.run.identity.name == NAME
     assert (snapshot.cluster, snapshot.pods, snapshot.plan, snapshot.flow) == (None, (), None, None)
     assert views.report(controller.status()).is_claimed is False
-
-
-def forbid(runs: Runs, resource: str) -> None:
-    """Have a quota that allows none of these objects, and is in force."""
-    hard = {resource: "0"}
-    runs.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": {"hard": hard}})
-    counted = ("get", "resourcequota", "q", "--output=jsonpath={.status.hard}")
-    wait_until("the quota is counted", lambda: bool(runs.kubectl(*counted)), seconds=60)
 
 
 def report(runs: Runs, flow: Mapping[str, Any], tasks: Any = ()) -> None:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from tests.cluster.harness.commands import wait_until
-
 from .flows import HELLO, make_run
+from .rooms import limit
 from .runs import Runs, condition, state
 from .watching import RUN_LABEL
 
 
 def test_a_quota_on_our_own_objects_is_told_and_waited_for(runs: Runs) -> None:
     """ClusterReady says QuotaExceeded, nothing hangs, and once there is room the run goes on, with its one Secret."""
-    hard = {"count/daskclusters.kubernetes.dask.org": "0"}
-    runs.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": hard}})
-    status = ("get", "resourcequota", "none", "--output=jsonpath={.status}")
-    wait_until("the quota is counted", lambda: "hard" in runs.kubectl(*status), seconds=60)
+    limit(runs, "none", "count/daskclusters.kubernetes.dask.org", 0)
     runs.apply(HELLO, make_run("poor", "hello"))
     runs.wait_until(
         "poor", "tells of the quota", lambda run: condition(run, "ClusterReady").get("reason") == "QuotaExceeded"

@@ -12,7 +12,7 @@ from tests.cluster.harness.commands import wait_until
 
 from .flows import Object, make_run, make_spec
 from .installation import Installation
-from .rooms import limit_pods, room
+from .rooms import limit, room
 from .runs import Runs, condition, state
 from .watching import Recording
 
@@ -73,7 +73,7 @@ def poor(flowkiln: Installation) -> Iterator[Poor]:
         for name, most in QUOTAS.items():
             runs = rooms.enter_context(room(flowkiln))
             recorded = rooms.enter_context(runs.record())
-            limit_pods(runs, most)
+            limit(runs, "few-pods", "pods", most)
             runs.apply(make_run(name, NO_QUOTA.spec))
             started[name] = runs, recorded
         yield started
