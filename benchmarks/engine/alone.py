@@ -9,8 +9,10 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 
@@ -28,6 +30,9 @@ LIMIT_PER_TASK = 100e-6
 """Seconds of overhead a task on the LocalExecutor."""
 LIMIT_BUILDING = 1.0
 """Seconds for building and validating 10,000 tasks with 30,000 edges."""
+LIMIT_HELP = 0.15
+LIMIT_EMPTY_RUN = 0.5
+"""Seconds that the command line takes for what is next to nothing."""
 
 
 def mapped_flow(children: int) -> Flow:
@@ -55,17 +60,34 @@ def overhead_of_local_executor(rounds: int) -> Row:
     return Row(f"LocalExecutor, {TASKS:,} tasks (limit)", [LIMIT_PER_TASK * TASKS], ours, 1.0)
 
 
+def seconds_of_program(*arguments: str) -> float:
+    """Time a Python program from its start to its end."""
+    return seconds(lambda: subprocess.run([sys.executable, *arguments], check=True, capture_output=True))
+
+
+def help_text(rounds: int) -> Row:
+    """`flowkiln --help`, from nothing to its end."""
+    ours = [seconds_of_program("-m", "flowkiln.cli", "--help") for _ in range(rounds)]
+    return Row("flowkiln --help (limit)", [LIMIT_HELP], ours, 1.0)
+
+
+def empty_run(rounds: int) -> Row:
+    """`flowkiln run` of a flow without tasks, on the LocalExecutor, from nothing to its end."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "empty_flow.py")
+        file.write_text("from flowkiln import Flow\nflow = Flow('empty')\n")
+        run = ("-m", "flowkiln.cli", "run", str(file), "--executor", "local")
+        ours = [seconds_of_program(*run) for _ in range(rounds)]
+    return Row("flowkiln run, empty flow (limit)", [LIMIT_EMPTY_RUN], ours, 1.0)
+
+
 def imports(rounds: int) -> Row:
     """`import flowkiln` beside `import dask`, each in a new interpreter, less the interpreter's own start."""
-
-    def started(code: str) -> float:
-        return seconds(lambda: subprocess.run([sys.executable, "-c", code], check=True))
-
     bare, dask, ours = [], [], []
     for _ in range(rounds):
-        bare.append(started("pass"))
-        dask.append(started("import dask"))
-        ours.append(started("import flowkiln, sys; assert 'distributed' not in sys.modules"))
+        bare.append(seconds_of_program("-c", "pass"))
+        dask.append(seconds_of_program("-c", "import dask"))
+        ours.append(seconds_of_program("-c", "import flowkiln, sys; assert 'distributed' not in sys.modules"))
     empty = statistics.median(bare)
     return Row("import (baseline: dask)", [x - empty for x in dask], [x - empty for x in ours], 3.0)
 
@@ -114,7 +136,7 @@ def main(rounds: int, children: tuple[int, ...], alone: bool) -> None:
     """Measure what the engine costs without Dask, and the memory of large maps."""
     rows = []
     print(header(), flush=True)
-    for measure in (overhead_of_local_executor, imports, building):
+    for measure in (overhead_of_local_executor, imports, help_text, empty_run, building):
         rows.append(measure(rounds))
         print(line(rows[-1]), flush=True)
     print(*remarks(rows), sep="\n")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from rich.console import Console
 
 from flowkiln.cli.display import watching
-from flowkiln.cli.executors import ExecutorKind, make_executor
+from flowkiln.cli.executor_kinds import ExecutorKind, make_executor
 from flowkiln.cli.exit_codes import ExitCode
 from flowkiln.cli.interrupts import Interruption, ending_on_interrupt
 from flowkiln.cli.outcome import print_json, print_summary

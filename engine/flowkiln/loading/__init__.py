@@ -11,19 +11,24 @@ from flowkiln.utilities.exceptions import FlowLoadError, InvalidSpecError
 
 if TYPE_CHECKING:
     from flowkiln.loading.build import build_flow
-    from flowkiln.loading.files import LoadedFlow, load_file
+    from flowkiln.loading.flow_files import load_file
+    from flowkiln.loading.loaded_flow import LoadedFlow
 
 __all__ = ["FlowLoadError", "InvalidSpecError", "LoadedFlow", "build_flow", "load_file"]
 
 
 def __getattr__(name: str) -> Any:
-    # Documents bring the whole validation with them: an agent, which only builds, and a worker need not pay for it.
+    # Each is imported when it is asked for: an agent only builds, and a worker needs none of them.
     if name == "build_flow":
         from flowkiln.loading.build import build_flow
 
         return build_flow
-    if name in ("LoadedFlow", "load_file"):
-        from flowkiln.loading import files
+    if name == "LoadedFlow":
+        from flowkiln.loading.loaded_flow import LoadedFlow
 
-        return getattr(files, name)
+        return LoadedFlow
+    if name == "load_file":
+        from flowkiln.loading.flow_files import load_file
+
+        return load_file
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

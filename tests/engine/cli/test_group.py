@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from importlib.metadata import EntryPoint
 
 import click
@@ -37,16 +35,6 @@ class TestCommands:
     def test_version(self) -> None:
         """It is the package's."""
         assert invoke("--version").output == f"flowkiln, version {flowkiln.__version__}\n"
-
-    def test_help_imports_nothing_heavy(self) -> None:
-        """Neither Dask nor pydantic nor rich are needed to show help."""
-        heavy = {"dask", "distributed", "pydantic", "rich", "yaml", "kubernetes"}
-        program = (
-            "import sys; from flowkiln.cli import main; main(['--help'], standalone_mode=False); "
-            f"sys.exit(','.join({heavy} & set(sys.modules)) or 0)"
-        )
-        ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-        assert (ended.returncode, ended.stderr) == (0, "")
 
 
 class TestForeignCommands:

@@ -1,29 +1,17 @@
-"""The executors that `flowkiln run` offers by name."""
+"""Dask on this machine, as `flowkiln run` uses it."""
 
 from __future__ import annotations
 
 import logging
-import os
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from enum import StrEnum
 from multiprocessing import resource_tracker
 
 from distributed import Client, Worker, WorkerPlugin
 
-from flowkiln.engine.executors import Executor, LocalExecutor, SynchronousExecutor
 from flowkiln.engine.executors.dask import DaskExecutor
 from flowkiln.utilities.logging import RUN
-
-
-class ExecutorKind(StrEnum):
-    """Where tasks run."""
-
-    DASK = "dask"
-    THREADS = "threads"
-    SYNC = "sync"
-    LOCAL = "local"
 
 
 class _LogOfBodies(WorkerPlugin):  # type: ignore[misc]
@@ -37,7 +25,7 @@ class _LogOfBodies(WorkerPlugin):  # type: ignore[misc]
         logger.propagate = False
 
 
-class _TalkingDaskExecutor(DaskExecutor):
+class TalkingDaskExecutor(DaskExecutor):
     """Has worker processes that Ctrl-C does not reach, and brings the log of task bodies from them to this process.
 
     A terminal sends Ctrl-C to workers too, but it is this process that has to decide what becomes of the run.
@@ -45,6 +33,7 @@ class _TalkingDaskExecutor(DaskExecutor):
 
     @contextmanager
     def start(self) -> Iterator[Client]:
+        """Open a client and a local cluster whose processes are as the class says."""
         with ExitStack() as held:
             # Processes and threads inherit what is blocked in the thread that starts them. The resource tracker
             # unblocks SIGINT in the thread that first needs it: let that be this one.
@@ -57,17 +46,3 @@ class _TalkingDaskExecutor(DaskExecutor):
             client.register_plugin(_LogOfBodies())
             client.forward_logging(RUN)
             yield client
-
-
-def make_executor(kind: ExecutorKind, workers: int | None) -> Executor:
-    """Make an executor; `workers` counts processes or threads, by default one for each core and at least two."""
-    count = workers or max(2, os.cpu_count() or 2)
-    match kind:
-        case ExecutorKind.DASK:
-            return _TalkingDaskExecutor(local_processes=True, n_workers=count, threads_per_worker=1)
-        case ExecutorKind.THREADS:
-            return DaskExecutor(local_processes=False, n_workers=1, threads_per_worker=count)
-        case ExecutorKind.SYNC:
-            return SynchronousExecutor()
-        case ExecutorKind.LOCAL:
-            return LocalExecutor()

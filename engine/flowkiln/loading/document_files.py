@@ -1,0 +1,99 @@
+"""Load a flow from YAML files that hold a Flow and perhaps a FlowRun."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from flowkiln.api.effective import cluster_times
+from flowkiln.api.flow import FlowSpec
+from flowkiln.api.flow_run import FlowRef, FlowRunSpec
+from flowkiln.api.validation import Problem, resolve_parameters
+from flowkiln.api.validation.problem import no_such
+from flowkiln.loading.build import build_flow
+from flowkiln.loading.documents import (
+    Documents,
+    Finding,
+    FlowDocument,
+    FlowRunDocument,
+    check_documents,
+    read_documents,
+)
+from flowkiln.loading.import_path import ImportPath
+from flowkiln.loading.loaded_flow import LoadedFlow, parameters_of
+from flowkiln.utilities.exceptions import InvalidSpecError
+
+
+def load_documents(files: Sequence[Path], given: dict[str, Any]) -> LoadedFlow:
+    """Load the flow of YAML files that hold one Flow, or several and one FlowRun that says which.
+
+    `given` are parameters that win over the FlowRun's. Raises as `load_file` does.
+    """
+    documents = read_documents(files)
+    _refuse(documents.findings)
+    run = _the_run(documents)
+    flow = _the_flow(documents, run)
+    spec = run.spec.model_copy(update={"parameters": {**run.spec.parameters, **given}})
+    run = replace(run, spec=spec)
+    _refuse(check_documents(Documents(flows=[flow], runs=[run])))
+    values, _ = resolve_parameters(flow.spec, spec.parameters)
+    with ExitStack() as held:
+        if flow.spec.source is not None:
+            folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="flowkiln-source-")))
+            _write_source(flow.spec, folder)
+            held.callback(ImportPath(folder).close)
+        built = build_flow(flow.spec, flow.name)
+        if flow.spec.entrypoint is not None:
+            values = parameters_of(built, values)
+        timeout = cluster_times(flow.spec, spec).timeout
+        context = {**flow.spec.context, **spec.context}
+        return LoadedFlow(built, flow.name, values, context, timeout, held.pop_all())
+
+
+def _refuse(findings: Sequence[Finding]) -> None:
+    if findings:
+        raise InvalidSpecError("\n".join(str(finding) for finding in findings))
+
+
+def _the_run(documents: Documents) -> FlowRunDocument:
+    """Give the one FlowRun, or make one for the one Flow."""
+    match documents.runs, documents.flows:
+        case [run], _:
+            return run
+        case [], [flow]:
+            return FlowRunDocument(flow.file, flow.name, FlowRunSpec(flow_ref=FlowRef(name=flow.name)), flow.namespace)
+        case [], flows:
+            names = ", ".join(flow.name for flow in flows)
+            raise InvalidSpecError(f"there are {len(flows)} Flows ({names}); add a FlowRun that says which one runs")
+        case runs, _:
+            names = ", ".join(run.name for run in runs)
+            raise InvalidSpecError(f"there are {len(runs)} FlowRuns ({names}); give the file of one")
+
+
+def _the_flow(documents: Documents, run: FlowRunDocument) -> FlowDocument:
+    if run.spec.flow_spec is not None:
+        return FlowDocument(run.file, run.name, run.spec.flow_spec, run.namespace)
+    reference = run.spec.flow_ref
+    if reference is None:
+        _refuse(check_documents(documents))
+        raise InvalidSpecError(f"{run.file}: {run.title}: spec: names no Flow")
+    flow = documents.flow(reference.name, run.namespace)
+    if flow is None:
+        names = [flow.name for flow in documents.flows]
+        elsewhere = reference.name in names
+        why = f'the Flow "{reference.name}" is in another namespace than the run, "{run.namespace}"'
+        problem = Problem("spec.flowRef.name", why if elsewhere else no_such("Flow", reference.name, names))
+        raise InvalidSpecError(f"{Finding(run.file, run.title, problem)}; give the file of the Flow too")
+    return flow
+
+
+def _write_source(spec: FlowSpec, folder: Path) -> None:
+    assert spec.source is not None  # noqa: S101 (for the type checker: the caller looked)
+    for file in spec.source.files:
+        path = folder / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(file.content, encoding="utf-8")

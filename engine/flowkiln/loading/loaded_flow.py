@@ -1,0 +1,68 @@
+"""A flow that is ready to run, and what its run is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from flowkiln.core.flow import Flow
+from flowkiln.utilities.exceptions import InvalidSpecError
+
+if TYPE_CHECKING:
+    from flowkiln.api.validation import Problem
+
+
+@dataclass(frozen=True)
+class LoadedFlow:
+    """A flow, and what its run is given. Its modules can be imported, here and by new processes, until `close`.
+
+    `parameters` are complete, with defaults filled in. `timeout` is None where there is no limit.
+    """
+
+    flow: Flow
+    name: str
+    parameters: dict[str, Any]
+    context: dict[str, Any]
+    timeout: timedelta | None = None
+    _held: ExitStack = field(default_factory=ExitStack, repr=False)
+
+    def close(self) -> None:
+        """Take the flow's modules out of reach again and delete what was written for them."""
+        self._held.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def parameters_of(flow: Flow, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Compare parameters with the Parameter tasks of a flow, and fill in defaults.
+
+    Raises InvalidSpecError for parameters that are unknown or missing.
+    """
+    declared = {parameter.name: parameter for parameter in flow.parameters()}
+    unknown = [name for name in given if name not in declared]
+    missing = [name for name, parameter in declared.items() if parameter.required and name not in given]
+    if unknown or missing:
+        problems = _problems(unknown, missing, declared)
+        raise InvalidSpecError("\n".join(f"flow {flow.name!r}: {problem}" for problem in problems))
+    defaults = {name: parameter.default for name, parameter in declared.items() if not parameter.required}
+    return {**defaults, **given}
+
+
+def _problems(unknown: Iterable[str], missing: Iterable[str], declared: Iterable[str]) -> Iterator[Problem]:
+    # Validation brings pydantic with it, which a Python file otherwise does without.
+    from flowkiln.api.validation.problem import Problem, no_such
+
+    for name in unknown:
+        yield Problem(f"parameters.{name}", no_such("parameter", name, declared))
+    for name in missing:
+        yield Problem(f"parameters.{name}", "is required, and the run gives no value")
