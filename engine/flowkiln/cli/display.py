@@ -63,13 +63,13 @@ class LinePrinter:
     def on_flow_run(self, record: FlowRunRecord) -> None:
         """Print the state of the whole run."""
         self._progress.on_flow_run(record)
-        self._line(f"flow run: {record.state}" + (f" ({record.message})" if record.message else ""))
+        self._line(f"flow run: {record.title}" + (f" ({record.message})" if record.message else ""))
 
     def _print(self, name: str, record: TaskRunRecord) -> None:
         attempt = f", attempt {record.run_count}" if record.run_count > 1 and record.state == "Running" else ""
         wait = f", {_wait(record.due)}" if record.due is not None and record.state in WAITING else ""
         message = f" ({record.message})" if record.message and record.state in FAILURES | WAITING | {"Paused"} else ""
-        self._line(f"{name}: {record.state}{attempt}{wait}{message}")
+        self._line(f"{name}: {record.title}{attempt}{wait}{message}")
 
     def _line(self, text: str) -> None:
         self._console.print(f"{time.strftime('%H:%M:%S')} {text}", markup=False, highlight=False, soft_wrap=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowkiln.engine.driver import Event, TerminateRequested
 from flowkiln.engine.flow_runner import FlowRunner, RunRequest
-from flowkiln.engine.records import FlowRunRecord, Observer
+from flowkiln.engine.records import Observer, record_of_flow
 from flowkiln.engine.run_loop import LoopOptions
 from flowkiln.engine.state import State
 
@@ -57,7 +57,7 @@ class Conductor:
         """Block until the flow run is finished and give its State."""
         state = self._runner.carry_out(None, self._request)
         if self._observer is not None:
-            self._observer.on_flow_run(FlowRunRecord(type(state).__name__, str(state.message or "")))
+            self._observer.on_flow_run(record_of_flow(state))
         return state
 
     def post(self, event: Event) -> None:

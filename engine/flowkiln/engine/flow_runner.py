@@ -13,7 +13,7 @@ from flowkiln.engine import mapping
 from flowkiln.engine.defaults import default_executor, default_task_runner_class
 from flowkiln.engine.driver import Event
 from flowkiln.engine.prepare import Prepared, make_environment, own_timeout_handler, prepare
-from flowkiln.engine.records import FlowRunRecord, Observer
+from flowkiln.engine.records import Observer, record_of_flow
 from flowkiln.engine.run_loop import LoopOptions, RunLoop
 from flowkiln.engine.runner import ENDRUN, End, Runner, StateHandler, call_state_handlers, raising, state_of, unwrap
 from flowkiln.engine.signals import PAUSE
@@ -291,4 +291,4 @@ class FlowRunner(Runner):
 
     def _tell(self, request: RunRequest, state: State) -> None:
         if request.observer is not None:
-            request.observer.on_flow_run(FlowRunRecord(type(state).__name__, str(state.message or "")))
+            request.observer.on_flow_run(record_of_flow(state))

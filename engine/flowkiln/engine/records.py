@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from flowkiln.engine.state import State, kind_of, own_class_of
+from flowkiln.utilities.safe_text import safe_str
+
 NOT_MAPPED = -1
 """The map index of a task run that is no child of a mapped task."""
 
@@ -18,6 +21,7 @@ class TaskRunRecord:
     """The last known State of one task run, without its value.
 
     `task` is the local id; `map_index` is `NOT_MAPPED` for a plain task run and for a mapped parent.
+    `state` is the built-in class of the State, `state_class` the name of its own class where that is another one.
     Times are seconds since the epoch. `due` is when a waiting task run may start again.
     `visit` counts submissions of this task run for whatever reason, `run_count` the attempts of its body.
     `map_size` is the number of children, of a mapped parent only.
@@ -35,14 +39,35 @@ class TaskRunRecord:
     visit: int = 0
     map_size: int | None = None
     worker: str = ""
+    state_class: str = ""
+
+    @property
+    def title(self) -> str:
+        """The state as people are told it: `Failed`, or `Failed (QualityFailed)` for a class of the flow's own."""
+        return _title(self.state, self.state_class)
 
 
 @dataclass(frozen=True, slots=True)
 class FlowRunRecord:
-    """The State of the flow run as a whole: the class name of the State, and its message."""
+    """The State of the flow run as a whole: its built-in class, its message, and its own class as for a task run."""
 
     state: str
     message: str = ""
+    state_class: str = ""
+
+    @property
+    def title(self) -> str:
+        """The state as people are told it."""
+        return _title(self.state, self.state_class)
+
+
+def record_of_flow(state: State) -> FlowRunRecord:
+    """Make the record of the State of a flow run."""
+    return FlowRunRecord(kind_of(state), safe_str(state.message or ""), own_class_of(state))
+
+
+def _title(state: str, state_class: str) -> str:
+    return f"{state} ({state_class})" if state_class else state
 
 
 class Observer(Protocol):

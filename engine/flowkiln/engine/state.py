@@ -316,6 +316,31 @@ class Crashed(Failed):
     color = "#8B0000"
 
 
+KINDS: dict[type[State], str] = {
+    one: one.__name__
+    for one in (
+        *(Pending, Paused, Scheduled, Resume, Retrying, Submitted, Queued, Running, Cancelling),
+        *(Finished, Looped, Cancelled, Success, Cached, Mapped, Skipped),
+        *(Failed, TimedOut, TriggerFailed, ValidationFailed, Crashed),
+    )
+}
+"""The names of the State classes that displays, the custom resource and its counts know."""
+
+
+def kind_of(state: State) -> str:
+    """Return the name of the built-in class that a state is of: for one of a user's class, the nearest base.
+
+    A state that has no other base than State itself neither runs nor has ended: it counts as Pending.
+    """
+    kind = KINDS.get(type(state))
+    return kind or next((KINDS[base] for base in type(state).__mro__ if base in KINDS), "Pending")
+
+
+def own_class_of(state: State) -> str:
+    """Return the name of the state's class if it is a user's, else an empty text."""
+    return "" if type(state) in KINDS else type(state).__name__
+
+
 def _from_context(key: str, default: int) -> int:
     from flowkiln.utilities.context import context
 

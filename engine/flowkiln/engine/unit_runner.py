@@ -14,7 +14,19 @@ from flowkiln.engine.driver.units import Children, Element, Given, Held, Member,
 from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
 from flowkiln.engine.runner import raising
-from flowkiln.engine.state import Failed, Mapped, Pending, Resume, Retrying, Running, Scheduled, State, without_result
+from flowkiln.engine.state import (
+    Failed,
+    Mapped,
+    Pending,
+    Resume,
+    Retrying,
+    Running,
+    Scheduled,
+    State,
+    kind_of,
+    own_class_of,
+    without_result,
+)
 from flowkiln.utilities.context import context as run_context
 
 WORK_PER_UNIT = 0.5
@@ -192,7 +204,7 @@ class _Scribe:
     def end(self, state: State) -> list[TaskRunRecord]:
         """Give all records; a state that no handler saw (it was replaced on the way out) is added."""
         came_back_unchanged = state is self.initial or (not self._records and type(state) is Pending)
-        if not came_back_unchanged and (not self._records or self._records[-1].state != type(state).__name__):
+        if not came_back_unchanged and not (self._records and _is_of(self._records[-1], state)):
             self._records.append(self._record(state, time.time()))
         return self._records
 
@@ -200,7 +212,7 @@ class _Scribe:
         return TaskRunRecord(
             self._local_id,
             self._member.map_index,
-            type(state).__name__,
+            kind_of(state),
             message="" if state.message is None else str(state.message)[:MESSAGE_LIMIT],
             traceback=_traceback(state),
             start_time=self._started,
@@ -209,7 +221,12 @@ class _Scribe:
             run_count=state.run_count if isinstance(state, Retrying) else self._runs,
             visit=self._member.visit,
             worker=self._worker,
+            state_class=own_class_of(state),
         )
+
+
+def _is_of(record: TaskRunRecord, state: State) -> bool:
+    return (record.state, record.state_class) == (kind_of(state), own_class_of(state))
 
 
 def _traceback(state: State) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from flowkiln.api.plan import Plan
 from flowkiln.api.reasons import FlowReason, FlowState
 from flowkiln.core.local_ids import local_ids
+from flowkiln.engine.state import kind_of
 from flowkiln_operator.agent.api_client import Credentials, FlowRunApi
 from flowkiln_operator.agent.claim import Claimed, Refused
 from flowkiln_operator.agent.claiming import claim_run
@@ -163,7 +164,7 @@ async def _until_over(
     if isinstance(state.result, OSError):
         # No task's: theirs are in their own states. The engine and its Dask cluster have lost each other.
         return _closed(progress, Standing(FlowState.CRASHED, FlowReason.CLUSTER_LOST, message))
-    ended = final_standing(type(state).__name__, message, progress.first_failure())
+    ended = final_standing(kind_of(state), message, progress.first_failure())
     was_cut_off = isinstance(state.result, Exception) or ended.state in (FlowState.CANCELLED, FlowState.CRASHED)
     return _closed(progress, ended) if was_cut_off else ended
 

@@ -102,5 +102,5 @@ def _log(record: TaskRunRecord) -> None:
         return
     facts = {"task": record.task, "map_index": record.map_index if is_child else None, "state": record.state}
     name = f"{record.task}[{record.map_index}]" if is_child else record.task
-    message = f"{name}: {record.state}" + (f": {record.message}" if record.message else "")
+    message = f"{name}: {record.title}" + (f": {record.message}" if record.message else "")
     logger.log(level, "%s", message, extra={**facts, "run_count": record.run_count or None})

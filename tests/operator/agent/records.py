@@ -11,8 +11,8 @@ from flowkiln_operator.agent.projection.groups import KNOWN
 
 NOON = 1_767_268_800.0
 """2026-01-01T12:00:00Z."""
-PLAIN_STATES = [*sorted(KNOWN - {"Mapped"}), "MyOwnState"]
-"""Every state but Mapped, and one of a user's own."""
+PLAIN_STATES = sorted(KNOWN - {"Mapped"})
+"""Every state but Mapped."""
 
 
 def plain(task: str, state: str, **known: Any) -> TaskRunRecord:
@@ -51,6 +51,7 @@ def record_sequences(draw: st.DrawFn) -> tuple[list[str], list[TaskRunRecord]]:
         end_time=_times,
         due=_times,
         run_count=st.integers(0, 5),
+        state_class=st.sampled_from(["", "QualityFailed"]),
     )
     parents = st.builds(mapped, task, st.integers(0, 30))
     return names, draw(st.lists(any_record | parents, max_size=40))

@@ -51,7 +51,18 @@ from flowkiln.engine.driver.under_way import InFlight, UnderWay, Verdict, judge_
 from flowkiln.engine.driver.units import Given, Held, Kept, Resumed, Unit, UnitKey
 from flowkiln.engine.driver.wiring import PRESENT, UNKNOWN, UNMAPPABLE, Wiring, keys_in
 from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
-from flowkiln.engine.state import Cached, Cancelled, Crashed, Mapped, Paused, Pending, Scheduled, State
+from flowkiln.engine.state import (
+    Cached,
+    Cancelled,
+    Crashed,
+    Mapped,
+    Paused,
+    Pending,
+    Scheduled,
+    State,
+    kind_of,
+    own_class_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,11 +419,12 @@ class Driver:
         record = TaskRunRecord(
             self._nodes[run.node].local_id,
             run.index,
-            type(run.state).__name__,
+            kind_of(run.state),
             message=str(run.state.message or ""),
             end_time=self._now if run.state.is_finished() else None,
             visit=run.visit,
             map_size=map_size,
+            state_class=own_class_of(run.state),
         )
         self._out.append(Announce((record,)))
 

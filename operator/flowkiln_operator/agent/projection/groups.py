@@ -47,10 +47,3 @@ def priority(state: str) -> Priority:
     if state in UNFINISHED_OTHERS:
         return Priority.PENDING
     return Priority.OTHER
-
-
-def known_name(state: str, *, ended: bool) -> str:
-    """The state's name, or for a user's own State class the built-in name that says whether it has ended."""
-    if state in KNOWN:
-        return state
-    return "Finished" if ended else "Running"

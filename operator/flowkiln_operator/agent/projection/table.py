@@ -22,7 +22,6 @@ from flowkiln_operator.agent.projection.groups import (
     MAPPED,
     PENDING,
     RUNNING,
-    known_name,
 )
 
 Key = tuple[str, int]
@@ -117,31 +116,30 @@ class RunTable:
             # A flow whose graph is found while it runs names its tasks as they come.
             entry = self._entries[record.task] = TaskEntry(record.task)
             self._count(PENDING, 1)
-        state = known_name(record.state, ended=record.end_time is not None)
-        if _is_late(entry, state, record):
+        if _is_late(entry, record):
             return
         self._rendered.pop(record.task, None)
         key = (record.task, record.map_index)
-        self._note_wait(key, state, record.due)
-        self._note_failure(state, record)
+        self._note_wait(key, record)
+        self._note_failure(record)
         if record.map_index == NOT_MAPPED:
-            self._apply_task(entry, state, record)
+            self._apply_task(entry, record)
         else:
-            self._apply_child(entry, state, record)
+            self._apply_child(entry, record)
 
-    def _apply_task(self, entry: TaskEntry, state: str, record: TaskRunRecord) -> None:
+    def _apply_task(self, entry: TaskEntry, record: TaskRunRecord) -> None:
         if entry.children is None:
             self._count(entry.state, -1)
-        if state == MAPPED:
+        if record.state == MAPPED:
             self._expand(entry, record.map_size or 0)
         else:
             self._forget_children(entry)
-            self._count(state, 1)
-        entry.state = state
+            self._count(record.state, 1)
+        entry.state = record.state
         entry.start, entry.end = record.start_time, record.end_time
         entry.run_count, entry.visit = record.run_count, record.visit
 
-    def _apply_child(self, entry: TaskEntry, state: str, record: TaskRunRecord) -> None:
+    def _apply_child(self, entry: TaskEntry, record: TaskRunRecord) -> None:
         if entry.children is None:
             self._count(entry.state, -1)
             entry.state = MAPPED
@@ -150,9 +148,9 @@ class RunTable:
             self._paused.pop((record.task, NOT_MAPPED), None)
             self._failures.discard(record.task, NOT_MAPPED)
         children = self._expand(entry, record.map_index + 1)
-        old = children.set_state(record.map_index, state, record.visit)
+        old = children.set_state(record.map_index, record.state, record.visit)
         self._count(old, -1)
-        self._count(state, 1)
+        self._count(record.state, 1)
         if record.end_time is not None:
             children.last_end = max(children.last_end or record.end_time, record.end_time)
         if entry.start is None:
@@ -178,20 +176,22 @@ class RunTable:
                 del waits[key]
         entry.children = None
 
-    def _note_wait(self, key: Key, state: str, due: float | None) -> None:
+    def _note_wait(self, key: Key, record: TaskRunRecord) -> None:
         self._due.pop(key, None)
         self._paused.pop(key, None)
-        if state == "Paused":
+        if record.state == "Paused":
             self._paused[key] = None
-        elif due is not None and state not in FINISHED and state not in RUNNING:
-            self._due[key] = (due, state)
-            heapq.heappush(self._due_heap, (due, key))
+        elif record.due is not None and record.state not in FINISHED and record.state not in RUNNING:
+            self._due[key] = (record.due, record.state)
+            heapq.heappush(self._due_heap, (record.due, key))
 
-    def _note_failure(self, state: str, record: TaskRunRecord) -> None:
-        if state not in FAILURES:
+    def _note_failure(self, record: TaskRunRecord) -> None:
+        if record.state not in FAILURES:
             self._failures.discard(record.task, record.map_index)
             return
-        displaced = self._failures.add(record.task, record.map_index, state, record.message, record.traceback)
+        displaced = self._failures.add(
+            record.task, record.map_index, record.state, told_message(record), record.traceback
+        )
         if displaced is not None:
             self._rendered.pop(displaced, None)
 
@@ -212,12 +212,17 @@ class RunTable:
             self._counts.pop(state, None)
 
 
-def _is_late(entry: TaskEntry, state: str, record: TaskRunRecord) -> bool:
+def told_message(record: TaskRunRecord) -> str:
+    """The message, after the name of the State's own class where that says more than the built-in one."""
+    return ": ".join(filter(None, (record.state_class, record.message)))
+
+
+def _is_late(entry: TaskEntry, record: TaskRunRecord) -> bool:
     """Whether a record tells of the beginning of a visit whose end is known already.
 
     Workers stream beginnings and ends on their own, and one may overtake the other.
     """
-    if state not in RUNNING or not record.visit:
+    if record.state not in RUNNING or not record.visit:
         return False
     if record.map_index == NOT_MAPPED:
         return entry.state in ENDED_VISIT and record.visit <= entry.visit
