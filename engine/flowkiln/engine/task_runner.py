@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flowkiln.engine import mapping
+from flowkiln.engine.elements import NoElements
 from flowkiln.engine.result import NoResult, Result
 from flowkiln.engine.runner import ENDRUN, End, Runner, StateHandler, call_state_handlers, raising, state_of, unwrap
 from flowkiln.engine.signals import StateSignal
@@ -367,8 +368,8 @@ class TaskRunner(Runner):
 def _flattened(key: str, upstream: State) -> Result:
     try:
         return mapping.flattened(upstream).to_result()
-    except TypeError as error:
-        raise TypeError(f"argument {key!r} is to be flattened, and holds something that has no elements") from error
+    except NoElements as error:
+        raise TypeError(f"argument {key!r} {error}") from None
 
 
 def _all_finished(states: Sequence[State]) -> bool:
