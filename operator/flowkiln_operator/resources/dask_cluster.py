@@ -30,6 +30,8 @@ PLAN_PATH = "/etc/flowkiln/plan"
 TOKEN_PATH = "/var/run/secrets/flowkiln"  # noqa: S105  a folder, no password
 TOKEN_SECONDS = 3600
 SECRET_VOLUME = "flowkiln-secret-{index}"  # noqa: S105  a volume's name
+WORKER_START = "flowkiln_operator.agent.worker_start"
+"""The module with which a worker waits for its scheduler."""
 AGENT_RESOURCES = Resources(requests={"cpu": "100m", "memory": "128Mi"})
 
 # distributed blames every task that was only queued on a dead worker; the engine's driver counts losses itself.
@@ -196,6 +198,7 @@ class _Builder:
                 *("--nthreads", str(workers.threads)),
                 *("--memory-limit", _memory_limit(workers)),
                 "--no-dashboard",
+                *("--preload-nanny", WORKER_START),
             ],
             variables=[
                 *self._common_variables(),
