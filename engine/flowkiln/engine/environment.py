@@ -46,5 +46,6 @@ class RunEnvironment:
             task=entry.task, state_handlers=self.state_handlers, result_handler=self.result_handler
         )
         runner.is_start_task = entry.is_start
+        runner.in_flow_run = True
         runner.timeout_handler = self.timeout_handler
         return runner

@@ -12,14 +12,26 @@ from typing import TYPE_CHECKING, Any
 from flowkiln.engine import mapping
 from flowkiln.engine.defaults import default_executor, default_task_runner_class
 from flowkiln.engine.driver import Event
+from flowkiln.engine.interrupts import marked_interrupts
 from flowkiln.engine.prepare import Prepared, make_environment, own_timeout_handler, prepare
 from flowkiln.engine.records import Observer, record_of_flow
 from flowkiln.engine.run_loop import LoopOptions, RunLoop
-from flowkiln.engine.runner import ENDRUN, End, Runner, StateHandler, call_state_handlers, raising, state_of, unwrap
+from flowkiln.engine.runner import (
+    ENDRUN,
+    End,
+    Runner,
+    StateHandler,
+    call_state_handlers,
+    is_for_caller,
+    raising,
+    state_of,
+    unwrap,
+)
 from flowkiln.engine.signals import PAUSE
 from flowkiln.engine.state import Cancelled, Failed, Running, Scheduled, State, Success, utc_now
 from flowkiln.utilities.context import BUILDING_KEYS
 from flowkiln.utilities.context import context as run_context
+from flowkiln.utilities.safe_text import safe_repr
 
 if TYPE_CHECKING:
     from flowkiln.core.flow import Flow
@@ -144,8 +156,8 @@ class FlowRunner(Runner):
         return self.carry_out(state, request)
 
     def carry_out(self, state: State | None, request: RunRequest) -> State:
-        """Run as requested, from `state`."""
-        with run_context():
+        """Run as requested, from `state`. In the main thread a Ctrl-C ends it and goes to the caller."""
+        with marked_interrupts(), run_context():
             # A run inside a `with Flow` block is not part of the building of that flow; and one inside the body of a
             # task is not resumed, in a loop or a mapped child because that one is.
             inherited = BUILDING_KEYS | (TASK_RUN_KEYS if "task_full_name" in run_context else frozenset())
@@ -156,11 +168,12 @@ class FlowRunner(Runner):
                 before = unwrap(state)
                 self._fill_context(request)
                 return self._pass_checks(before, request)
-            except Exception as error:
-                if raising():
+            except BaseException as error:
+                if is_for_caller(error):
                     raise
                 self.logger.exception("Unexpected error while running %s", self.described())
-                failed = Failed(f"Unexpected error while running {self.described()}: {error!r}", result=error)
+                reason = f"Unexpected error while running {self.described()}: {safe_repr(error)}"
+                failed = Failed(reason, result=error)
                 return state_of(self.take(lambda _running: failed, Running("Running flow.")))
 
     def post(self, event: Event) -> None:

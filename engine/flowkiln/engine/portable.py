@@ -10,6 +10,7 @@ import cloudpickle
 from flowkiln.engine.result import Result
 from flowkiln.engine.state import State
 from flowkiln.utilities.exceptions import FlowkilnError
+from flowkiln.utilities.safe_text import safe_str
 
 
 class ForeignError(FlowkilnError):
@@ -26,10 +27,10 @@ def portable(state: State) -> State:
         return state
     try:
         pickle.loads(cloudpickle.dumps(error))  # noqa: S301  # what this process has just pickled
-    except Exception:
+    except BaseException:
         changed = copy.copy(state)
-        changed._result = Result(ForeignError(f"{type(error).__qualname__}: {error}"))
+        changed._result = Result(ForeignError(f"{type(error).__qualname__}: {safe_str(error)}"))
         if isinstance(changed.message, BaseException):
-            changed.message = str(changed.message)
+            changed.message = safe_str(changed.message)
         return changed
     return state

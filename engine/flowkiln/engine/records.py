@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from flowkiln.engine.state import State, kind_of, own_class_of
-from flowkiln.utilities.safe_text import safe_str
+from flowkiln.engine.state import State, kind_of, message_text, own_class_of
 
 NOT_MAPPED = -1
 """The map index of a task run that is no child of a mapped task."""
@@ -63,7 +62,7 @@ class FlowRunRecord:
 
 def record_of_flow(state: State) -> FlowRunRecord:
     """Make the record of the State of a flow run."""
-    return FlowRunRecord(kind_of(state), safe_str(state.message or ""), own_class_of(state))
+    return FlowRunRecord(kind_of(state), message_text(state), own_class_of(state))
 
 
 def _title(state: str, state_class: str) -> str:

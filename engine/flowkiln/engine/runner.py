@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVarTuple
 
+from flowkiln.engine.interrupts import is_interrupt
 from flowkiln.engine.signals import ENDRUN, PAUSE, StateSignal
 from flowkiln.engine.state import Failed, Pending, State
 from flowkiln.utilities.context import context as run_context
+from flowkiln.utilities.safe_text import safe_repr
 
 StateHandler = Callable[[Any, State, State], State | None]
 
@@ -44,6 +46,14 @@ def raising() -> bool:
     return bool(run_context.get("raise_on_exception"))
 
 
+def is_for_caller(error: BaseException) -> bool:
+    """Whether an exception of user code goes to the caller of `run` instead of becoming a state.
+
+    All do with raise_on_exception; a Ctrl-C always does.
+    """
+    return raising() or is_interrupt(error)
+
+
 class Runner:
     """Base of TaskRunner and FlowRunner: calls state handlers when a step changes the state.
 
@@ -74,8 +84,9 @@ class Runner:
             for handler in self.state_handlers:
                 new_state = handler(self, old_state, new_state) or new_state
             if not isinstance(new_state, State):
+                returned = safe_repr(new_state)
                 raise AttributeError(
-                    f"A state handler of {self.described()} returned {new_state!r}; it must return a State or None."
+                    f"A state handler of {self.described()} returned {returned}; it must return a State or None."
                 )
         except (ENDRUN, PAUSE):
             raise
@@ -83,8 +94,8 @@ class Runner:
             if raising():
                 raise
             return signal.state
-        except Exception as error:
-            if raising():
+        except BaseException as error:
+            if is_for_caller(error):
                 raise
             self.logger.exception("Exception raised while calling state handlers of %s", self.described())
             raise ENDRUN(Failed("Exception raised while calling state handlers.", result=error)) from error
@@ -113,11 +124,11 @@ class Runner:
             if raising():
                 raise
             outcome = signal.state
-        except Exception as error:
-            if raising():
+        except BaseException as error:
+            if is_for_caller(error):
                 raise
             self.logger.debug("Unexpected error in %s", self.described(), exc_info=True)
-            outcome = Failed(f"Unexpected error: {error!r}", result=error)
+            outcome = Failed(f"Unexpected error: {safe_repr(error)}", result=error)
         new_state = state_of(outcome)
         if new_state is state:
             return outcome

@@ -11,6 +11,7 @@ import datetime as dt
 from typing import Any, Self
 
 from flowkiln.engine.result import NoResult, Result, same_value
+from flowkiln.utilities.safe_text import safe_str
 
 
 def utc_now() -> dt.datetime:
@@ -26,6 +27,11 @@ def as_aware(moment: dt.datetime) -> dt.datetime:
 def wrap(value: Any) -> Result:
     """Wrap a payload in `Result` unless it is wrapped already."""
     return value if isinstance(value, Result) else Result(value)
+
+
+def message_text(state: State, limit: int | None = None) -> str:
+    """Return the message of a state as text, cut to `limit` characters; empty if it has none."""
+    return "" if state.message is None else safe_str(state.message, limit)
 
 
 class State:
@@ -68,7 +74,8 @@ class State:
         return twin
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}("{self.message}")' if self.message else f"{type(self).__name__}()"
+        text = message_text(self)
+        return f'{type(self).__name__}("{text}")' if text else f"{type(self).__name__}()"
 
     def is_pending(self) -> bool:
         """Whether this is a Pending state: not started, waiting, paused or about to be retried."""
@@ -356,7 +363,7 @@ def without_result(state: State) -> State:
     light = copy.copy(state)
     light._result = NoResult
     if light.message is not None and not isinstance(light.message, str):
-        light.message = str(light.message)
+        light.message = message_text(light)
     if "cached_inputs" in light.__dict__:
         light.__dict__["cached_inputs"] = None
     if "cached_parameters" in light.__dict__:

@@ -5,13 +5,24 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flowkiln.engine import mapping
-from flowkiln.engine.elements import NoElements
+from flowkiln.engine.interrupts import marked_interrupts
 from flowkiln.engine.result import NoResult, Result
-from flowkiln.engine.runner import ENDRUN, End, Runner, StateHandler, call_state_handlers, raising, state_of, unwrap
+from flowkiln.engine.runner import (
+    ENDRUN,
+    End,
+    Runner,
+    StateHandler,
+    call_state_handlers,
+    is_for_caller,
+    raising,
+    state_of,
+    unwrap,
+)
 from flowkiln.engine.signals import StateSignal
 from flowkiln.engine.state import (
     Cached,
@@ -30,12 +41,14 @@ from flowkiln.engine.state import (
     Success,
     TimedOut,
     TriggerFailed,
+    message_text,
     utc_now,
 )
 from flowkiln.engine.timeouts import call_in_time, call_with_deadline
 from flowkiln.triggers import manual_only
 from flowkiln.utilities.context import context as run_context
 from flowkiln.utilities.retries import retry_delay
+from flowkiln.utilities.safe_text import safe_repr
 
 if TYPE_CHECKING:
     from flowkiln.core.edge import Edge
@@ -71,6 +84,9 @@ class TaskRunner(Runner):
 
     is_start_task = False
     """Whether the checks of upstream tasks and trigger are left out, as for tasks named in `start_tasks`."""
+
+    in_flow_run = False
+    """Whether a FlowRunner looks after Ctrl-C: to do so for each task run would take longer."""
 
     on_stuck: Callable[[State], None] | None = None
     """Told the state of a run whose body cannot be stopped in time; without it, such a body is waited for."""
@@ -117,7 +133,7 @@ class TaskRunner(Runner):
         A task that is Running or finished (Mapped and Cached aside) comes back as the identical object.
         """
         visit = _Visit(upstream_states or {}, executor)
-        with run_context(context or {}):
+        with nullcontext() if self.in_flow_run else marked_interrupts(), run_context(context or {}):
             try:
                 before = unwrap(state)
                 self._fill_context(before)
@@ -126,11 +142,12 @@ class TaskRunner(Runner):
                 if raising():
                     raise
                 after = signal.state
-            except Exception as error:
-                if raising():
+            except BaseException as error:
+                if is_for_caller(error):
                     raise
                 self.logger.exception("Unexpected error while running %s", self.described())
-                after = Failed(f"Unexpected error while running {self.described()}: {error!r}", result=error)
+                reason = f"Unexpected error while running {self.described()}: {safe_repr(error)}"
+                after = Failed(reason, result=error)
             return self._carry_on(after, visit)
 
     def refuse(self, failure: State, state: State | None, context: Mapping[str, Any]) -> State:
@@ -251,11 +268,12 @@ class TaskRunner(Runner):
     def _take_inputs(self, state: State, visit: _Visit) -> State | End:
         try:
             visit.inputs = self._gather_inputs(state, visit)
-        except Exception as error:
-            if raising():
+        except BaseException as error:
+            if is_for_caller(error):
                 raise
             self.logger.exception("The inputs of %s could not be taken", self.described())
-            return End(Failed(f"The inputs of {self.described()} could not be taken: {error!r}", result=error))
+            reason = f"The inputs of {self.described()} could not be taken: {safe_repr(error)}"
+            return End(Failed(reason, result=error))
         return state
 
     def _gather_inputs(self, state: State, visit: _Visit) -> dict[str, Result]:
@@ -288,17 +306,18 @@ class TaskRunner(Runner):
         if self.is_start_task or (not visit.upstream_states and self.task.trigger is not manual_only):
             return state
         try:
-            passed = self.task.trigger(set(visit.expanded))
+            passed = bool(self.task.trigger(set(visit.expanded)))
         except StateSignal as signal:
             if raising():
                 raise
             return End(signal.state)
         except ENDRUN:
             raise
-        except Exception as error:
-            if raising():
+        except BaseException as error:
+            if is_for_caller(error):
                 raise
-            return End(TriggerFailed(f"Unexpected error while checking the trigger: {error!r}", result=error))
+            reason = f"Unexpected error while checking the trigger: {safe_repr(error)}"
+            return End(TriggerFailed(reason, result=error))
         return state if passed else End(TriggerFailed("Trigger failed"))
 
     def _set_running(self, state: State, visit: _Visit) -> State | End:
@@ -317,9 +336,9 @@ class TaskRunner(Runner):
             return TimedOut(f"The task timed out: {error}", result=error, cached_inputs=inputs)
         except SystemExit as error:
             # A script's `sys.exit()` ends the script, not the worker that it happens to run on.
-            if raising():
+            if is_for_caller(error):
                 raise
-            return Failed(f"The task called sys.exit({error.code!r}).", result=error)
+            return Failed(f"The task called sys.exit({safe_repr(error.code)}).", result=error)
         return Success("Task run succeeded.", Result(value, self.result_handler))
 
     def _call(self, values: dict[str, Any], visit: _Visit) -> Any:
@@ -356,9 +375,10 @@ class TaskRunner(Runner):
         if run_count > self.task.max_retries or not _retried(self.task, state):
             return state
         delay = retry_delay(self.task, run_count, random.random)
+        text = message_text(state)
         return Retrying(
             f"Retrying task: attempt {run_count} of {self.task.max_retries + 1} failed"
-            + (f" ({state.message})." if state.message else "."),
+            + (f" ({text})." if text else "."),
             start_time=utc_now() + delay,
             cached_inputs=visit.inputs,
             run_count=run_count,
@@ -368,8 +388,8 @@ class TaskRunner(Runner):
 def _flattened(key: str, upstream: State) -> Result:
     try:
         return mapping.flattened(upstream).to_result()
-    except NoElements as error:
-        raise TypeError(f"argument {key!r} {error}") from None
+    except TypeError as error:
+        raise TypeError(f"argument {key!r} is to be flattened, and holds something that has no elements") from error
 
 
 def _all_finished(states: Sequence[State]) -> bool:

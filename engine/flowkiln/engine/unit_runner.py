@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import TracebackType
 
 from flowkiln.engine import mapping
 from flowkiln.engine.driver.events import Outcome
 from flowkiln.engine.driver.units import Children, Element, Given, Held, Member, Resumed, Source, Unit, UnitKey
 from flowkiln.engine.environment import RunEnvironment
+from flowkiln.engine.interrupts import is_interrupt
 from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
-from flowkiln.engine.runner import raising
+from flowkiln.engine.runner import is_for_caller
 from flowkiln.engine.state import (
     Failed,
     Mapped,
@@ -22,11 +25,12 @@ from flowkiln.engine.state import (
     Scheduled,
     State,
     kind_of,
+    message_text,
     own_class_of,
     without_result,
 )
 from flowkiln.utilities.context import context as run_context
-from flowkiln.utilities.tracebacks import user_traceback
+from flowkiln.utilities.safe_text import safe_repr
 
 WORK_PER_UNIT = 0.5
 """Seconds of work after which a unit starts no further member."""
@@ -154,10 +158,10 @@ def _run_member(
     }
     try:
         upstream = {edge: resolve(source, held) for edge, source in zip(entry.edges, member.upstream, strict=True)}
-    except Exception as error:
-        if raising():
+    except BaseException as error:
+        if is_for_caller(error):
             raise
-        failure = Failed(f"An element of what is mapped over could not be taken: {error!r}", result=error)
+        failure = Failed(f"An element of what is mapped over could not be taken: {safe_repr(error)}", result=error)
         return runner.refuse(failure, initial, context)
     return runner.run(state=initial, upstream_states=upstream, context=context)
 
@@ -212,7 +216,7 @@ class _Scribe:
             self._local_id,
             self._member.map_index,
             kind_of(state),
-            message="" if state.message is None else str(state.message)[:MESSAGE_LIMIT],
+            message=message_text(state, MESSAGE_LIMIT),
             traceback=_traceback(state),
             start_time=self._started,
             end_time=now if state.is_finished() else None,
@@ -230,13 +234,28 @@ def _is_of(record: TaskRunRecord, state: State) -> bool:
 
 def _traceback(state: State) -> str:
     error = state.result if isinstance(state, Failed) else None
-    return user_traceback(error)[-TRACEBACK_LIMIT:] if isinstance(error, BaseException) else ""
+    if not isinstance(error, BaseException) or error.__traceback__ is None:
+        return ""
+    frames: TracebackType | None = error.__traceback__
+    while frames is not None and frames.tb_next is not None and _is_ours(frames):
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(type(error), error, frames))[-TRACEBACK_LIMIT:]
+
+
+def _is_ours(frames: TracebackType) -> bool:
+    """Whether the outermost frame is the engine's own, which tells an author nothing."""
+    return str(frames.tb_frame.f_globals.get("__name__", "")).startswith("flowkiln.engine.")
 
 
 def _outcome(environment: RunEnvironment, member: Member, state: State) -> Outcome:
     entry = environment.entries[member.node]
     elements = inner = None
     if state.is_finished() and (entry.count_elements or entry.count_inner):
-        elements = mapping.elements_in(state)
-        inner = mapping.inner_elements_in(state) if entry.count_inner else None
+        try:
+            elements = mapping.elements_in(state)
+            inner = mapping.inner_elements_in(state) if entry.count_inner else None
+        except BaseException as error:
+            # The result is an object of a user's class. What cannot be counted gives nothing to map over.
+            if is_interrupt(error):
+                raise
     return Outcome(member.node, member.map_index, member.visit, without_result(state), elements, inner)

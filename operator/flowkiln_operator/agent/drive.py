@@ -10,7 +10,7 @@ from typing import Any
 from flowkiln.api.plan import Plan
 from flowkiln.api.reasons import FlowReason, FlowState
 from flowkiln.core.local_ids import local_ids
-from flowkiln.engine.state import kind_of
+from flowkiln.engine.state import kind_of, message_text
 from flowkiln_operator.agent.api_client import Credentials, FlowRunApi
 from flowkiln_operator.agent.claim import Claimed, Refused
 from flowkiln_operator.agent.claiming import claim_run
@@ -160,12 +160,12 @@ async def _until_over(
         message = f"the engine failed: {type(error).__name__}: {error}"
         return _closed(progress, Standing(FlowState.CRASHED, FlowReason.CLUSTER_LOST, message))
     state = engine.ended.result()
-    message = str(state.message or "")
+    message = message_text(state)
     if isinstance(state.result, OSError):
         # No task's: theirs are in their own states. The engine and its Dask cluster have lost each other.
         return _closed(progress, Standing(FlowState.CRASHED, FlowReason.CLUSTER_LOST, message))
     ended = final_standing(kind_of(state), message, progress.first_failure())
-    was_cut_off = isinstance(state.result, Exception) or ended.state in (FlowState.CANCELLED, FlowState.CRASHED)
+    was_cut_off = isinstance(state.result, BaseException) or ended.state in (FlowState.CANCELLED, FlowState.CRASHED)
     return _closed(progress, ended) if was_cut_off else ended
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -365,7 +366,7 @@ class TestBody:
         """The person at the keyboard wants the whole program to end."""
 
         def body() -> None:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
         with pytest.raises(KeyboardInterrupt):
             TaskRunner(task_of(body)).run()

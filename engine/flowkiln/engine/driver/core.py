@@ -61,6 +61,7 @@ from flowkiln.engine.state import (
     Scheduled,
     State,
     kind_of,
+    message_text,
     own_class_of,
 )
 
@@ -420,7 +421,7 @@ class Driver:
             self._nodes[run.node].local_id,
             run.index,
             kind_of(run.state),
-            message=str(run.state.message or ""),
+            message=message_text(run.state),
             end_time=self._now if run.state.is_finished() else None,
             visit=run.visit,
             map_size=map_size,

@@ -11,6 +11,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import cloudpickle
 from distributed import Client, Future
 
 from flowkiln.engine.driver import LostUnit, MemberStuck, UnitLost, UnitPolicy, UnitShortened, WorkerLost
@@ -19,11 +20,11 @@ from flowkiln.engine.driver.wiring import keys_in
 from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.executors.dask_news import Abandoned, Loss, NewsDesk, Shortened, WorkerNews
 from flowkiln.engine.executors.dask_stream import dumps
-from flowkiln.engine.executors.dask_worker import ClosedGate, gate_of, run_on_worker
+from flowkiln.engine.executors.dask_worker import Carrier, ClosedGate, gate_of, run_on_worker
 from flowkiln.engine.executors.session import Deliver
 from flowkiln.engine.state import State
 from flowkiln.engine.unit_runner import UnitReport, resolve
-from flowkiln.utilities import pickling
+from flowkiln.utilities.safe_text import safe_str, shortened
 
 INLINE_LIMIT = 256 * 1024
 """Bytes of copies of its environment that a run sends with its units; later ones find it under a key of its own."""
@@ -69,7 +70,7 @@ class DaskSession:
         self._submissions = 0
         self._small: dict[UnitKey, Mapping[int, State]] = {}
         self.policy = UnitPolicy(fuse=True, threads=threads)
-        self._environment = pickling.dumps(environment)
+        self._environment = bytes(cloudpickle.dumps(environment))
         self._inline_left = INLINE_LIMIT
         self._environment_future: Future | None = None
         desk.join(self._run_id, self)
@@ -203,6 +204,8 @@ class DaskSession:
 
     def _tell_error(self, future: Future) -> None:
         error = future.exception() if future.status == "error" else None
+        if isinstance(error, Carrier):
+            error = error.carried
         if self._raise and error is not None:
             self._deliver(error)
         else:
@@ -212,4 +215,4 @@ class DaskSession:
 def _explain(error: BaseException | None, status: str) -> str:
     if error is None:
         return f"The cluster lost the task run ({status})."
-    return f"{type(error).__name__}: {error}"[:1024]
+    return shortened(f"{type(error).__name__}: {safe_str(error)}", 1024)

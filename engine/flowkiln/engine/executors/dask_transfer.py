@@ -17,6 +17,7 @@ from distributed.sizeof import safe_sizeof
 from flowkiln.engine.portable import ForeignError, portable
 from flowkiln.engine.state import Failed, State
 from flowkiln.engine.unit_runner import HeldUnit
+from flowkiln.utilities.safe_text import safe_repr, safe_str
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,8 @@ def sendable(state: State) -> State:
     """Give the state itself if it can be pickled, else a Failed one that says what cannot."""
     try:
         pickle.dumps(state)
-    except Exception as error:
-        reason = f"A result of type {type(state.result).__name__} cannot be sent to another process: {error}"
+    except BaseException as error:
+        reason = f"A result of type {type(state.result).__name__} cannot be sent to another process: {safe_str(error)}"
         return Failed(reason, result=ForeignError(reason))
     return state
 
@@ -38,7 +39,7 @@ def _pack(held: TransferableUnit) -> tuple[dict[str, Any], list[Any]]:
     states = tuple(map(portable, held.states))
     try:
         header, frames = pickle_dumps(states)
-    except Exception:
+    except BaseException:
         header, frames = pickle_dumps(tuple(map(sendable, states)))
     return {**header, "states": len(states)}, frames
 
@@ -46,10 +47,10 @@ def _pack(held: TransferableUnit) -> tuple[dict[str, Any], list[Any]]:
 def _unpack(header: dict[str, Any], frames: list[Any]) -> TransferableUnit:
     try:
         return TransferableUnit(pickle_loads(header, frames))
-    except Exception as error:
+    except BaseException as error:
         count = header["states"]
         which = "A result" if count == 1 else f"One of {count} results that travelled together"
-        reason = f"{which} cannot be read in another process, where unpickling it fails: {error!r}"
+        reason = f"{which} cannot be read in another process, where unpickling it fails: {safe_repr(error)}"
         return TransferableUnit(tuple(Failed(reason, result=ForeignError(reason)) for _ in range(count)))
 
 

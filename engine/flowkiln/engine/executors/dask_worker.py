@@ -21,8 +21,8 @@ from flowkiln.engine.executors.dask_transfer import TransferableUnit
 from flowkiln.engine.records import TaskRunRecord
 from flowkiln.engine.state import State
 from flowkiln.engine.unit_runner import HeldUnit, run_unit
+from flowkiln.utilities.exceptions import FlowkilnError
 from flowkiln.utilities.logging import configure_logging
-from flowkiln.utilities.run_facts import follow_threads
 
 SMALL_UNIT = 8
 """Results of a unit that may travel with its report."""
@@ -86,7 +86,6 @@ class _Environments:
         with self._lock:
             found = self._kept.get(key)
             if found is None:
-                follow_threads()
                 if worker.nanny:
                     # A process of Dask's own: nobody else makes it show what task bodies log.
                     configure_logging()
@@ -101,8 +100,28 @@ _environments = _Environments()
 _streams = Streams()
 
 
+class Carrier(FlowkilnError):
+    """Carries an exception past Dask's worker, which ends for a SystemExit or KeyboardInterrupt."""
+
+    def __init__(self, carried: BaseException) -> None:
+        super().__init__(carried)
+        self.carried = carried
+
+
 def run_on_worker(topic: str, run_id: str, environment: bytes, pickled_unit: bytes, needs: list[HeldUnit]) -> HeldUnit:
-    """Run a unit and stream its report under the topic."""
+    """Run a unit and stream its report under the topic.
+
+    Raises what the unit raises, if that is an Exception; anything else in a `Carrier`.
+    """
+    try:
+        return _run(topic, run_id, environment, pickled_unit, needs)
+    except Exception:
+        raise
+    except BaseException as error:
+        raise Carrier(error) from error
+
+
+def _run(topic: str, run_id: str, environment: bytes, pickled_unit: bytes, needs: list[HeldUnit]) -> HeldUnit:
     worker = get_worker()
     unit: Unit = pickle.loads(pickled_unit)  # noqa: S301  # made by this run's own driver
     stream = _streams.of(worker, topic, run_id)
