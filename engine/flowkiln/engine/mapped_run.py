@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flowkiln.engine import mapping
+from flowkiln.engine.elements import NoElements, counted, type_name
 from flowkiln.engine.result import NoResultType
 from flowkiln.engine.state import Mapped, Pending, State
 from flowkiln.utilities.context import context as run_context
@@ -55,13 +56,20 @@ def children_of(state: State, upstream_states: Mapping[Edge, State]) -> list[Chi
 
 
 def unmappable(edge: Edge, upstream: State) -> str:
-    """Say in one sentence which argument gives nothing to map over, and of what type it is."""
+    """Say in one sentence which argument gives nothing to map over, of what type it is, and what to write instead."""
     what = f"argument {edge.key!r}" if edge.key else "an upstream task without argument"
-    if edge.flattened and mapping.elements_in(mapping.reduced(upstream)) is not None:
-        return f"Nothing to map over: {what} is to be flattened, and not all of its elements have elements by index."
-    result = upstream.result
-    kind = type(upstream).__name__ if isinstance(result, NoResultType) else type(result).__name__
-    return f"Nothing to map over: {what} is of type {kind}, which has no elements by index."
+    value = mapping.reduced(upstream).result
+    if isinstance(value, NoResultType):
+        return f"Nothing to map over: {what} is of type {type(upstream).__name__}, which has no elements by index."
+    if upstream.is_failed():
+        return f"Nothing to map over: {what} is of type {type_name(value)}, the result of a task that failed."
+    try:
+        counted(value)
+        if edge.flattened:
+            mapping.flattened(upstream)
+    except NoElements as reason:
+        return f"Nothing to map over: {what} {reason}."
+    return f"Nothing to map over: {what} has elements that cannot be taken."
 
 
 def _whole(upstream: State) -> Callable[[int], State]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
+from flowkiln.engine.elements import NoElements, counted, element, element_count, elements
 from flowkiln.engine.result import NoResult, Result
 from flowkiln.engine.state import Mapped, Pending, State
 
@@ -23,41 +24,12 @@ def inner_elements_in(state: State) -> tuple[int, ...] | None:
     return None if state.is_failed() else inner_counts(state.result)
 
 
-def element_count(value: Any) -> int | None:
-    """The number of elements that a value maps over, by integer indexing from 0; None if it cannot be mapped."""
-    if isinstance(value, Mapping | set | frozenset) or not hasattr(value, "__getitem__") or isinstance(value, type):
-        return None
-    try:
-        count = len(value)
-    except Exception:
-        return _count_by_indexing(value)
-    if count:
-        try:
-            value[0]
-        except Exception:
-            return None
-    return count
-
-
-def _count_by_indexing(value: Any) -> int | None:
-    count = 0
-    while True:
-        try:
-            value[count]
-        except IndexError:
-            return count
-        except Exception:
-            return None
-        count += 1
-
-
 def inner_counts(value: Any) -> tuple[int, ...] | None:
     """The number of elements of each element, for a value that is flattened; None if that cannot be done."""
-    count = element_count(value)
-    if count is None:
+    try:
+        return tuple(counted(inner) for inner in elements(value))
+    except Exception:
         return None
-    counts = [element_count(value[index]) for index in range(count)]
-    return None if any(n is None for n in counts) else tuple(n for n in counts if n is not None)
 
 
 def pick(state: State, path: tuple[int, ...]) -> State:
@@ -66,7 +38,7 @@ def pick(state: State, path: tuple[int, ...]) -> State:
         return state
     value = state.result
     for index in path:
-        value = value[index]
+        value = element(value, index)
     picked = copy.copy(state)
     picked._result = Result(value, getattr(state._result, "result_handler", None))
     return picked
@@ -106,19 +78,29 @@ def flattened(state: State) -> Result:
     """Give the result of a state with one level of nesting removed.
 
     What failed or has no result is left as it is: the trigger, not the flattening, decides what becomes of it.
+
+    Raises:
+        NoElements: the result, or an element of it, has no elements by position.
     """
     if isinstance(state, Mapped) and state.map_states:
-        elements: list[Any] = []
-        for child in state.map_states:
+        flat: list[Any] = []
+        for index, child in enumerate(state.map_states):
             if child is not None and _gave_something(child):
-                elements.extend(child.result)
+                flat.extend(_inner(index, child.result))
             else:
-                elements.append(NoResult if child is None else child.result)
-        return Result(elements)
+                flat.append(NoResult if child is None else child.result)
+        return Result(flat)
     whole = reduced(state)
     if not _gave_something(whole):
         return whole._result
-    return Result([element for inner in whole.result for element in inner])
+    return Result([each for index, inner in enumerate(elements(whole.result)) for each in _inner(index, inner)])
+
+
+def _inner(index: int, value: Any) -> Sequence[Any]:
+    try:
+        return elements(value)
+    except NoElements as reason:
+        raise NoElements(f"is to be flattened, and its element {index} {reason}") from reason
 
 
 def _gave_something(state: State) -> bool:

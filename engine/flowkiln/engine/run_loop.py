@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import queue
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -39,6 +40,7 @@ from flowkiln.engine.signals import ENDRUN, PAUSE
 from flowkiln.engine.state import Mapped, State
 from flowkiln.engine.unit_runner import UnitReport
 from flowkiln.utilities.context import context as run_context
+from flowkiln.utilities.run_facts import follow_threads
 
 if TYPE_CHECKING:
     from flowkiln.engine.executors.base import Executor
@@ -82,6 +84,7 @@ class RunLoop:
         self._inbox: queue.SimpleQueue[Delivery | Event] = queue.SimpleQueue()
         self._due: float | None = None
         self._over = False
+        self._thread = threading.get_ident()
         self.waiting: tuple[str, ...] = ()
 
     def post(self, event: Event) -> None:
@@ -95,7 +98,9 @@ class RunLoop:
 
         Raises what the executor raises, and with raise_on_exception what tasks raise.
         """
-        session = self._executor.open_session(self._environment, self._inbox.put)
+        follow_threads()
+        self._thread = threading.get_ident()
+        session = self._executor.open_session(self._environment, self._deliver)
         try:
             self._driver = Driver(
                 self._graph,
@@ -111,6 +116,14 @@ class RunLoop:
             return self._fetch(fetch, session)
         finally:
             session.close()
+
+    def _deliver(self, item: Delivery) -> None:
+        if isinstance(item, TaskRunRecord) and threading.get_ident() == self._thread:
+            # Of a body that begins now in this thread: it is told before the body says anything. All that was
+            # delivered earlier has been handled.
+            self._tell((item,))
+        else:
+            self._inbox.put(item)
 
     def states(self) -> list[State]:
         """The states that decide about the run, by node number, without values."""

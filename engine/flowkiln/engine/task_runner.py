@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flowkiln.engine import mapping
+from flowkiln.engine.elements import NoElements
 from flowkiln.engine.interrupts import marked_interrupts
 from flowkiln.engine.result import NoResult, Result
 from flowkiln.engine.runner import (
@@ -388,8 +389,8 @@ class TaskRunner(Runner):
 def _flattened(key: str, upstream: State) -> Result:
     try:
         return mapping.flattened(upstream).to_result()
-    except TypeError as error:
-        raise TypeError(f"argument {key!r} is to be flattened, and holds something that has no elements") from error
+    except NoElements as error:
+        raise TypeError(f"argument {key!r} {error}") from None
 
 
 def _all_finished(states: Sequence[State]) -> bool:

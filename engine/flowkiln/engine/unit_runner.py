@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import TracebackType
 
 from flowkiln.engine import mapping
 from flowkiln.engine.driver.events import Outcome
@@ -31,6 +29,7 @@ from flowkiln.engine.state import (
 )
 from flowkiln.utilities.context import context as run_context
 from flowkiln.utilities.safe_text import safe_repr
+from flowkiln.utilities.tracebacks import user_traceback
 
 WORK_PER_UNIT = 0.5
 """Seconds of work after which a unit starts no further member."""
@@ -234,17 +233,7 @@ def _is_of(record: TaskRunRecord, state: State) -> bool:
 
 def _traceback(state: State) -> str:
     error = state.result if isinstance(state, Failed) else None
-    if not isinstance(error, BaseException) or error.__traceback__ is None:
-        return ""
-    frames: TracebackType | None = error.__traceback__
-    while frames is not None and frames.tb_next is not None and _is_ours(frames):
-        frames = frames.tb_next
-    return "".join(traceback.format_exception(type(error), error, frames))[-TRACEBACK_LIMIT:]
-
-
-def _is_ours(frames: TracebackType) -> bool:
-    """Whether the outermost frame is the engine's own, which tells an author nothing."""
-    return str(frames.tb_frame.f_globals.get("__name__", "")).startswith("flowkiln.engine.")
+    return user_traceback(error)[-TRACEBACK_LIMIT:] if isinstance(error, BaseException) else ""
 
 
 def _outcome(environment: RunEnvironment, member: Member, state: State) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -26,6 +27,7 @@ from flowkiln.loading.documents import (
 from flowkiln.loading.import_path import ImportPath
 from flowkiln.loading.loaded_flow import LoadedFlow, parameters_of
 from flowkiln.utilities.exceptions import InvalidSpecError
+from flowkiln.utilities.source_folders import FOLDER_PREFIX
 
 
 def load_documents(files: Sequence[Path], given: dict[str, Any]) -> LoadedFlow:
@@ -43,7 +45,7 @@ def load_documents(files: Sequence[Path], given: dict[str, Any]) -> LoadedFlow:
     values, _ = resolve_parameters(flow.spec, spec.parameters)
     with ExitStack() as held:
         if flow.spec.source is not None:
-            folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="flowkiln-source-")))
+            folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX)))
             _write_source(flow.spec, folder)
             held.callback(ImportPath(folder).close)
         built = build_flow(flow.spec, flow.name)
@@ -97,3 +99,5 @@ def _write_source(spec: FlowSpec, folder: Path) -> None:
         path = folder / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(file.content, encoding="utf-8")
+        # A traceback may be shown when the folder is gone. An entry without a time of change is not compared with it.
+        linecache.cache[str(path)] = (len(file.content), None, file.content.splitlines(keepends=True), str(path))

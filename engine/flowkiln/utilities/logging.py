@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import MutableMapping
+import sys
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 from flowkiln.configuration import config
-from flowkiln.utilities.context import context
+from flowkiln.utilities.log_text import SafeFormatter
+from flowkiln.utilities.run_facts import run_facts
+from flowkiln.utilities.safe_text import safe_repr
 
 ROOT = "flowkiln"
 RUN = f"{ROOT}.run"
+
+_TAKEN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+_DEFAULT_FORMAT = "%(asctime)s %(levelname)-7s %(name)s | %(message)s"
 
 
 def get_logger(name: str | None = None) -> logging.Logger:
@@ -27,32 +33,67 @@ def configure_logging() -> None:
     logger = get_logger()
     if logger.handlers or logging.getLogger().handlers:
         return
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter(config.get_nested("logging.format")))
+    handler = _StandardError()
     logger.addHandler(handler)
-    logger.setLevel(config.get_nested("logging.level", "INFO"))
+    try:
+        handler.setFormatter(SafeFormatter(config.get_nested("logging.format")))
+    except (TypeError, ValueError) as error:
+        handler.setFormatter(SafeFormatter(_DEFAULT_FORMAT))
+        logger.warning("The setting logging.format is no format of Python's logging (%s): the default is used.", error)
+    logger.setLevel(configured_level())
+
+
+def configured_level() -> int:
+    """Return the level that `config.logging.level` names; INFO, with a warning, if it names none."""
+    wanted = config.get_nested("logging.level", "INFO")
+    if isinstance(wanted, int) and not isinstance(wanted, bool):
+        return wanted
+    level = logging.getLevelNamesMapping().get(str(wanted).upper())
+    if level is None:
+        known = ", ".join(logging.getLevelNamesMapping())
+        get_logger().warning("The setting logging.level is %r, which is none of %s: INFO is used.", wanted, known)
+        return logging.INFO
+    return level
+
+
+class _StandardError(logging.StreamHandler[Any]):
+    """Writes to `sys.stderr` as it is when a record comes: notebooks and tests replace it."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> Any:
+        """Standard error of this moment."""
+        return sys.stderr
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record; a program without standard error has no log."""
+        if sys.stderr is not None:
+            super().emit(record)
 
 
 class RunLogger(logging.LoggerAdapter[logging.Logger]):
-    """Adds to each record what the context says about the task run: `run`, `task`, `map_index`, `run_count`.
+    """Adds to each record what is known about the task run: `run`, `task`, `map_index`, `run_count`.
 
     A value that is unknown, as outside of a run, is None. `map_index` is None for a task run that is no mapped child.
     """
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        """Merge the run's facts into `extra`; what the caller gives there wins."""
-        kwargs["extra"] = {**run_facts(), **(kwargs.get("extra") or {})}
+        """Merge the run's facts into `extra`; what the caller gives there wins.
+
+        Attributes of every record cannot be given: such a name gets an underscore, as in `name_`.
+        """
+        kwargs["extra"] = {**run_facts()._asdict(), **_given(kwargs.get("extra"))}
         return msg, kwargs
 
 
-def run_facts() -> dict[str, Any]:
-    """Say which task run the calling thread is in."""
-    return {
-        "run": context.get("run_id") or context.get("flow_name"),
-        "task": context.get("task_local_id") or context.get("task_name"),
-        "map_index": context.get("map_index"),
-        "run_count": context.get("task_run_count"),
-    }
+def _given(extra: object) -> dict[str, Any]:
+    if extra is None:
+        return {}
+    if not isinstance(extra, Mapping):
+        return {"extra": safe_repr(extra)}
+    return {f"{key}_" if key in _TAKEN else str(key): value for key, value in extra.items()}
 
 
 def get_run_logger() -> RunLogger:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import traceback
 
 from flowkiln.api.plan import Plan
 from flowkiln.api.reasons import FlowReason, FlowState
 from flowkiln.core.flow import Flow
 from flowkiln.utilities.exceptions import FlowLoadError
+from flowkiln.utilities.tracebacks import user_traceback
 from flowkiln_operator.agent.projection.flow_status import Standing
 from flowkiln_operator.agent.projection.text import MAX_MESSAGE_BYTES, head, tail
 
@@ -37,6 +37,6 @@ def describe_load_error(error: BaseException) -> str:
     sentence = head(str(error) or type(error).__name__, MAX_MESSAGE_BYTES // 2)
     if not found_by_us:
         sentence = head(f"{type(error).__name__}: {sentence}", MAX_MESSAGE_BYTES // 2)
-    frames = "".join(traceback.format_exception(error.__cause__ or error)).strip()
+    frames = user_traceback(error.__cause__ or error).strip()
     room = MAX_MESSAGE_BYTES - len(sentence.encode()) - 1
     return f"{sentence}\n{tail(frames, room)}"

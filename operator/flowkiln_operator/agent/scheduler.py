@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 
 from distributed.comm import get_address_host_port
 from distributed.core import rpc
@@ -13,7 +14,10 @@ logger = logging.getLogger("flowkiln.agent")
 
 TIMEOUT = 5.0
 """Seconds for one question and its answer."""
+PATIENCE = 30.0
+"""Seconds that names and handshakes may take in a network that is slow, as Dask itself allows."""
 CONNECT_PAUSE = 0.25
+"""Seconds between two looks for a scheduler that starts."""
 PROMPT = 1.0
 """Seconds that a scheduler which is well takes to answer, at most."""
 CHECK_EVERY = 3.0
@@ -29,22 +33,25 @@ class SchedulerLink:
         self.address = address
         self._connection = Security().get_connection_args("client") if address.startswith("tls:") else {}
 
-    async def identity(self) -> str:
+    async def identity(self, within: float = TIMEOUT) -> str:
         """The scheduler's id, another one for each start. Raises OSError (or its TimeoutError) if it cannot be had."""
-        document = await self._ask("identity", n_workers=0)
+        document = await self._ask("identity", within, n_workers=0)
         return str(document["id"])
 
     async def wait_for_identity(self) -> str:
-        """The scheduler's id, however long its start takes."""
-        said = False
+        """The scheduler's id, however long its start takes and whatever becomes of connections until then."""
+        try:
+            return await self.identity(PROMPT)
+        except OSError as error:
+            logger.info("waiting for the scheduler at %s: %s", self.address, error)
         while True:
+            await asyncio.sleep(CONNECT_PAUSE)
             try:
-                return await self.identity()
-            except OSError as error:
-                if not said:
-                    logger.info("waiting for the scheduler at %s: %s", self.address, error)
-                said = True
-                await asyncio.sleep(CONNECT_PAUSE)
+                # Dask waits longer after each connection that fails, up to half its patience. So it gets none of them.
+                await self._knock(PATIENCE, self._connection.get("ssl_context"))
+                return await self.identity(PATIENCE)
+            except OSError:
+                continue
 
     async def is_lost(self, scheduler_id: str) -> str | None:
         """Why the results that this scheduler kept are gone; None while it is there, or too busy to answer."""
@@ -83,22 +90,25 @@ class SchedulerLink:
             except OSError as error:
                 logger.warning("the workers did not say that they ended: %s", error)
 
-    async def _knock(self) -> None:
+    async def _knock(self, within: float = TIMEOUT, tls: ssl.SSLContext | None = None) -> None:
         """Raise OSError if nobody listens at the scheduler's address. (Dask itself would go on trying for long.)"""
         host, port = get_address_host_port(self.address)
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), TIMEOUT)
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port, ssl=tls), within)
         writer.close()
 
-    async def _ask(self, question: str, **arguments: object) -> dict[str, object]:
+    async def _ask(self, question: str, within: float = TIMEOUT, **arguments: object) -> dict[str, object]:
         link = rpc(
             self.address,
             connection_args=self._connection,
-            timeout=TIMEOUT,
+            timeout=within,
             serializers=["msgpack"],
             deserializers=["msgpack"],
         )
         try:
-            answer = await asyncio.wait_for(getattr(link, question)(**arguments), TIMEOUT)
+            answer = await asyncio.wait_for(getattr(link, question)(**arguments), within)
+        except ValueError as error:
+            # How tornado says that a connection was closed before its TLS handshake began.
+            raise ConnectionError(f"the connection could not be used: {error}") from error
         finally:
             await link.close_rpc()
         return answer if isinstance(answer, dict) else {}

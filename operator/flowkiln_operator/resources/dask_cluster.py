@@ -14,6 +14,7 @@ from flowkiln.api.cluster import Resources, WorkersSpec
 from flowkiln.api.durations import parse_seconds
 from flowkiln.api.flow import SECRETS_DIRECTORY, FlowSpec, SecretKeyRef
 from flowkiln.api.plan import PLAN_KEY
+from flowkiln.utilities.source_folders import CLUSTER_FOLDER
 
 from . import pods, tls
 from .plan import PlanWithSources, source_key
@@ -25,11 +26,12 @@ KIND = "DaskCluster"
 SCHEDULER_PORT = 8786
 HTTP_PORT = 8787
 AGENT_PORT = 8790
-SOURCE_PATH = "/etc/flowkiln/source"
 PLAN_PATH = "/etc/flowkiln/plan"
 TOKEN_PATH = "/var/run/secrets/flowkiln"  # noqa: S105  a folder, no password
 TOKEN_SECONDS = 3600
 SECRET_VOLUME = "flowkiln-secret-{index}"  # noqa: S105  a volume's name
+WORKER_START = "flowkiln_operator.agent.worker_start"
+"""The module with which a worker waits for its scheduler."""
 AGENT_RESOURCES = Resources(requests={"cpu": "100m", "memory": "128Mi"})
 
 # distributed blames every task that was only queued on a dead worker; the engine's driver counts losses itself.
@@ -196,6 +198,7 @@ class _Builder:
                 *("--nthreads", str(workers.threads)),
                 *("--memory-limit", _memory_limit(workers)),
                 "--no-dashboard",
+                *("--preload-nanny", WORKER_START),
             ],
             variables=[
                 *self._common_variables(),
@@ -226,12 +229,12 @@ class _Builder:
             values[f"DASK_DISTRIBUTED__COMM__TLS__{role}__CERT"] = f"{tls.MOUNT_PATH}/tls.crt"
             values[f"DASK_DISTRIBUTED__COMM__TLS__{role}__KEY"] = f"{tls.MOUNT_PATH}/tls.key"
         if self.fixed.source_paths:
-            values["PYTHONPATH"] = SOURCE_PATH
+            values["PYTHONPATH"] = CLUSTER_FOLDER
         return [*pods.env(values), pods.env_from_field("FLOWKILN_POD_NAME", "metadata.name")]
 
     def _common_mounts(self) -> list[Manifest]:
         mounts = [_mount("flowkiln-tls", tls.MOUNT_PATH), {"name": "flowkiln-tmp", "mountPath": pods.TEMPORARY}]
-        return [*mounts, _mount("flowkiln-source", SOURCE_PATH)] if self.fixed.source_paths else mounts
+        return [*mounts, _mount("flowkiln-source", CLUSTER_FOLDER)] if self.fixed.source_paths else mounts
 
     def _common_volumes(self) -> list[Manifest]:
         volumes: list[Manifest] = [

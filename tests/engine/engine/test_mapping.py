@@ -434,14 +434,6 @@ class TestParentHandlers:
 class TestPureParts:
     """The functions that say what a child takes."""
 
-    @pytest.mark.parametrize(
-        ("value", "count"),
-        [([1, 2], 2), ("abc", 3), ({}, None), (5, None), (None, None), (list, None), (NoResult, None), (range(4), 4)],
-    )
-    def test_element_count(self, value: Any, count: int | None) -> None:
-        """By integer index; None where that is not possible."""
-        assert mapping.element_count(value) == count
-
     def test_picking_keeps_the_handler_of_the_upstream(self) -> None:
         """And the state's class and message."""
         picked = mapping.pick(Skipped("m", Result([1, 2], "handler")), (1,))

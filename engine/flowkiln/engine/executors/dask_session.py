@@ -11,7 +11,6 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-import cloudpickle
 from distributed import Client, Future
 
 from flowkiln.engine.driver import LostUnit, MemberStuck, UnitLost, UnitPolicy, UnitShortened, WorkerLost
@@ -24,6 +23,7 @@ from flowkiln.engine.executors.dask_worker import Carrier, ClosedGate, gate_of, 
 from flowkiln.engine.executors.session import Deliver
 from flowkiln.engine.state import State
 from flowkiln.engine.unit_runner import UnitReport, resolve
+from flowkiln.utilities import pickling
 from flowkiln.utilities.safe_text import safe_str, shortened
 
 INLINE_LIMIT = 256 * 1024
@@ -70,7 +70,7 @@ class DaskSession:
         self._submissions = 0
         self._small: dict[UnitKey, Mapping[int, State]] = {}
         self.policy = UnitPolicy(fuse=True, threads=threads)
-        self._environment = bytes(cloudpickle.dumps(environment))
+        self._environment = pickling.dumps(environment)
         self._inline_left = INLINE_LIMIT
         self._environment_future: Future | None = None
         desk.join(self._run_id, self)

@@ -12,13 +12,13 @@ from contextlib import contextmanager, suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import cloudpickle
 from distributed import Worker
 
 from flowkiln.engine.driver import Unit
 from flowkiln.engine.executors.dask_news import Abandoned, Began, Shortened, WorkerNews
 from flowkiln.engine.state import State
 from flowkiln.engine.unit_runner import WORK_PER_UNIT, UnitReport
+from flowkiln.utilities import pickling
 
 STREAM_INTERVAL = 0.05
 """Seconds that a worker collects the beginnings of task runs before it sends them."""
@@ -35,7 +35,7 @@ def dumps(value: Any) -> bytes:
     try:
         return pickle.dumps(value)
     except Exception:
-        return bytes(cloudpickle.dumps(value))
+        return pickling.dumps(value)
 
 
 class Progress:

@@ -23,6 +23,7 @@ from flowkiln.engine.state import State
 from flowkiln.engine.unit_runner import HeldUnit, run_unit
 from flowkiln.utilities.exceptions import FlowkilnError
 from flowkiln.utilities.logging import configure_logging
+from flowkiln.utilities.run_facts import follow_threads
 
 SMALL_UNIT = 8
 """Results of a unit that may travel with its report."""
@@ -86,6 +87,7 @@ class _Environments:
         with self._lock:
             found = self._kept.get(key)
             if found is None:
+                follow_threads()
                 if worker.nanny:
                     # A process of Dask's own: nobody else makes it show what task bodies log.
                     configure_logging()
