@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 from weakref import WeakKeyDictionary
+
+_CACHED = type(functools.cache(lambda: None))
 
 RESERVED_ARGUMENTS = frozenset({"upstream_tasks", "mapped", "task_args", "flow"})
 
@@ -87,14 +90,20 @@ def check_run_signature(run: Callable[..., Any], *, is_method: bool = False) -> 
 
     Raises:
         ValueError: it takes `*args`, an argument that can be given by position only, or one with a name that flowkiln
-            uses itself; or it is asynchronous.
+            uses itself; or it is asynchronous, or a generator function.
     """
     name = getattr(run, "__qualname__", repr(run))
     try:
         parameters = list(inspect.signature(run).parameters.values())
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} cannot become a task: Python knows no signature for it ({error}).") from error
-    if _is_asynchronous(run):
+    called = _called(run)
+    if any(map(inspect.isgeneratorfunction, called)):
+        raise ValueError(
+            f"{name} cannot become a task: it is a generator function (it has a `yield`), and nothing would run its "
+            "body; return a list, or make a task of a function that returns `list(...)` of it."
+        )
+    if any(inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each) for each in called):
         raise ValueError(
             f"{name} cannot become a task: it is `async`, and nothing would await it; "
             "make a task of a plain function that runs it with `asyncio.run`."
@@ -118,11 +127,22 @@ def check_run_signature(run: Callable[..., Any], *, is_method: bool = False) -> 
             )
 
 
-def _is_asynchronous(run: Callable[..., Any]) -> bool:
-    called = [run]
-    if not (inspect.isroutine(run) or isinstance(run, type)):
-        called.append(getattr(run, "__call__", run))  # noqa: B004 (what is called, not whether)
-    return any(inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each) for each in called)
+def _called(run: Callable[..., Any]) -> list[Any]:
+    """Return the functions that a call of `run` calls for sure and whose value it passes on, `run` among them.
+
+    A wrapper of the user's is not looked through: it may collect the elements of what it wraps, or run it to its end.
+    """
+    called: list[Any] = [run]
+    while not (inspect.isfunction(run) or inspect.ismethod(run) or inspect.isbuiltin(run) or isinstance(run, type)):
+        if isinstance(run, functools.partial):
+            run = run.func
+        elif isinstance(run, _CACHED):
+            run = run.__wrapped__
+        else:
+            called.append(getattr(run, "__call__", run))  # noqa: B004 (what is called, not whether)
+            break
+        called.append(run)
+    return called
 
 
 def described_inputs(run: Callable[..., Any]) -> dict[str, dict[str, Any]]:

@@ -46,6 +46,7 @@ from flowkiln.engine.state import (
     utc_now,
 )
 from flowkiln.engine.timeouts import call_in_time, call_with_deadline
+from flowkiln.engine.unstarted import unstarted
 from flowkiln.triggers import manual_only
 from flowkiln.utilities.context import context as run_context
 from flowkiln.utilities.retries import retry_delay
@@ -340,6 +341,9 @@ class TaskRunner(Runner):
             if is_for_caller(error):
                 raise
             return Failed(f"The task called sys.exit({safe_repr(error.code)}).", result=error)
+        missing = unstarted(self.task.run, value)
+        if missing is not None:
+            raise TypeError(missing)
         return Success("Task run succeeded.", Result(value, self.result_handler))
 
     def _call(self, values: dict[str, Any], visit: _Visit) -> Any:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import cloudpickle
@@ -107,6 +107,60 @@ class TestFunctionTask:
         }
         with pytest.raises(ValueError, match=r"is `async`.*asyncio\.run"):
             made[kind]()
+
+    @pytest.mark.parametrize("kind", ["function", "lambda", "partial", "cached", "object", "bound method", "class"])
+    def test_a_generator_function_is_refused(self, kind: str) -> None:
+        """Nothing would run its body, so the task would succeed without having run."""
+
+        def rows(n: int = 3) -> Iterator[int]:
+            yield from range(n)
+
+        class Called:
+            def __call__(self) -> Iterator[int]:
+                yield 1
+
+            def rows(self) -> Iterator[int]:
+                yield 1
+
+        made: dict[str, Callable[[], object]] = {
+            "function": lambda: task(rows),
+            "lambda": lambda: task(lambda: (yield)),
+            "partial": lambda: task(functools.partial(functools.partial(rows), n=2)),
+            "cached": lambda: task(functools.cache(rows)),
+            "object": lambda: task(Called()),
+            "bound method": lambda: task(Called().rows),
+            "class": lambda: type("Wrong", (Task,), {"run": lambda self: (yield)}),
+        }
+        with pytest.raises(ValueError, match=r"generator function.*return a list"):
+            made[kind]()
+
+    def test_a_wrapper_that_runs_what_cannot_be_a_task_itself(self) -> None:
+        """It may collect the elements of a generator, or run a coroutine."""
+
+        def collected(fn: Callable[..., Any]) -> Callable[..., Any]:
+            return functools.wraps(fn)(lambda **inputs: list(fn(**inputs)))
+
+        def awaited(fn: Callable[..., Any]) -> Callable[..., Any]:
+            return functools.wraps(fn)(lambda **inputs: asyncio.run(fn(**inputs)))
+
+        class Collected:
+            def __init__(self, fn: Callable[..., Any]) -> None:
+                functools.update_wrapper(self, fn)
+                self.fn = fn
+
+            def __call__(self, **inputs: Any) -> list[int]:
+                return list(self.fn(**inputs))
+
+        def rows(n: int = 3) -> Iterator[int]:
+            yield from range(n)
+
+        async def fetch(n: int = 3) -> int:
+            return n
+
+        with Flow("f") as flow:
+            made = [task(collected(rows))(), task(awaited(fetch))(), task(Collected(rows))(n=1)]
+        final = flow.run()
+        assert [final.result[each].result for each in made] == [[0, 1, 2], 3, [0]]
 
     def test_a_plain_wrapper_of_an_asynchronous_function_is_welcome(self) -> None:
         """What counts is what is called."""
