@@ -79,7 +79,8 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
             if reused:
                 chosen.kubectl("get", "--raw=/readyz")
             else:
-                chosen.start()
+                with shown(request.config):
+                    chosen.start()
         except HarnessError as error:
             pytest.fail(str(error), pytrace=False)
         try:
@@ -97,9 +98,10 @@ def own_cluster(cluster: Cluster) -> Cluster:
 
 
 @pytest.fixture(scope="session")
-def images(cluster: Cluster) -> Images:
+def images(cluster: Cluster, request: pytest.FixtureRequest) -> Images:
     """Return the product's images, present on the cluster."""
-    return cluster.images()
+    with shown(request.config):
+        return cluster.images()
 
 
 @pytest.fixture
@@ -112,6 +114,15 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     wait_until("the namespace has its service account", lambda: bool(cluster.kubectl(*account)), seconds=60)
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@contextmanager
+def shown(config: pytest.Config) -> Iterator[None]:
+    """Show on the terminal what the harness says, which pytest captures otherwise: some of its steps take minutes."""
+    capture, reporter = (config.pluginmanager.getplugin(name) for name in ("capturemanager", "terminalreporter"))
+    with capture.global_and_fixture_disabled():
+        reporter.ensure_newline()
+        yield
 
 
 def end_of(cluster: Cluster, request: pytest.FixtureRequest, *, stop: bool = True) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.cluster.conftest import shown
+from tests.cluster.harness.commands import announced
 from tests.cluster.harness.interface import Cluster, Images
 
 from .installation import Installation, install
@@ -15,9 +17,10 @@ from .watching import logs_of_runs
 
 
 @pytest.fixture(scope="session")
-def flowkiln(cluster: Cluster, images: Images) -> Installation:
+def flowkiln(cluster: Cluster, images: Images, request: pytest.FixtureRequest) -> Installation:
     """Return Flowkiln, installed and in force on the cluster."""
-    return install(cluster, images)
+    with shown(request.config), announced("installing Flowkiln"):
+        return install(cluster, images)
 
 
 @pytest.fixture

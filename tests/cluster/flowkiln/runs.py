@@ -149,11 +149,18 @@ class Runs:
             "\n".join(self.installation.operator_log().splitlines()[-40:]),
         ]
         for pod in self.list("pods"):
-            for container in pod["spec"]["containers"]:
-                arguments = ("logs", pod["metadata"]["name"], f"--container={container['name']}", "--tail=20")
-                text = self.installation.cluster.kubectl(*arguments, f"--namespace={self.namespace}", check=False)
-                parts.append(f"--- {pod['metadata']['name']} {container['name']}\n{text}")
+            for status in pod["status"].get("containerStatuses", ()):
+                parts += self._last_lines(pod["metadata"]["name"], status)
         return "\n".join(parts)
+
+    def _last_lines(self, pod: str, status: Mapping[str, Any]) -> Iterator[str]:
+        """Yield the end of what a container has printed, and before that of what it printed before its last restart."""
+        for previous in ("true", "false") if status["restartCount"] else ("false",):
+            options = (f"--container={status['name']}", f"--previous={previous}", "--tail=20")
+            text = self.installation.cluster.kubectl(
+                "logs", pod, *options, f"--namespace={self.namespace}", check=False
+            )
+            yield f"--- {pod} {status['name']}{' before its restart' if previous == 'true' else ''}\n{text}"
 
 
 def label_of(flow_run: Object) -> str:

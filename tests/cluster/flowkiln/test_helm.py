@@ -15,7 +15,7 @@ import yaml
 
 from tests.charts.helm import CHART, helm, helm_path
 from tests.charts.rendering import SECOND
-from tests.cluster.conftest import end_of
+from tests.cluster.conftest import end_of, shown
 from tests.cluster.harness import choose
 from tests.cluster.harness.commands import CommandError, wait_until
 from tests.cluster.harness.interface import Cluster, HarnessError, Images
@@ -107,8 +107,10 @@ def release(request: pytest.FixtureRequest) -> Iterator[Release]:
         pytest.skip("needs a cluster without Flowkiln: run it with kind or the built node too")
     try:
         helm_path()
-        own.start()
-        yield Release(own, own.images())
+        with shown(request.config):
+            own.start()
+            images = own.images()
+        yield Release(own, images)
     except HarnessError as error:
         pytest.fail(str(error), pytrace=False)
     finally:

@@ -92,15 +92,15 @@ def recording(cluster: Cluster, path: str, *, selector: str = "") -> Iterator[Re
 
 @dataclass
 class Logs:
-    """What the containers of a namespace's runs have printed."""
+    """What the containers of a namespace's runs have printed, those before a restart included."""
 
-    _followed: dict[tuple[str, str], _Followed] = field(default_factory=dict, repr=False)
+    _followed: dict[tuple[str, str, str], _Followed] = field(default_factory=dict, repr=False)
 
     def lines(self, container: str, *, pod: str = "") -> list[str]:
         """Return the lines of all containers of this name, in pods whose names contain `pod`."""
         return [
             line
-            for (pod_name, name), followed in sorted(self._followed.items())
+            for (pod_name, name, _), followed in sorted(self._followed.items(), key=lambda item: item[0][:2])
             if name == container and pod in pod_name
             for line in list(followed.lines)
         ]
@@ -142,10 +142,12 @@ def logs_of_runs(
     def look(line: str) -> None:
         pod = json.loads(line)["object"]
         for status in pod.get("status", {}).get("containerStatuses", ()):
-            key = (pod["metadata"]["name"], status["name"])
-            has_begun = "running" in status["state"] or "terminated" in status["state"]
-            if has_begun and key not in made._followed and status["name"] in containers:
-                made._followed[key] = _follow(cluster, namespace, *key)
+            if status["name"] not in containers:
+                continue
+            for container_id, option in _containers_of(status):
+                key = (pod["metadata"]["name"], status["name"], container_id)
+                if key not in made._followed:
+                    made._followed[key] = _follow(cluster, namespace, *key[:2], option)
 
     query = urlencode({"watch": "true", "labelSelector": RUN_LABEL, "timeoutSeconds": "3600"})
     with _lines(cluster, look, "get", "--raw", f"{PODS.format(namespace=namespace)}?{query}"):
@@ -158,9 +160,20 @@ def logs_of_runs(
                 followed.thread.join(timeout=10)
 
 
-def _follow(cluster: Cluster, namespace: str, pod: str, container: str) -> _Followed:
+def _containers_of(status: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the ids of the containers that a container's status knows, with the option of `kubectl logs` for each.
+
+    The one before the last restart comes first: its end may be all that was seen of it.
+    """
+    if (before := status.get("lastState", {}).get("terminated")) is not None:
+        yield before.get("containerID", ""), "--previous"
+    if "running" in status["state"] or "terminated" in status["state"]:
+        yield status.get("containerID", ""), "--follow"
+
+
+def _follow(cluster: Cluster, namespace: str, pod: str, container: str, option: str) -> _Followed:
     lines: list[str] = []
-    process = _start(cluster, "logs", "--follow", pod, f"--container={container}", f"--namespace={namespace}")
+    process = _start(cluster, "logs", option, pod, f"--container={container}", f"--namespace={namespace}")
     thread = threading.Thread(target=_receive, args=(process, lines.append), daemon=True)
     thread.start()
     return _Followed(lines, process, thread)

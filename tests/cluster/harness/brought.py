@@ -1,4 +1,7 @@
-"""A cluster that somebody brings: FLOWKILN_TEST_KUBECONFIG, and FLOWKILN_TEST_IMAGE, which its nodes can pull."""
+"""A cluster that somebody brings: FLOWKILN_TEST_KUBECONFIG, and images that its nodes can pull.
+
+They are FLOWKILN_TEST_IMAGE and, for runs, FLOWKILN_TEST_RUNTIME_IMAGE.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import commands
+from .given_images import given_images
 from .interface import HarnessError, Images, NotOfferedError
 
 INSTEAD = "run this test with kind or with the built node (unset FLOWKILN_TEST_KUBECONFIG)"
@@ -25,7 +29,7 @@ class BroughtCluster:
         given = os.environ.get("FLOWKILN_TEST_KUBECONFIG")
         if not given:
             raise HarnessError("to bring a cluster, set FLOWKILN_TEST_KUBECONFIG and FLOWKILN_TEST_IMAGE")
-        self._image = os.environ.get("FLOWKILN_TEST_IMAGE")
+        self._images = given_images()
         self.kubeconfig = Path(given).expanduser().resolve()
 
     def prepare(self) -> None:
@@ -35,7 +39,7 @@ class BroughtCluster:
         """Check that it answers and that the image is named."""
         if not self.kubeconfig.is_file():
             raise HarnessError(f"FLOWKILN_TEST_KUBECONFIG names no file: {self.kubeconfig}")
-        if not self._image:
+        if self._images is None:
             raise HarnessError(
                 "FLOWKILN_TEST_KUBECONFIG is set: set FLOWKILN_TEST_IMAGE too, to an image built from the Dockerfile's "
                 "target `operator` that the cluster's nodes can pull"
@@ -54,10 +58,10 @@ class BroughtCluster:
         return commands.kubectl(self.kubeconfig, *arguments, input=input, check=check)
 
     def images(self) -> Images:
-        """Return the image that was named, for both: the operator's contains all that the runtime's does."""
-        if not self._image:
+        """Return the images that were named."""
+        if self._images is None:
             raise HarnessError("set FLOWKILN_TEST_IMAGE")
-        return Images(runtime=self._image, operator=self._image)
+        return self._images
 
     def load_image(self, image: str | Path) -> None:
         """Not offered."""

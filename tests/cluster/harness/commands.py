@@ -75,6 +75,26 @@ def run(
     return done
 
 
+def run_aloud(command: Sequence[str]) -> None:
+    """Run a program that takes minutes, and tell what it prints as it comes; CommandError with all of it."""
+    told: list[str] = []
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    ) as program:
+        assert program.stdout is not None
+        for line in program.stdout:
+            told.append(line)
+            if text := line.strip():
+                say(text)
+    if program.returncode != 0:
+        raise CommandError(command, program.returncode, "".join(told))
+
+
 def lines_of(command: Sequence[str]) -> Iterator[str]:
     """Yield what a program prints, line by line as it comes; CommandError at the end when it fails."""
     with (

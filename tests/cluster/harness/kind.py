@@ -1,7 +1,7 @@
 """A cluster by kind, where a Docker engine answers.
 
 Settings: FLOWKILN_KIND_NODE_IMAGE (the node's image), FLOWKILN_KIND_CONFIG (a kind config file, to which ours adds the
-audit log), FLOWKILN_TEST_IMAGE (an image that Docker has already, instead of building one).
+audit log), FLOWKILN_TEST_IMAGE and FLOWKILN_TEST_RUNTIME_IMAGE (images that Docker has already, instead of building).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from . import commands, kind_outage
 from .commands import announced, lines_of, run
 from .docker_engine import require_docker
 from .ending import end
+from .given_images import IMAGE, RUNTIME_IMAGE, given_images
 from .images import docker, docker_store, kind_load
 from .interface import HarnessError, Images
 from .kind_config import AUDIT_LOG, add_audit_log, write_policy
@@ -30,6 +31,8 @@ from .process import Process
 
 OLDEST = (1, 30)  # the first Kubernetes with ValidatingAdmissionPolicy in admissionregistration.k8s.io/v1
 LOGS_PATIENCE = 300  # seconds
+UNDER_TEST, RUNTIME_UNDER_TEST = "flowkiln-under-test", "flowkiln-runtime-under-test"  # older ones of a name go
+NODES_PATIENCE = 240  # seconds; below the 300 that the harness gives kubectl
 
 
 class KindCluster:
@@ -105,7 +108,7 @@ class KindCluster:
         return commands.kubectl(self.kubeconfig, *arguments, input=input, check=check)
 
     def images(self) -> Images:
-        """Load FLOWKILN_TEST_IMAGE, else build the product's images and load those."""
+        """Load the images that are given, else build the product's images and load those."""
         built = self._images_under_test()
         for reference in dict.fromkeys((built.runtime, built.operator)):
             self._load_once(reference)
@@ -143,13 +146,21 @@ class KindCluster:
 
     def _create(self) -> None:
         image = node_image()
-        run(
+        commands.run_aloud(
             ["kind", "create", "cluster", f"--name={self._kind_name}", f"--kubeconfig={self.kubeconfig}"]
             + [f"--config={self._folder / 'config.yaml'}", "--wait=300s", "--retain"]
             + ([f"--image={image}"] if image else []),
         )
         self._require_kubernetes()
-        self.kubectl("rollout", "status", "deployment/coredns", "--namespace=kube-system", "--timeout=180s")
+        self._wait_for_all_nodes()
+
+    def _wait_for_all_nodes(self) -> None:
+        """Wait for what `kind create --wait` leaves out: the workers, and the pods that make nodes usable."""
+        with announced("all nodes become ready"):
+            self.kubectl("wait", "--for=condition=Ready", "nodes", "--all", f"--timeout={NODES_PATIENCE}s")
+            self.kubectl("rollout", "status", "deployment/coredns", "--namespace=kube-system", "--timeout=180s")
+            ready = ("wait", "--for=condition=Ready", "pods", "--all", "--namespace=kube-system")
+            self.kubectl(*ready, f"--timeout={NODES_PATIENCE}s")
 
     def _require_kubernetes(self) -> None:
         version = json.loads(self.kubectl("get", "--raw=/version"))
@@ -161,11 +172,7 @@ class KindCluster:
 
     def _images_under_test(self) -> Images:
         if self._built is None:
-            if given := os.environ.get("FLOWKILN_TEST_IMAGE"):
-                named = docker.named_for_itself(given)
-                self._built = Images(runtime=named, operator=named)
-            else:
-                self._built = docker.build()
+            self._built = _named(given) if (given := given_images()) else docker.build()
         return self._built
 
     def _load_once(self, reference: str) -> None:
@@ -192,6 +199,15 @@ def clean_up() -> None:
             if (owner := _owner(file)) and not owner.alive:
                 commands.say(f"cleaning up after the interrupted session of {file.parent.name}")
                 KindCluster(file.parent.name).stop()
+
+
+def _named(given: Images) -> Images:
+    """Return the images that are given under names by which no node looks for them in a registry."""
+    operator = docker.named_for_itself(given.operator, UNDER_TEST, setting=IMAGE)
+    if given.runtime == given.operator:
+        return Images(runtime=operator, operator=operator)
+    runtime = docker.named_for_itself(given.runtime, RUNTIME_UNDER_TEST, setting=RUNTIME_IMAGE)
+    return Images(runtime=runtime, operator=operator)
 
 
 def _owner(file: Path) -> Process | None:

@@ -49,15 +49,16 @@ def build_derived(folder: Path, base: str) -> str:
     return reference
 
 
-def named_for_itself(image: str) -> str:
-    """Return another reference of an image that Docker has: its tag is its content.
+def named_for_itself(image: str, name: str, *, setting: str) -> str:
+    """Return another reference of an image that Docker has: of this name, and its tag is its content.
 
-    A node never looks for it in a registry (as it would for `latest`), nor takes an older one for it.
+    `setting` is where a person named the image. A node never looks for it in a registry (as it would for `latest`),
+    nor takes an older one for it.
     """
     found = run(["docker", "image", "inspect", "--format={{.Id}}", image], check=False)
     if found.returncode != 0:
-        raise HarnessError(f"FLOWKILN_TEST_IMAGE={image}: Docker has no such image; build or pull it first")
-    reference = f"flowkiln-under-test:{found.stdout.strip().removeprefix('sha256:')[:16]}"
+        raise HarnessError(f"{setting}={image}: Docker has no such image; build or pull it first")
+    reference = f"{name}:{found.stdout.strip().removeprefix('sha256:')[:16]}"
     run(["docker", "tag", image, reference])
     docker_store.forget_old(reference)
     return reference

@@ -24,7 +24,12 @@ USUAL = {
     "kubectl * get --raw=/version": """echo '{"major": "1", "minor": "34", "gitVersion": "v1.34.0"}'""",
 }
 """What a command is answered, in shell; a star stands for anything."""
-SETTINGS = ("FLOWKILN_KIND_NODE_IMAGE", "FLOWKILN_KIND_CONFIG", "FLOWKILN_TEST_IMAGE")
+SETTINGS = (
+    "FLOWKILN_KIND_NODE_IMAGE",
+    "FLOWKILN_KIND_CONFIG",
+    "FLOWKILN_TEST_IMAGE",
+    "FLOWKILN_TEST_RUNTIME_IMAGE",
+)
 NAMES = ("docker", "kind", "kubectl")
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.cluster.harness import choose
 from tests.cluster.harness.choose import way_offered
-from tests.cluster.harness.interface import HarnessError
+from tests.cluster.harness.interface import HarnessError, Images
 
 BROUGHT = {"FLOWKILN_TEST_KUBECONFIG": "/some/kubeconfig"}
 
@@ -49,6 +50,16 @@ def test_brought_cluster_needs_an_image(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setattr(os, "environ", {"FLOWKILN_TEST_KUBECONFIG": str(tmp_path / "kubeconfig")})
     with pytest.raises(HarnessError, match="FLOWKILN_TEST_IMAGE"):
         choose.cluster("any", owned=True).start()
+
+
+def test_a_brought_cluster_takes_the_image_of_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without one it is the operator's."""
+    settings = {"FLOWKILN_TEST_KUBECONFIG": str(tmp_path / "kubeconfig"), "FLOWKILN_TEST_IMAGE": "registry/operator:1"}
+    monkeypatch.setattr(os, "environ", settings)
+    both = Images(runtime="registry/operator:1", operator="registry/operator:1")
+    assert choose.cluster("any", owned=True).images() == both
+    settings["FLOWKILN_TEST_RUNTIME_IMAGE"] = "registry/runtime:1"
+    assert choose.cluster("any", owned=True).images() == replace(both, runtime="registry/runtime:1")
 
 
 def test_bringing_a_cluster_needs_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,6 +48,34 @@ def test_its_settings_are_respected(stand_ins: StandIns, tmp_path: Path, monkeyp
     assert "audit-log-path" in json.dumps(used["nodes"][0])
 
 
+def test_a_start_waits_for_all_nodes(stand_ins: StandIns) -> None:
+    """`kind create --wait` knows the control plane only: pods on workers, and Services there, need more than that."""
+    KindCluster("mine").start()
+    asked = [line.partition(" ")[2] for line in stand_ins.asked("kubectl")]  # without --kubeconfig
+    nodes = "wait --for=condition=Ready nodes --all --timeout=240s"
+    pods = "wait --for=condition=Ready pods --all --namespace=kube-system --timeout=240s"
+    assert asked[-3] == nodes
+    assert asked[-1] == pods
+    stand_ins.answer({"kubectl * nodes *": "echo timed out waiting for worker2 >&2; exit 1"})
+    with pytest.raises(HarnessError, match="timed out waiting for worker2"):
+        KindCluster("other").start()
+    assert stand_ins.asked("kind")[-1].startswith("delete cluster --name=flowkiln-other")
+
+
+def test_what_kind_does_is_told_as_it_comes(stand_ins: StandIns, capsys: pytest.CaptureFixture[str]) -> None:
+    """It pulls the nodes' image for minutes, say; and an error repeats all that it printed."""
+    told = "echo ' • Ensuring node image (node:1)' >&2"
+    stand_ins.answer({"kind create *": told})
+    KindCluster("mine").start()
+    said = capsys.readouterr().err.splitlines()
+    begun = said.index("flowkiln test cluster: kind creates the cluster flowkiln-mine …")
+    assert said[begun + 1] == "flowkiln test cluster: • Ensuring node image (node:1)"
+    assert said[begun + 2 :][0] == "flowkiln test cluster: all nodes become ready …"
+    stand_ins.answer({"kind create *": f"{told}; echo no space left; exit 1"})
+    with pytest.raises(CommandError, match=r"(?s)Ensuring node image.*no space left"):
+        KindCluster("other").start()
+
+
 def test_a_start_that_fails_keeps_its_logs_and_leaves_nothing(
     stand_ins: StandIns, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

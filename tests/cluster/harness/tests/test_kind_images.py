@@ -27,10 +27,44 @@ def test_an_image_that_is_given_is_loaded_once_under_the_name_of_its_content(
     assert stand_ins.asked("kind") == [f"load docker-image {ours} --name=flowkiln-mine"]
 
 
-def test_an_image_that_is_given_must_be_in_docker(stand_ins: StandIns, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_image_of_runs_may_be_another_one(stand_ins: StandIns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the operator needs besides stays out of users' way then; each is kept under a name of its own."""
+    stand_ins.answer(
+        {
+            "docker image inspect --format={{.Id}} runs:latest": "echo sha256:fedcba9876543210fedc",
+            "docker image inspect flowkiln-runtime-under-test:fedcba9876543210": "",
+        }
+    )
+    monkeypatch.setenv("FLOWKILN_TEST_IMAGE", "mine:latest")
+    monkeypatch.setenv("FLOWKILN_TEST_RUNTIME_IMAGE", "runs:latest")
+    runtime, operator = "flowkiln-runtime-under-test:fedcba9876543210", "flowkiln-under-test:0123456789abcdef"
+    assert KindCluster("mine").images() == Images(runtime=runtime, operator=operator)
+    assert stand_ins.asked("kind") == [
+        f"load docker-image {reference} --name=flowkiln-mine" for reference in (runtime, operator)
+    ]
+
+
+def test_one_image_for_both_is_told(
+    stand_ins: StandIns, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It works as far as no user's package minds the Kubernetes client; a runtime image alone is no way to test."""
+    monkeypatch.setenv("FLOWKILN_TEST_IMAGE", "mine:latest")
+    KindCluster("mine").prepare()
+    assert "set FLOWKILN_TEST_RUNTIME_IMAGE to an image of the target `runtime`" in capsys.readouterr().err
+    monkeypatch.setenv("FLOWKILN_TEST_RUNTIME_IMAGE", "runs:latest")
+    monkeypatch.delenv("FLOWKILN_TEST_IMAGE")
+    with pytest.raises(HarnessError, match="FLOWKILN_TEST_RUNTIME_IMAGE is set: set FLOWKILN_TEST_IMAGE too"):
+        KindCluster("mine").prepare()
+
+
+@pytest.mark.parametrize("setting", ["FLOWKILN_TEST_IMAGE", "FLOWKILN_TEST_RUNTIME_IMAGE"])
+def test_an_image_that_is_given_must_be_in_docker(
+    stand_ins: StandIns, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
     """The message names the setting and says what to do."""
-    monkeypatch.setenv("FLOWKILN_TEST_IMAGE", "nobody:1")
-    with pytest.raises(HarnessError, match="FLOWKILN_TEST_IMAGE=nobody:1: Docker has no such image"):
+    monkeypatch.setenv("FLOWKILN_TEST_IMAGE", "mine:latest")
+    monkeypatch.setenv(setting, "nobody:1")
+    with pytest.raises(HarnessError, match=f"{setting}=nobody:1: Docker has no such image"):
         KindCluster("mine").images()
 
 
