@@ -52,6 +52,7 @@ generate: $(STAMP) ## Make crds/ and all else that is generated anew
 	@$(BIN)/python -m flowkiln.api.crds
 	@$(BIN)/python manifests/dask-kubernetes/generate_crds.py
 	@$(BIN)/python -m flowkiln.api.editor_schema
+	@$(BIN)/python -m flowkiln.cli.json_schema
 	@$(BIN)/python -m manifests.generate_install
 	@$(BIN)/python -m charts.generate
 	@$(BIN)/python docs/draw_states.py
@@ -60,6 +61,7 @@ verify: $(STAMP) ## Fail when something generated is stale
 	@$(BIN)/python -m flowkiln.api.crds --check
 	@$(BIN)/python manifests/dask-kubernetes/generate_crds.py --check
 	@$(BIN)/python -m flowkiln.api.editor_schema --check
+	@$(BIN)/python -m flowkiln.cli.json_schema --check
 	@$(BIN)/python -m manifests.generate_install --check
 	@$(BIN)/python -m charts.generate --check
 	@$(BIN)/python docs/draw_states.py --check

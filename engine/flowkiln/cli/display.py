@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
-from flowkiln.cli.progress import FAILURES, FINISHED, UNTOUCHED, WAITING, RunProgress, TaskProgress
+from flowkiln.cli.progress import FAILURES, FINISHED, UNTOUCHED, WAITING, RunProgress, TaskProgress, full_name
+from flowkiln.cli.reasons import origins
+from flowkiln.cli.tables import TaskTable, describe_counts, listed, waiting
 from flowkiln.engine.records import NOT_MAPPED, FlowRunRecord, TaskRunRecord
 
-STYLES = {
-    "Success": "green",
-    "Cached": "green",
-    "Running": "cyan",
-    "Retrying": "yellow",
-    "Scheduled": "yellow",
-    "Paused": "magenta",
-    "Skipped": "dim",
-    "Cancelled": "magenta",
-    UNTOUCHED: "dim",
-    **dict.fromkeys(FAILURES, "red"),
-}
 _QUIET_STATES = frozenset({UNTOUCHED, "Submitted", "Queued"})
 MAX_ROWS = 40
 """More tasks than this are not shown all at once while the run goes on: the finished ones go first."""
@@ -36,7 +23,8 @@ MAX_ROWS = 40
 class LinePrinter:
     """An Observer that prints a line for each change: for logs, pipes and CI.
 
-    Children of a mapped task are only counted, but for failures, retries and pauses.
+    Children of a mapped task are only counted, but for failures, retries and pauses. Tasks that nobody wrote are not
+    told of unless they fail.
     """
 
     def __init__(self, console: Console, progress: RunProgress) -> None:
@@ -49,15 +37,17 @@ class LinePrinter:
             task = self._progress.tasks[record.task]
             was = task.state
             self._progress.on_task_runs([record])
+            if not task.is_shown:
+                continue
             if record.map_index == NOT_MAPPED and record.map_size is None:
-                if record.state not in _QUIET_STATES:
-                    self._print(record.task, record)
+                if record.state not in _QUIET_STATES or record.message:
+                    self._print(task, record)
                 continue
             if record.state in FAILURES | WAITING | {"Paused"} and record.map_index != NOT_MAPPED:
-                self._print(f"{record.task}[{record.map_index}]", record)
+                self._print(task, record)
             if record.state == "Mapped":
-                self._line(f"{record.task}: mapped over {task.total}")
-            if task.state != was and task.is_mapped and task.finished_children == task.total:
+                self._line(f"{record.task}: {_mapped_over(task)}")
+            elif task.state != was and task.is_mapped and task.finished_children == task.total:
                 self._line(f"{record.task}: {describe_counts(task.counts)} of {task.total}")
 
     def on_flow_run(self, record: FlowRunRecord) -> None:
@@ -65,14 +55,20 @@ class LinePrinter:
         self._progress.on_flow_run(record)
         self._line(f"flow run: {record.title}" + (f" ({record.message})" if record.message else ""))
 
-    def _print(self, name: str, record: TaskRunRecord) -> None:
-        attempt = f", attempt {record.run_count}" if record.run_count > 1 and record.state == "Running" else ""
-        wait = f", {_wait(record.due)}" if record.due is not None and record.state in WAITING else ""
-        message = f" ({record.message})" if record.message and record.state in FAILURES | WAITING | {"Paused"} else ""
-        self._line(f"{name}: {record.title}{attempt}{wait}{message}")
+    def _print(self, task: TaskProgress, record: TaskRunRecord) -> None:
+        attempts = task.attempts_of(record)
+        attempt = f", attempt {attempts}" if attempts > 1 and record.state == "Running" else ""
+        wait = f", {waiting(record.due)}" if record.due is not None and record.state in WAITING else ""
+        is_told = record.state in FAILURES | WAITING | {"Paused", UNTOUCHED}
+        message = f" ({record.message})" if record.message and is_told else ""
+        self._line(f"{full_name(record)}: {record.title}{attempt}{wait}{message}")
 
     def _line(self, text: str) -> None:
         self._console.print(f"{time.strftime('%H:%M:%S')} {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _mapped_over(task: TaskProgress) -> str:
+    return f"mapped over {task.total}" if task.total else "Success, there was nothing to map over"
 
 
 class _LiveView:
@@ -84,14 +80,24 @@ class _LiveView:
 
     def __rich__(self) -> Group:
         with self._progress.lock:
-            ended, total = self._progress.done()
-            flow = self._progress.flow
-            head = Text.assemble((self._title, "bold"), f"  {flow.state}  {ended}/{total} task runs")
-            tasks = list(self._progress.tasks.values())
+            tasks = self._progress.shown()
+            reasons = origins(self._progress.tasks.values()) if len(tasks) <= MAX_ROWS else {}
             if len(tasks) > MAX_ROWS:
                 open_tasks = [task for task in tasks if task.state not in FINISHED]
                 tasks = [task for task in open_tasks if task.state != UNTOUCHED][:MAX_ROWS] or open_tasks[:MAX_ROWS]
-            return Group(head, task_table(tasks))
+            return Group(self._head(), TaskTable(tasks, reasons))
+
+    def _head(self) -> Text:
+        if self._progress.waits_for is not None:
+            return Text.assemble((self._title, "bold"), ("  ", ""), (ending(self._progress.waits_for), "yellow"))
+        ended, total = self._progress.done()
+        return Text.assemble((self._title, "bold"), f"  {self._progress.flow.title}  {ended}/{total} task runs")
+
+
+def ending(waits_for: Sequence[str]) -> str:
+    """Say that the run is being ended, and for what that waits."""
+    waits = f" It waits for {listed(waits_for)}." if waits_for else ""
+    return f"Ending the run; Ctrl-C again to leave at once.{waits}"
 
 
 @contextmanager
@@ -102,52 +108,3 @@ def watching(console: Console, title: str, progress: RunProgress) -> Iterator[Ru
         return
     with Live(_LiveView(title, progress), console=console, refresh_per_second=8, transient=True):
         yield progress
-
-
-def task_table(tasks: Sequence[TaskProgress]) -> Table:
-    """A row for each task: state, children by state, attempts, time or what it waits for."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("TASK", "STATE", "CHILDREN", "ATTEMPTS", "TIME", "NOTE"):
-        table.add_column(heading, overflow="fold", no_wrap=heading in ("TASK", "STATE"))
-    for task in tasks:
-        table.add_row(
-            escape(task.name),
-            Text(task.state, style=STYLES.get(task.state, "")),
-            _children(task),
-            str(task.attempts or ""),
-            "" if task.seconds is None else f"{task.seconds:.1f} s",
-            escape(_note(task)),
-        )
-    return table
-
-
-def _children(task: TaskProgress) -> str:
-    if not task.is_mapped:
-        return ""
-    done = f"{task.finished_children}/{task.total}"
-    return done if set(+task.counts) <= {"Success"} else f"{done}: {describe_counts(task.counts)}"
-
-
-def describe_counts(counts: Counter[str]) -> str:
-    """Say how many children are in which state: `11 Success, 1 Failed`."""
-    return ", ".join(f"{count} {state}" for state, count in counts.most_common() if count)
-
-
-def _note(task: TaskProgress) -> str:
-    due = task.due
-    if due is not None:
-        return f"{_wait(due)}: {_reason(task)}"
-    return _reason(task)
-
-
-def _wait(due: float) -> str:
-    return f"again in {max(0.0, due - time.time()):.0f} s"
-
-
-def _reason(task: TaskProgress) -> str:
-    """The message of the first run of the task that says why it does not simply succeed."""
-    for record in task.noted():
-        if record.message:
-            first_line = record.message.partition("\n")[0]
-            return first_line if record.map_index == NOT_MAPPED else f"[{record.map_index}] {first_line}"
-    return ""

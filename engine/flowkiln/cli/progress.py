@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import RLock
+from typing import TYPE_CHECKING
 
+from flowkiln.core.local_ids import local_ids
 from flowkiln.engine.records import NOT_MAPPED, FlowRunRecord, TaskRunRecord
 
-FAILURES = frozenset({"Failed", "TimedOut", "TriggerFailed", "ValidationFailed", "Crashed"})
+if TYPE_CHECKING:
+    from flowkiln.core.flow import Flow
+
+CAUSES = ("Crashed", "Failed", "TimedOut", "ValidationFailed")
+FAILURES = frozenset({*CAUSES, "TriggerFailed"})
 FINISHED = FAILURES | {"Success", "Cached", "Mapped", "Skipped", "Cancelled", "Finished"}
-WAITING = frozenset({"Retrying", "Scheduled"})
+WAITING = frozenset({"Retrying", "Scheduled", "Resume"})
 NOTABLE = FAILURES | WAITING | {"Paused", "Skipped", "Cancelled"}
 UNTOUCHED = "Pending"
+RUNNING = frozenset({"Running", "Cancelling"})
 
 
 @dataclass
 class TaskProgress:
-    """A task of the flow: the last record of its own run, and for a mapped task those of its children."""
+    """A task of the flow: the last record of its own run, and for a mapped task those of its children.
+
+    `upstream` are the local ids of the tasks next to it. `is_implicit`: made of a value or an index in the flow's code,
+    so that nobody looks for it unless it fails. `attempts` is how often a body ran: of a mapped task, that child's
+    which ran most often.
+    """
 
     name: str
     record: TaskRunRecord
+    upstream: tuple[str, ...] = ()
+    is_implicit: bool = False
     children: dict[int, TaskRunRecord] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     notable: dict[int, TaskRunRecord] = field(default_factory=dict)
@@ -29,6 +43,7 @@ class TaskProgress:
     attempts: int = 0
     first_start: float | None = None
     last_end: float | None = None
+    _runs: dict[int, int] = field(default_factory=dict)
 
     @property
     def is_mapped(self) -> bool:
@@ -52,9 +67,16 @@ class TaskProgress:
             return self.record.state
         if self.finished_children < self.total:
             return "Running"
+        there = +self.counts
         return next(
-            (state for state in self.counts if state in FAILURES | {"Cancelled"} and self.counts[state]), "Success"
+            (state for state in (*CAUSES, "TriggerFailed", "Cancelled") if state in there),
+            "Skipped" if set(there) == {"Skipped"} else "Success",
         )
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether people look for the task: it is one that they wrote, or it is to blame for something."""
+        return not self.is_implicit or self.state in CAUSES
 
     @property
     def due(self) -> float | None:
@@ -77,7 +99,7 @@ class TaskProgress:
 
     def take(self, record: TaskRunRecord) -> None:
         """Replace what is known about the task itself or about one of its children."""
-        self.attempts = max(self.attempts, record.run_count)
+        self._count_attempts(record)
         if record.map_index == NOT_MAPPED:
             self.record = record
             self.size = self.size if record.map_size is None else record.map_size
@@ -91,6 +113,25 @@ class TaskProgress:
     def failures(self) -> list[TaskRunRecord]:
         """The records of those runs of this task that have failed for good, by map index."""
         return sorted((record for record in self.noted() if record.state in FAILURES), key=lambda one: one.map_index)
+
+    def running(self) -> list[str]:
+        """The full names of the runs of this task whose bodies run."""
+        return [full_name(one) for one in (self.record, *self.children.values()) if one.state in RUNNING]
+
+    def attempts_of(self, record: TaskRunRecord) -> int:
+        """How often the body of a task run ran."""
+        return max(record.run_count, self._runs.get(record.map_index, 0))
+
+    def _count_attempts(self, record: TaskRunRecord) -> None:
+        """Count beginnings: a body that ran again with a new worker has a new visit, but no new run count."""
+        before = self.record if record.map_index == NOT_MAPPED else self.children.get(record.map_index)
+        runs = self._runs.get(record.map_index, 0)
+        if record.state in RUNNING and (
+            not runs or before is None or (before.visit, before.run_count) < (record.visit, record.run_count)
+        ):
+            runs += 1
+            self._runs[record.map_index] = runs
+        self.attempts = max(self.attempts, record.run_count, runs)
 
     def _take_child(self, record: TaskRunRecord) -> None:
         before = self.children.get(record.map_index)
@@ -107,13 +148,22 @@ class TaskProgress:
 class RunProgress:
     """An Observer that keeps the last record of everything, for displays to read under `lock`.
 
-    `names` are the local ids of all tasks, in the order in which they are shown.
+    `names` are the local ids of all tasks, in the order in which they are shown: each after its `upstream` ones.
     """
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(
+        self, names: Iterable[str], upstream: Mapping[str, Sequence[str]] | None = None, implicit: Iterable[str] = ()
+    ) -> None:
         self.lock = RLock()
         self.flow = FlowRunRecord(UNTOUCHED)
-        self.tasks = {name: TaskProgress(name, TaskRunRecord(name, NOT_MAPPED, UNTOUCHED)) for name in names}
+        self.waits_for: list[str] | None = None
+        above, unseen = upstream or {}, frozenset(implicit)
+        self.tasks = {
+            name: TaskProgress(
+                name, TaskRunRecord(name, NOT_MAPPED, UNTOUCHED), tuple(above.get(name, ())), name in unseen
+            )
+            for name in names
+        }
 
     def on_task_runs(self, records: Sequence[TaskRunRecord]) -> None:
         """Take State changes of task runs."""
@@ -126,11 +176,50 @@ class RunProgress:
         with self.lock:
             self.flow = record
 
+    def begin_to_end(self) -> list[str]:
+        """Note that somebody ends the run; returns the full names of the task runs whose bodies run now."""
+        with self.lock:
+            if self.waits_for is None:
+                self.waits_for = [name for task in self.shown() for name in task.running()]
+            return self.waits_for
+
+    def shown(self) -> list[TaskProgress]:
+        """The tasks that people look for, in order."""
+        with self.lock:
+            return [task for task in self.tasks.values() if task.is_shown]
+
     def done(self) -> tuple[int, int]:
         """How many task runs have ended, and how many are known so far; mapped parents do not count."""
         with self.lock:
             ended = total = 0
-            for task in self.tasks.values():
+            for task in self.shown():
                 total += task.total if task.is_mapped else 1
                 ended += task.finished_children if task.is_mapped else task.record.state in FINISHED
             return ended, total
+
+    def counts(self) -> Counter[str]:
+        """How many task runs are in each state; mapped parents do not count."""
+        with self.lock:
+            counts: Counter[str] = Counter()
+            for task in self.shown():
+                counts.update(task.counts if task.is_mapped else [task.record.state])
+                if missing := task.total - len(task.children):
+                    counts[UNTOUCHED] += missing
+            return +counts
+
+
+def progress_of(flow: Flow) -> RunProgress:
+    """Make the progress of a flow of which nothing has run yet."""
+    names, ordered = local_ids(flow), flow.sorted_tasks()
+    position = {task: number for number, task in enumerate(ordered)}
+    above = {task: sorted(flow.upstream_tasks(task), key=position.__getitem__) for task in ordered}
+    return RunProgress(
+        [names[task] for task in ordered],
+        {names[task]: [names[one] for one in above[task]] for task in ordered},
+        [name for task, name in names.items() if task.is_implicit],
+    )
+
+
+def full_name(record: TaskRunRecord) -> str:
+    """A task run's name for people: `load`, or `load[3]`."""
+    return record.task if record.map_index == NOT_MAPPED else f"{record.task}[{record.map_index}]"

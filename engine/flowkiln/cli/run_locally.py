@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import sys
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 
-from flowkiln.cli.display import watching
+from flowkiln.cli.console import LenientStream, make_console
+from flowkiln.cli.display import ending, watching
 from flowkiln.cli.executor_kinds import ExecutorKind, make_executor
 from flowkiln.cli.exit_codes import ExitCode
 from flowkiln.cli.interrupts import Interruption, ending_on_interrupt
-from flowkiln.cli.outcome import print_json, print_summary
-from flowkiln.cli.progress import RunProgress
+from flowkiln.cli.json_outcome import document, run_outcome
+from flowkiln.cli.progress import progress_of
+from flowkiln.cli.summary import print_summary
 from flowkiln.core.local_ids import local_ids
 from flowkiln.engine.conductor import Conductor
+from flowkiln.engine.records import record_of_flow
 from flowkiln.engine.state import Cancelled, State
 from flowkiln.loading import LoadedFlow
 from flowkiln.utilities.logging import get_logger
@@ -25,10 +31,12 @@ from flowkiln.utilities.logging import get_logger
 
 def run_locally(loaded: LoadedFlow, executor: str, workers: int | None, *, as_json: bool, quiet: bool) -> ExitCode:
     """Run the flow to its end, show progress on standard error and the outcome on standard output."""
-    console = Console(stderr=True, quiet=quiet)
+    console = make_console(quiet=quiet)
+    output = LenientStream(sys.stdout)
     names = local_ids(loaded.flow)
-    progress = RunProgress(names.values())
+    progress = progress_of(loaded.flow)
     returned = tuple(task for task in names if task in loaded.flow.reference_tasks()) if as_json else ()
+    run_id, started = uuid.uuid4().hex, time.time()
     with _log_on(console), watching(console, loaded.name, progress) as observer:
         conductor = Conductor(
             loaded.flow,
@@ -36,11 +44,12 @@ def run_locally(loaded: LoadedFlow, executor: str, workers: int | None, *, as_js
             parameters=loaded.parameters,
             context=loaded.context,
             observer=observer,
+            run_id=run_id,
             return_tasks=returned,
         )
 
         def terminate() -> None:
-            console.print("Ending the run; Ctrl-C again to leave at once.", style="yellow")
+            console.print(ending(progress.begin_to_end()), style="yellow", highlight=False, soft_wrap=True)
             conductor.terminate()
 
         with (
@@ -48,13 +57,19 @@ def run_locally(loaded: LoadedFlow, executor: str, workers: int | None, *, as_js
             _deadline(loaded, conductor) as deadline,
         ):
             state = conductor.run()
+    ended, record = time.time(), record_of_flow(state)
     if as_json:
         results = {names[task]: state.result[task] for task in returned} if isinstance(state.result, dict) else {}
-        print_json(loaded.name, state, progress, results)
+        outcome = run_outcome(loaded.name, run_id, record, (started, ended), progress, results)
+        output.write(json.dumps(document(outcome), indent=2, allow_nan=False) + "\n")
     elif not quiet:
-        print_summary(Console(), loaded.name, state, progress)
+        print_summary(make_console(output), loaded.name, record, progress, ended - started)
+    output.flush()
+    say = make_console()
+    if output.error is not None and not isinstance(output.error, BrokenPipeError):
+        say.print(f"The outcome could not be written to standard output: {output.error}", style="red", markup=False)
     if deadline.is_set() and isinstance(state, Cancelled):
-        Console(stderr=True).print(f"The run took longer than its timeout of {loaded.timeout}.", style="red")
+        say.print(f"The run took longer than its timeout of {loaded.timeout}.", style="red")
         return ExitCode.FAILED
     return exit_code(state, interruption)
 

@@ -60,6 +60,9 @@ class Task(TaskOperators):
     takes_skipped_results = True
     """Whether a skipped upstream's payload is given as an argument; if not, the argument is NoResult."""
 
+    is_implicit = False
+    """Whether tasks of the class stand for values, collections or indexes in a flow's code; displays leave them out."""
+
     if TYPE_CHECKING:
         # Declared without arguments so that a subclass may give its own.
         run: Callable[..., Any]

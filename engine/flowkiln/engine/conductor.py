@@ -22,7 +22,9 @@ class Conductor:
     """Runs a flow on an executor and tells an observer all that happens.
 
     `return_tasks` names the tasks whose states the run's result holds; results of all others are given up as soon as
-    nobody downstream needs them. `until_resumed` keeps a run open whose only unfinished tasks are Paused.
+    nobody downstream needs them. One that cannot be fetched has a Failed State there, which does not count for the
+    run: how a run ends does not depend on who asks for its results. `until_resumed` keeps a run open whose only
+    unfinished tasks are Paused.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Conductor:
             options=LoopOptions(until_resumed=until_resumed),
             observer=observer,
             run_id=run_id or uuid.uuid4().hex,
+            results_decide=False,
         )
 
     def run(self) -> State:

@@ -4,10 +4,13 @@ import io
 import re
 import time
 
+import pytest
 from rich.console import Console
 
-from flowkiln.cli.display import MAX_ROWS, task_table, watching
+from flowkiln.cli.display import MAX_ROWS, watching
 from flowkiln.cli.progress import RunProgress
+from flowkiln.cli.reasons import origins
+from flowkiln.cli.tables import TaskTable
 from flowkiln.engine.records import FlowRunRecord, TaskRunRecord
 
 from .builders import record
@@ -22,12 +25,17 @@ def lines(*records: TaskRunRecord) -> list[str]:
     return [re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in text.getvalue().splitlines()]
 
 
+def rendered(run: RunProgress, width: int) -> list[str]:
+    """The lines of the table."""
+    console = Console(file=io.StringIO(), width=width)
+    console.print(TaskTable(run.shown(), origins(run.tasks.values())))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    return [line.rstrip() for line in text.splitlines()]
+
+
 def table(run: RunProgress, width: int = 120) -> list[list[str]]:
     """The cells of the table that are not empty."""
-    console = Console(file=io.StringIO(), width=width)
-    console.print(task_table(list(run.tasks.values())))
-    text = console.file.getvalue()  # type: ignore[attr-defined]
-    return [re.split(r" {2,}", line.strip()) for line in text.splitlines()]
+    return [re.split(r" {2,}", line.strip()) for line in rendered(run, width)]
 
 
 class TestLines:
@@ -54,6 +62,37 @@ class TestLines:
             record("m", "Success", 2),
         )
         assert said == ["m: mapped over 3", "m[1]: Failed (cold)", "m: 2 Success, 1 Failed of 3"]
+
+    def test_nothing_to_map_over(self) -> None:
+        """It is said once, and no children are counted."""
+        assert lines(record("m", "Mapped", map_size=0)) == ["m: Success, there was nothing to map over"]
+
+    def test_a_new_visit(self) -> None:
+        """A body that runs again because its worker was lost is another attempt, with the reason before it."""
+        said = lines(
+            record("a", "Running", run_count=1, visit=1),
+            record("a", "Success", run_count=1, visit=1),
+            record("a", "Pending", visit=1, message="Its result was lost with a worker, so it runs again."),
+            record("a", "Running", run_count=1, visit=2),
+        )
+        assert said[2:] == [
+            "a: Pending (Its result was lost with a worker, so it runs again.)",
+            "a: Running, attempt 2",
+        ]
+
+    def test_a_class_of_the_flow(self) -> None:
+        """Its name stands beside the state that it is."""
+        said = lines(record("a", "Failed", message="3 rows are empty", state_class="QualityFailed"))
+        assert said == ["a: Failed (QualityFailed) (3 rows are empty)"]
+
+    def test_what_nobody_wrote(self) -> None:
+        """A constant or an index is told of only when it fails."""
+        text = io.StringIO()
+        with watching(Console(file=text, width=80), "flow", RunProgress(["a", "i"], implicit=["i"])) as observer:
+            observer.on_task_runs([record("i", "Running"), record("i", "Success")])
+            assert text.getvalue() == ""
+            observer.on_task_runs([record("i", "Failed", message="KeyError('rows')")])
+        assert text.getvalue().endswith("i: Failed (KeyError('rows'))\n")
 
     def test_brackets_are_no_markup(self) -> None:
         """Messages are printed as they are."""
@@ -93,6 +132,48 @@ class TestTable:
         run.on_task_runs([record("m", "Mapped", map_size=1), record("m", "Success", 0)])
         assert table(run)[1] == ["m", "Success", "1/1"]
 
+    def test_columns_that_say_nothing(self) -> None:
+        """Where nothing is mapped, nothing was tried twice and nothing is to be noted there are no columns for it."""
+        run = RunProgress(["a"])
+        run.on_task_runs([record("a", "Success", start_time=1.0, end_time=126.0, run_count=1)])
+        assert table(run) == [["TASK", "STATE", "TIME"], ["a", "Success", "2 min 05 s"]]
+
+    def test_a_class_of_the_flow(self) -> None:
+        """The state is the one that it is, and its name is noted."""
+        run = RunProgress(["a", "b"])
+        run.on_task_runs([record("a", "Failed", message="empty", state_class="QualityFailed")])
+        run.on_task_runs([record("b", "Success", state_class="Approved")])
+        assert table(run)[1:] == [["a", "Failed", "QualityFailed: empty"], ["b", "Success", "Approved"]]
+
+    @pytest.mark.parametrize("width", [79, 60, 40])
+    def test_a_narrow_terminal(self, width: int) -> None:
+        """Each task is a line, details are below it, no word is broken and no line is too long."""
+        run = RunProgress(["extract-stations", "clean", "report"], {"report": ["clean"]})
+        words = "the station file has neither a temperature nor a name"
+        run.on_task_runs(
+            [
+                record("extract-stations", "Success", start_time=1.0, end_time=3.5, run_count=1),
+                record("clean", "Mapped", map_size=2),
+                record("clean", "Success", 0, run_count=1),
+                record("clean", "Failed", 1, run_count=2, message=words),
+                record("report", "TriggerFailed", message="Trigger was ..."),
+            ]
+        )
+        shown = rendered(run, width)
+        assert shown[0] == "extract-stations  Success        2.5 s"
+        assert shown[1] == "clean             Failed"
+        assert shown[2] == "    2/2: 1 Success, 1 Failed, 2 attempts"
+        assert " ".join(line.strip() for line in shown[3:-2]) == f"[1] {words}"
+        assert shown[-2:] == ["report            TriggerFailed", "    because of clean"]
+        assert max(map(len, shown)) <= width
+
+    def test_a_name_that_is_too_long_for_one_line(self) -> None:
+        """It has a line of its own."""
+        name = "n" * 35
+        run = RunProgress([name])
+        run.on_task_runs([record(name, "Success", start_time=1.0, end_time=3.5)])
+        assert rendered(run, 40) == [name, "    Success  2.5 s"]
+
 
 class TestLive:
     def render(self, run: RunProgress) -> str:
@@ -107,6 +188,17 @@ class TestLive:
     def test_a_terminal_shows_the_table(self) -> None:
         """Flow, state, and how much is done stand above the tasks."""
         assert re.search(r"kiln {2}Running {2}1/3 task runs", self.render(RunProgress(["t0", "t1", "t2"])))
+
+    def test_what_the_end_waits_for(self) -> None:
+        """After Ctrl-C the running bodies stand in the header, though their task runs are Cancelled already."""
+        run = RunProgress(["t0", "m"])
+        run.on_task_runs([record("t0", "Running"), record("m", "Mapped", map_size=2), record("m", "Running", 1)])
+        run.begin_to_end()
+        run.on_task_runs([record("t0", "Cancelled"), record("m", "Cancelled", 1)])
+        text = io.StringIO()
+        with watching(Console(file=text, force_terminal=True, width=100, color_system=None), "kiln", run):
+            pass
+        assert "kiln  Ending the run; Ctrl-C again to leave at once. It waits for t0, m[1]." in text.getvalue()
 
     def test_many_tasks(self) -> None:
         """Of more tasks than fit only those that go on are shown."""

@@ -5,8 +5,10 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowkiln.cli.progress import FAILURES, FINISHED, RunProgress
+from flowkiln import Flow
+from flowkiln.cli.progress import FAILURES, FINISHED, RunProgress, progress_of
 from flowkiln.engine.records import FlowRunRecord, TaskRunRecord
+from flowkiln.tasks.core.function import FunctionTask
 
 from .builders import record
 
@@ -44,8 +46,44 @@ class TestPlainTasks:
         failed = record("a", "TimedOut", message="late")
         assert progress(failed).tasks["a"].failures() == [failed]
 
+    def test_attempts_are_what_ran(self) -> None:
+        """Retries have a new run count, runs after the loss of a worker a new visit, iterations of a loop neither."""
+        task = progress(
+            record("a", "Running", run_count=1, visit=1),
+            record("a", "Looped", run_count=1, visit=1),
+            record("a", "Running", run_count=1, visit=1),
+            record("a", "Retrying", run_count=1, visit=1),
+            record("a", "Running", run_count=2, visit=2),
+            record("a", "Running", run_count=2, visit=3),
+            record("a", "Success", run_count=2, visit=3),
+        ).tasks["a"]
+        assert task.attempts == 3
+
+    def test_attempts_that_only_the_end_tells_of(self) -> None:
+        """Where the beginnings were not told, the last run count is what is known."""
+        assert progress(record("a", "Failed", run_count=2, visit=1)).tasks["a"].attempts == 2
+
 
 class TestMappedTasks:
+    def test_attempts_of_children(self) -> None:
+        """They are counted one by one, and the most of a child are the task's."""
+        task = progress(
+            record("m", "Running", 0, run_count=1, visit=1),
+            record("m", "Running", 1, run_count=1, visit=1),
+            record("m", "Running", 1, run_count=1, visit=2),
+        ).tasks["m"]
+        assert task.attempts == 2
+        assert [task.attempts_of(record("m", "Success", index)) for index in (0, 1)] == [1, 2]
+
+    def test_a_cause_counts_more_than_its_consequences(self) -> None:
+        """Of children that failed and others that did not run, the failed ones make the task's state."""
+        task = progress(record("m", "TriggerFailed", 0), record("m", "Failed", 1)).tasks["m"]
+        assert task.state == "Failed"
+
+    def test_all_skipped(self) -> None:
+        """Then the task is skipped."""
+        assert progress(record("m", "Skipped", 0), record("m", "Skipped", 1)).tasks["m"].state == "Skipped"
+
     def test_state_is_that_of_the_children(self) -> None:
         """Running until all are finished; then what failed, else what was cancelled, else Success."""
         run = progress(record("m", "Mapped", map_size=2), record("m", "Success", 0))
@@ -86,6 +124,25 @@ class TestMappedTasks:
 
 
 class TestFlow:
+    def test_order_and_what_is_implicit(self) -> None:
+        """Tasks come after those upstream of them; constants, collections and indexes count only when they fail."""
+        with Flow("f") as flow:
+            late = FunctionTask(lambda **given: given, name="late")
+            early = FunctionTask(lambda: {"rows": 1}, name="early")()
+            late(rows=[early["rows"], 5])
+        run = progress_of(flow)
+        assert [task.name for task in run.shown()] == ["early", "late"]
+        assert len(run.tasks) == 6
+        assert run.done() == (0, 2)
+        names = list(run.tasks)
+        assert all(names.index(above) < names.index(name) for name in names for above in run.tasks[name].upstream)
+        (index,) = (name for name in names if "getitem" in name)
+        run.on_task_runs([record(index, "TriggerFailed")])
+        assert run.done() == (0, 2)
+        run.on_task_runs([record(index, "Failed")])
+        assert [task.name for task in run.shown()] == ["early", index, "late"]
+        assert run.counts() == {"Pending": 2, "Failed": 1}
+
     def test_last_record(self) -> None:
         """The flow's state is kept beside its tasks'."""
         run = progress()

@@ -16,6 +16,8 @@ _PREFIX = "arg_"
 class _Sequence(Task):
     """Element i, from 1, comes in as the argument `arg_i`."""
 
+    is_implicit = True
+
     def bind(
         self,
         /,
@@ -60,6 +62,8 @@ class Set(_Sequence):
 
 class Dict(Task):
     """A dict of results; its keys are names of arguments, so they must be identifiers."""
+
+    is_implicit = True
 
     def run(self, /, **items: Any) -> dict[str, Any]:
         """Give the items as a dict."""

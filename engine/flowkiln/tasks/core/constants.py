@@ -12,6 +12,8 @@ _LONGEST_NAME = 8
 class Constant(Task):
     """A task whose result is `value`, named after it if that is short, else after its type."""
 
+    is_implicit = True
+
     def __init__(self, value: Any, name: str | None = None, **kwargs: Any) -> None:
         self.value = value
         if name is None:

@@ -138,6 +138,8 @@ class Not(Task):
 class GetItem(Task):
     """`task_result[key]`."""
 
+    is_implicit = True
+
     def run(self, task_result: Any, key: Any) -> Any:
         """Give the item under the key."""
         return task_result[key]

@@ -1,0 +1,93 @@
+"""Where a run is shown. Nothing that goes wrong there ends the run: what cannot be written is lost or replaced."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import IO, TextIO, cast
+
+from rich.console import Console
+
+USUAL_WIDTH = 80
+NARROWEST = 20
+USUAL_HEIGHT = 25
+
+
+class LenientStream:
+    """Writes to a stream what it takes.
+
+    Characters that its encoding lacks are replaced. Once it takes nothing any more, because the disk is full or nobody
+    reads, everything is lost without an error; `error` then says why.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        # Python has no stream where the program was started with a closed one.
+        self._stream = stream if stream is not None else io.StringIO()
+        self.error: Exception | None = None if stream is not None else BrokenPipeError("the stream is closed")
+
+    @property
+    def encoding(self) -> str:
+        """That of the stream."""
+        return self._stream.encoding or "utf-8"
+
+    def isatty(self) -> bool:
+        """Whether the stream is a terminal."""
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        """The stream's file descriptor."""
+        return self._stream.fileno()
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        if self.error is None:
+            try:
+                self._stream.write(_sayable(text, self.encoding))
+            except (OSError, ValueError) as error:
+                self._give_up(error)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is held back, if that is possible."""
+        if self.error is None:
+            try:
+                self._stream.flush()
+            except (OSError, ValueError) as error:
+                self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        self.error = error
+        # Python writes what it holds back once more when it ends, and fails if it cannot: let that go nowhere.
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+
+
+def make_console(stream: LenientStream | None = None, *, quiet: bool = False) -> Console:
+    """Make a console on a stream, by default standard error as it is now."""
+    return Console(
+        file=cast(IO[str], stream or LenientStream(sys.stderr)),
+        quiet=quiet,
+        width=_at_least("COLUMNS", NARROWEST, USUAL_WIDTH, os.environ),
+        height=_at_least("LINES", 5, USUAL_HEIGHT, os.environ),
+    )
+
+
+def _at_least(variable: str, least: int, usual: int, environment: Mapping[str, str]) -> int | None:
+    """Return a size to use instead of one from the environment on which nothing can be shown, else None."""
+    given = environment.get(variable, "")
+    if not given.isdecimal() or int(given) >= least:
+        return None
+    return least if int(given) else usual
+
+
+def _sayable(text: str, encoding: str) -> str:
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.replace("…", "...").encode(encoding, "replace").decode(encoding)
+    return text

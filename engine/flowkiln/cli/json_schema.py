@@ -1,0 +1,48 @@
+"""The JSON Schema of what `flowkiln run --json` prints: `python -m flowkiln.cli.json_schema [--check] [DIRECTORY]`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter
+
+from flowkiln.api.generated import generator
+from flowkiln.cli.json_outcome import FailureOutcome, RunOutcome, TaskOutcome, camel_case
+
+FILE_NAME = "run_outcome_v1.json"
+
+
+def schema() -> dict[str, Any]:
+    """Return the schema. Fields that it does not name may be added by later versions."""
+    for shape in (RunOutcome, TaskOutcome, FailureOutcome):
+        # By this attribute a dataclass takes pydantic's settings; the command line itself does without pydantic.
+        settings = ConfigDict(use_attribute_docstrings=True, alias_generator=camel_case)
+        setattr(shape, "__pydantic_config__", settings)  # noqa: B010 (a type checker knows no such attribute)
+    made = TypeAdapter(RunOutcome).json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_plain(made)}
+
+
+def _plain(part: Any) -> Any:
+    """Leave out titles, which only repeat names, and join the lines of descriptions."""
+    if isinstance(part, list):
+        return [_plain(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    return {
+        key: " ".join(value.split()) if key == "description" and isinstance(value, str) else _plain(value)
+        for key, value in part.items()
+        if key != "title"
+    }
+
+
+main = generator(
+    "the JSON Schema of outcomes",
+    Path("schemas"),
+    lambda: {FILE_NAME: json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"},
+)
+
+
+if __name__ == "__main__":
+    main()

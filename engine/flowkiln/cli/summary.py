@@ -1,0 +1,77 @@
+"""What `flowkiln run` prints for people when the run is over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from flowkiln.cli.progress import FAILURES, RunProgress, TaskProgress, full_name
+from flowkiln.cli.reasons import origins
+from flowkiln.cli.tables import STYLES, TaskTable, duration, first_line, listed
+from flowkiln.engine.records import FlowRunRecord
+
+SHOWN_FAILURES = 10
+"""How many tasks that failed are printed with a traceback."""
+SHOWN_CHILDREN = 5
+"""How many failed children of one mapped task are printed, the first of them with its traceback."""
+
+
+def print_summary(console: Console, name: str, flow: FlowRunRecord, progress: RunProgress, seconds: float) -> None:
+    """Print a table of all tasks, what failed first with its traceback, and the final state."""
+    shown, because = progress.shown(), origins(progress.tasks.values())
+    if shown:
+        console.print(TaskTable(shown, because))
+    causes = sorted((task for task in shown if _is_cause(task, because)), key=_when)
+    for task in causes[:SHOWN_FAILURES]:
+        console.print()
+        for line in _failure(task):
+            console.print(line, soft_wrap=True)
+    if len(causes) > SHOWN_FAILURES:
+        console.print(f"\n… and {len(causes) - SHOWN_FAILURES} more tasks failed.", highlight=False)
+    if consequence := _consequence(causes, [task for task in shown if task.name in because]):
+        console.print(f"\n{consequence}", markup=False, highlight=False, soft_wrap=True)
+    if shown:
+        console.print()
+    end = Text.assemble((f"{name}: ", "bold"), (flow.title, STYLES.get(flow.state, "")), f" in {duration(seconds)}")
+    console.print(end.append(f"  {flow.message}" if flow.message else ""), soft_wrap=True)
+
+
+def _is_cause(task: TaskProgress, because: dict[str, tuple[str, ...]]) -> bool:
+    return task.state in FAILURES and task.name not in because
+
+
+def _when(task: TaskProgress) -> float:
+    return min((record.end_time for record in task.failures() if record.end_time is not None), default=0.0)
+
+
+def _failure(task: TaskProgress) -> Iterator[Text]:
+    """Tell what failed of one task: the first run in full, a line for each of some others, and how many there are."""
+    records = task.failures()
+    own = [record for record in records if record.state != "TriggerFailed"] or records
+    first, *others = own
+    attempts = task.attempts_of(first)
+    tries = f" after {attempts} attempts" if attempts > 1 else ""
+    head = f"{full_name(first)}: {first.title}{tries}"
+    if first.traceback:
+        # The last line of the traceback says it too.
+        says = "" if first.message.startswith("Unexpected error:") else first.message
+        *frames, error = first.traceback.rstrip().split("\n")
+        yield Text.assemble((head, "bold red"), f": {says}" if says else "")
+        yield Text("\n".join(frames))
+        yield Text(error, "red")
+    else:
+        yield Text.assemble((f"{head}: ", "bold red"), (first.message, "red"))
+    for record in others[: SHOWN_CHILDREN - 1]:
+        yield Text(f"{full_name(record)}: {record.title}: {first_line(record)}", "red")
+    if len(own) > SHOWN_CHILDREN:
+        yield Text(f"… and {len(own) - SHOWN_CHILDREN} more of the {task.total} children of {task.name} failed.")
+
+
+def _consequence(causes: Sequence[TaskProgress], kept_from_running: Sequence[TaskProgress]) -> str:
+    failed = [task.name for task in kept_from_running if task.state == "TriggerFailed"]
+    if not causes or not failed:
+        return ""
+    tasks = "task" if len(failed) == 1 else "tasks"
+    return f"{len(failed)} {tasks} did not run because of {'it' if len(causes) == 1 else 'them'}: {listed(failed, 8)}"

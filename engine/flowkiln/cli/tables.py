@@ -1,0 +1,162 @@
+"""The table of a run's tasks: as wide as the terminal allows, and in a layout of its own where that is narrow."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from flowkiln.cli.progress import FAILURES, RUNNING, UNTOUCHED, TaskProgress
+from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
+from flowkiln.utilities.safe_text import shortened
+
+STYLES = {
+    "Success": "green",
+    "Cached": "green",
+    "Running": "cyan",
+    "Cancelling": "cyan",
+    "Retrying": "yellow",
+    "Scheduled": "yellow",
+    "Resume": "yellow",
+    "Paused": "magenta",
+    "Skipped": "dim",
+    "Cancelled": "magenta",
+    UNTOUCHED: "dim",
+    **dict.fromkeys(FAILURES, "red"),
+    "TriggerFailed": "dim red",
+}
+NARROW = 80
+"""Terminals with fewer columns get the narrow layout."""
+ROOM_FOR_NOTES = 20
+"""Columns that notes need at least; where they are not left, the narrow layout has them on lines of their own."""
+_HEADINGS = ("TASK", "STATE", "CHILDREN", "ATTEMPTS", "TIME", "NOTE")
+_ALWAYS = ("TASK", "STATE", "TIME")
+_GAP = 2
+_INDENT = 4
+_LINES_OF_NOTES = 2
+"""A note may take about as many lines; what failed is told in full below the table."""
+
+
+class TaskTable:
+    """What rich shows of tasks: state, children by state, attempts, time, and what there is to say.
+
+    `origins` are, for tasks that did not run, the names of those that were in their way.
+    """
+
+    def __init__(self, tasks: Sequence[TaskProgress], origins: Mapping[str, Sequence[str]] | None = None) -> None:
+        self._tasks = tasks
+        self._origins = origins or {}
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        rows = [_cells(task, self._origins.get(task.name, ())) for task in self._tasks]
+        columns = [name for name in _HEADINGS if name in _ALWAYS or any(_says_something(name, row) for row in rows)]
+        fixed = [max(len(name), *(len(row[name]) for row in rows), 0) for name in columns if name != "NOTE"]
+        room = options.max_width - sum(fixed) - _GAP * len(fixed)
+        if options.max_width >= NARROW and room >= (ROOM_FOR_NOTES if "NOTE" in columns else 0):
+            yield self._wide(columns, rows, room)
+        else:
+            yield from self._narrow(rows, options.max_width)
+
+    def _wide(self, columns: Sequence[str], rows: Sequence[Mapping[str, str]], room: int) -> Table:
+        table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
+        for name in columns:
+            is_note = name == "NOTE"
+            table.add_column(name, overflow="ellipsis" if is_note else "fold", no_wrap=not is_note)
+        for row in rows:
+            cells = {**row, "NOTE": shortened(row["NOTE"], room * _LINES_OF_NOTES)}
+            table.add_row(*(_styled(row[name]) if name == "STATE" else escape(cells[name]) for name in columns))
+        return table
+
+    def _narrow(self, rows: Sequence[Mapping[str, str]], width: int) -> Iterator[RenderableType]:
+        """A line for each task, and below it what there is to say, indented."""
+        longest = max((len(row["STATE"]) for row in rows), default=0)
+        facts = {row["TASK"]: f"{row['STATE'].ljust(longest)}  {row['TIME']}".rstrip() for row in rows}
+        room = width - _GAP - max(map(len, facts.values()), default=0)
+        column = max((len(name) for name in facts if len(name) <= room), default=0) + _GAP
+        for row in rows:
+            name, state = row["TASK"], _styled(row["STATE"])
+            line = Text.assemble(state, facts[name].removeprefix(row["STATE"]))
+            if len(name) <= room:
+                yield Text.assemble(name.ljust(column), line)
+            else:
+                yield Text(name, overflow="ellipsis", no_wrap=True)
+                yield _indented(line)
+            attempts = f"{row['ATTEMPTS']} attempts" if _says_something("ATTEMPTS", row) else ""
+            for details in filter(None, (", ".join(filter(None, (row["CHILDREN"], attempts))), row["NOTE"])):
+                yield _indented(Text(shortened(details, (width - _INDENT) * _LINES_OF_NOTES), overflow="ellipsis"))
+
+
+def _indented(text: Text) -> Padding:
+    return Padding(text, (0, 0, 0, _INDENT), expand=False)
+
+
+def _says_something(column: str, row: Mapping[str, str]) -> bool:
+    return row[column] not in ("", "1" if column == "ATTEMPTS" else "")
+
+
+def _styled(state: str) -> Text:
+    return Text(state, style=STYLES.get(state, ""))
+
+
+def _cells(task: TaskProgress, origins: Sequence[str]) -> dict[str, str]:
+    return {
+        "TASK": task.name,
+        "STATE": task.state,
+        "CHILDREN": _children(task),
+        "ATTEMPTS": str(task.attempts or ""),
+        "TIME": "" if task.seconds is None else duration(task.seconds),
+        "NOTE": f"because of {listed(origins)}" if origins else _note(task),
+    }
+
+
+def _children(task: TaskProgress) -> str:
+    if not task.is_mapped:
+        return ""
+    done = f"{task.finished_children}/{task.total}"
+    return done if set(+task.counts) <= {"Success", *RUNNING} else f"{done}: {describe_counts(task.counts)}"
+
+
+def describe_counts(counts: Counter[str]) -> str:
+    """Say how many children are in which state: `11 Success, 1 Failed`."""
+    return ", ".join(f"{count} {state}" for state, count in counts.most_common() if count)
+
+
+def duration(seconds: float) -> str:
+    """Say how long something took: `0.3 s`, `2 min 05 s`, `3 h 12 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """List the first names, and how many there are besides."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def waiting(due: float) -> str:
+    """Say when something goes on that waits until a time."""
+    return f"again in {max(0.0, due - time.time()):.0f} s"
+
+
+def first_line(record: TaskRunRecord) -> str:
+    """Return the message as it fits into a line, without what only says that a body raised."""
+    return record.message.partition("\n")[0].removeprefix("Unexpected error: ")
+
+
+def _note(task: TaskProgress) -> str:
+    """Say why the task does not simply succeed: what the first of its runs says that says something."""
+    due = waiting(task.due) if task.due is not None else ""
+    for record in task.noted():
+        reason = ": ".join(filter(None, (record.state_class, first_line(record))))
+        if reason:
+            mark = "" if record.map_index == NOT_MAPPED else f"[{record.map_index}] "
+            return ": ".join(filter(None, (due, mark + reason)))
+    return due or ("" if task.is_mapped else task.record.state_class)
