@@ -30,14 +30,17 @@ from flowkiln.engine.driver import (
     TerminateRequested,
     TimerDue,
     UnitEnded,
+    UnitForgotten,
     WaitUntil,
 )
+from flowkiln.engine.driver.task_runs import TaskRun
+from flowkiln.engine.driver.units import Held
 from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.executors.session import Delivery, Session
 from flowkiln.engine.records import FlowRunRecord, Observer, TaskRunRecord
 from flowkiln.engine.runner import raising, unwrap
 from flowkiln.engine.signals import ENDRUN, PAUSE
-from flowkiln.engine.state import Mapped, State
+from flowkiln.engine.state import Crashed, Mapped, State
 from flowkiln.engine.unit_runner import UnitReport
 from flowkiln.utilities.context import context as run_context
 from flowkiln.utilities.run_facts import follow_threads
@@ -111,9 +114,12 @@ class RunLoop:
                 kept=fetch,
             )
             self._handle(Started(time.time()), session)
-            while not self._over:
-                self._step(session)
-            return self._fetch(fetch, session)
+            while True:
+                while not self._over:
+                    self._step(session)
+                found = self._fetch(fetch, session)
+                if self._over:
+                    return found
         finally:
             session.close()
 
@@ -221,13 +227,14 @@ class RunLoop:
                 return end.state
 
     def _fetch(self, numbers: Sequence[int], session: Session) -> dict[int, State]:
-        sources, spans = [], []
+        """Fetch the states of these nodes. Where a result is lost, the run is not over any more."""
+        wanted: list[TaskRun] = []
+        spans = []
         for number in numbers:
             runs = self._driver.node_runs(number)
-            own = [self._driver.source_of(run) for run in runs.all()]
-            spans.append((number, len(own), runs.children is not None and isinstance(runs.parent.state, Mapped)))
-            sources.extend(own)
-        states = iter(session.fetch(sources))
+            spans.append((number, len(runs.all()), runs.children is not None and isinstance(runs.parent.state, Mapped)))
+            wanted.extend(runs.all())
+        states = iter(self._fetch_runs(wanted, session))
         found: dict[int, State] = {}
         for number, length, is_mapped in spans:
             own_states: list[State | None] = [next(states) for _ in range(length)]
@@ -239,6 +246,18 @@ class RunLoop:
             else:
                 found[number] = parent if self._driver.node_runs(number).children is not None else own_states[0]  # type: ignore[assignment]
         return found
+
+    def _fetch_runs(self, runs: Sequence[TaskRun], session: Session) -> list[State]:
+        sources = [self._driver.source_of(run) for run in runs]
+        states = session.fetch(sources)
+        known = [run.state for run in runs]
+        for number, (source, state) in enumerate(zip(sources, states, strict=True)):
+            if isinstance(source, Held) and known[number].is_finished() and not state.is_finished():
+                # One that was terminated stays over.
+                states[number] = Crashed("Its result was lost with a worker.")
+                self._over = False
+                self._handle(UnitForgotten(source.key, time.time()), session)
+        return states
 
 
 def _given(node: Node, state: State) -> GivenState:

@@ -13,6 +13,7 @@ from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.interrupts import is_interrupt
 from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
 from flowkiln.engine.runner import is_for_caller
+from flowkiln.engine.small import SMALL, SMALL_TOGETHER, small_size
 from flowkiln.engine.state import (
     Failed,
     Mapped,
@@ -48,7 +49,7 @@ class HeldUnit:
 
 @dataclass(frozen=True, slots=True)
 class UnitReport:
-    """What is told about a unit that ended: outcomes for the driver, records for observers. No values.
+    """What is told about a unit that ended: outcomes for the driver, records for observers. No values but small ones.
 
     `seconds` is how long it took, `size` how many bytes it left behind if that is known.
     """
@@ -75,13 +76,17 @@ def run_unit(
     It starts no further member after half a second of work. `announce` is told that the member at a position began,
     while it runs; all else is in the report. `abandon` gets what became of a member whose body cannot be stopped in
     time; it is to end this process. `may_begin` is asked before the member at a position starts, or is retried.
+
+    A unit does not run where another one left nothing that it needs: that one has not run, or what it left is lost.
     """
+    if not all(need.states for need in needs):
+        return HeldUnit(()), UnitReport(unit.key, (), ())
     held: dict[UnitKey, Sequence[State]] = {key: need.states for key, need in zip(unit.needs, needs, strict=True)}
     states: list[State] = []
     held[unit.key] = states
     outcomes: list[Outcome] = []
     records: list[TaskRunRecord] = []
-    began, before = time.monotonic(), None
+    began, before, room = time.monotonic(), None, SMALL_TOGETHER
 
     def is_time_left() -> bool:
         return time.monotonic() - began <= WORK_PER_UNIT
@@ -101,7 +106,9 @@ def run_unit(
             states[-1] = without_result(states[-1])
         states.append(state)
         before = member
-        outcomes.append(_outcome(environment, member, state))
+        size = small_size(state, min(SMALL, room))
+        room -= size or 0
+        outcomes.append(_outcome(environment, member, state, whole=size is not None))
     report = UnitReport(unit.key, tuple(outcomes), tuple(records), time.monotonic() - began)
     return HeldUnit(tuple(states)), report
 
@@ -144,7 +151,9 @@ def _run_member(
     runner = environment.task_runner(member.node)
     runner.on_state = scribe.write
     if abandon is not None:
-        runner.on_stuck = lambda state: abandon(_outcome(environment, member, state), tuple(scribe.end(state)))
+        runner.on_stuck = lambda state: abandon(
+            _outcome(environment, member, state, whole=False), tuple(scribe.end(state))
+        )
     mapped_parent = member.map_index == NOT_MAPPED
     initial = None if member.initial is None else resolve(member.initial, held)
     scribe.initial = initial
@@ -236,7 +245,7 @@ def _traceback(state: State) -> str:
     return user_traceback(error)[-TRACEBACK_LIMIT:] if isinstance(error, BaseException) else ""
 
 
-def _outcome(environment: RunEnvironment, member: Member, state: State) -> Outcome:
+def _outcome(environment: RunEnvironment, member: Member, state: State, *, whole: bool) -> Outcome:
     entry = environment.entries[member.node]
     elements = inner = None
     if state.is_finished() and (entry.count_elements or entry.count_inner):
@@ -247,4 +256,5 @@ def _outcome(environment: RunEnvironment, member: Member, state: State) -> Outco
             # The result is an object of a user's class. What cannot be counted gives nothing to map over.
             if is_interrupt(error):
                 raise
-    return Outcome(member.node, member.map_index, member.visit, without_result(state), elements, inner)
+    told = state if whole else without_result(state)
+    return Outcome(member.node, member.map_index, member.visit, told, elements, inner, whole)

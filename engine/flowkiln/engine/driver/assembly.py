@@ -61,7 +61,6 @@ class Assembler:
                     run.start_from,
                     upstream,
                     only_for_next=self._only_for_next(run, following),
-                    wanted=run.node in self.kept,
                 )
             )
             for source in (*upstream, *([run.start_from] if run.start_from else [])):

@@ -24,6 +24,7 @@ from flowkiln.engine.driver.events import (
     TerminateRequested,
     TimerDue,
     UnitEnded,
+    UnitForgotten,
     UnitLost,
     UnitShortened,
     WorkerLost,
@@ -115,7 +116,7 @@ class Driver:
         self._moved: deque[TaskRun] = deque()
         self._out: list[Instruction] = []
         self._handlers_under_way = 0
-        self._finished = False
+        self._finished = self._terminated = False
         self._open = True
 
     # -- what may be asked -------------------------------------------------------------------------------------------
@@ -135,7 +136,7 @@ class Driver:
 
     def source_of(self, run: TaskRun) -> Kept:
         """Where the State of a task run is to be found."""
-        return self._wiring.source_of(run)
+        return Given(run.state) if run.whole else self._wiring.source_of(run)
 
     def states(self) -> list[State]:
         """The states that decide about the run, one for each node; a Mapped one has its children's in it."""
@@ -150,7 +151,7 @@ class Driver:
 
     def handle(self, event: Event) -> list[Instruction]:
         """Take one event and say what is to be done."""
-        if self._finished:
+        if self._finished and not isinstance(event, UnitForgotten):
             return []
         # Requests from outside come without a time.
         self._now = max(self._now, event.now)
@@ -161,6 +162,8 @@ class Driver:
                 self._unit_ended(key, event)
             case UnitLost(key, message):
                 self._unit_lost(key, message)
+            case UnitForgotten(key):
+                self._unit_forgotten(key)
             case WorkerLost(lost, message, charged):
                 self._worker_lost(lost, message, charged)
             case MemberStuck(key, outcome):
@@ -221,7 +224,6 @@ class Driver:
     def _unit_ended(self, key: UnitKey, ended: UnitEnded) -> None:
         unit = self._under_way.take(key)
         if unit is None:
-            self._ended_again(key, ended)
             return
         if unit.is_plain:
             self._pace.note(len(ended.outcomes), ended.seconds, ended.size)
@@ -231,20 +233,11 @@ class Driver:
             self._go_again(run)
         self._release(self._leftovers.settle(key, unit.needs))
 
-    def _ended_again(self, key: UnitKey, ended: UnitEnded) -> None:
-        """Compare a unit that was computed again, its results having been lost with a worker, with what they were."""
-        for run in self._leftovers.members_of(key):
-            if run.phase is Phase.DONE and isinstance(run.source, Held) and run.source.key == key:
-                position = run.source.position
-                if position >= len(ended.outcomes) or not ended.outcomes[position].state.is_finished():
-                    self._results_lost(key)
-                    return
-
     def _member_ended(self, run: TaskRun, outcome: Outcome) -> None:
         state, run.unit, run.visited = outcome.state, None, True
         self._changes += type(state) is not Pending
         if state.is_finished():
-            run.state, run.elements, run.inner = state, outcome.elements, outcome.inner
+            run.state, run.elements, run.inner, run.whole = state, outcome.elements, outcome.inner, outcome.whole
             self._move(run, Phase.DONE)
             self._propagate(run)
         elif isinstance(state, Scheduled):
@@ -269,20 +262,37 @@ class Driver:
             self._carry_out(verdict, run, message)
         self._release(self._leftovers.settle(key, unit.needs))
 
+    def _unit_forgotten(self, key: UnitKey) -> None:
+        unit = self._under_way.take(key)
+        if unit is None:
+            if not self._terminated:
+                self._results_lost(key)
+            return
+        for run in unit.runs:
+            self._go_again(run)
+        self._release(self._leftovers.settle(key, unit.needs))
+
     def _results_lost(self, key: UnitKey) -> None:
         """Run again what had ended but whose results are gone, and say so."""
         again = []
-        for run in self._leftovers.forget(key):
+        left = self._leftovers.forget(key)
+        if left:
+            self._finished = False
+            self._release([key])
+        for run in left:
             if run.start_from is not None and key in keys_in(run.start_from):
                 known = _start_without(run)
                 if run.source == run.start_from:
                     run.source = known
                 run.start_from = known
-            elif isinstance(run.source, Held) and run.source.key == key:
+            elif isinstance(run.source, Held) and run.source.key == key and not run.spent:
                 again.append(run)
         while again:
             run = again.pop()
             if run.phase is not Phase.DONE:
+                continue
+            if run.whole:
+                run.source = Given(run.state)
                 continue
             self._leftovers.revive(run)
             for one in self._wiring.all_upstream_runs(run):
@@ -294,15 +304,17 @@ class Driver:
             run.state = Pending("Its result was lost with a worker, so it runs again.")
             run.visited, run.alone = False, True
             self._go_again(run)
-            self._announce(run)
+            self._announce(run, run.state)
 
     def _worker_lost(self, lost: tuple[LostUnit, ...], message: str, charged: bool) -> None:
         units = [(one, unit) for one in lost if one.key in self._under_way and (unit := self._under_way.lose(one.key))]
         if not units:
             return
         self._out.append(CancelUnits(tuple(one.key for one, _ in units)))
-        for run, verdict in judge_lost_worker(units, charged=charged):
-            self._carry_out(verdict, run, message)
+        for judged in judge_lost_worker(units, charged=charged):
+            self._carry_out(judged.verdict, judged.run, message)
+            if judged.ran and judged.verdict is not Verdict.CRASH:
+                self._announce(judged.run, Pending("Its worker died, so it runs again."))
         for one, unit in units:
             self._release(self._leftovers.settle(one.key, unit.needs))
 
@@ -334,7 +346,7 @@ class Driver:
         if state is not run.state:
             run.state, run.source = state, Given(state)
             run.elements, run.inner = _counts(state)
-            self._announce(run)
+            self._announce(run, run.state)
         self._move(run, Phase.DONE if state.is_finished() else Phase.HELD_UP)
         # Downstream counts children, or waits for them, from now on; with none of them it can go on at once.
         self._propagate(run)
@@ -365,13 +377,14 @@ class Driver:
             # A handler had paused it when its children were on their way: now what is downstream may go on.
             run.state, run.source = Mapped("Resumed."), None
             self._move(run, Phase.DONE)
-            self._announce(run, map_size=len(runs.children))
+            self._announce(run, run.state, map_size=len(runs.children))
             self._propagate(run)
             return
         run.start_from = Resumed(_plain(self._wiring.source_of(run)))
         self._go_again(run)
 
     def _terminate(self) -> None:
+        self._terminated = True
         if self._under_way:
             self._out.append(CancelUnits(tuple(self._under_way)))
             self._under_way.clear()
@@ -402,7 +415,7 @@ class Driver:
             self._out.append(Release(tuple(keys)))
 
     def _go_again(self, run: TaskRun) -> None:
-        run.unit, run.source = None, run.start_from
+        run.unit, run.source, run.whole = None, run.start_from, False
         self._move(run, Phase.WAITING)
         self._consider_run(run)
 
@@ -412,20 +425,20 @@ class Driver:
 
     def _set_state(self, run: TaskRun, state: State) -> None:
         run.state, run.source, run.unit = state, Given(state), None
-        run.elements = run.inner = None
+        run.elements, run.inner, run.whole = None, None, False
         self._move(run, Phase.DONE)
-        self._announce(run)
+        self._announce(run, run.state)
 
-    def _announce(self, run: TaskRun, map_size: int | None = None) -> None:
+    def _announce(self, run: TaskRun, state: State, map_size: int | None = None) -> None:
         record = TaskRunRecord(
             self._nodes[run.node].local_id,
             run.index,
-            kind_of(run.state),
-            message=message_text(run.state),
-            end_time=self._now if run.state.is_finished() else None,
+            kind_of(state),
+            message=message_text(state),
+            end_time=self._now if state.is_finished() else None,
             visit=run.visit,
             map_size=map_size,
-            state_class=own_class_of(run.state),
+            state_class=own_class_of(state),
         )
         self._out.append(Announce((record,)))
 
@@ -551,7 +564,7 @@ class Driver:
         if not visited:
             return
         self._release(self._leftovers.after_all(number))
-        self._announce(parent, map_size=count)
+        self._announce(parent, parent.state, map_size=count)
         self._out.append(CallHandlers(number, old, parent.state))
         self._handlers_under_way += 1
         for child in runs.children:

@@ -11,7 +11,10 @@ from flowkiln.engine.state import State
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one member came to: its state without values, and how many elements its result has if that was asked."""
+    """What one member came to, and how many elements its result has if that was asked.
+
+    The state has no values, unless it is `whole`: then its result is small, and whoever has this need not ask for it.
+    """
 
     node: int
     map_index: int
@@ -19,6 +22,7 @@ class Outcome:
     state: State
     elements: int | None = None
     inner: tuple[int, ...] | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +56,23 @@ class UnitLost:
 
 
 @dataclass(frozen=True, slots=True)
+class UnitForgotten:
+    """What a unit left behind, or how far it was, is lost. It was to begin once more, which has been prevented."""
+
+    key: UnitKey
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
 class LostUnit:
-    """A unit that was on a worker that died; `began` is the position of the member that was seen running, if any."""
+    """A unit that was on a worker that died; `began` is the position of the member that was seen running, if any.
+
+    `likely`: none was seen, but one may have begun that was not told of.
+    """
 
     key: UnitKey
     began: int | None = None
+    likely: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +147,7 @@ Event = (
     Started
     | UnitEnded
     | UnitLost
+    | UnitForgotten
     | WorkerLost
     | MemberStuck
     | UnitShortened

@@ -51,10 +51,6 @@ class Leftovers:
         self._users.subtract(needs)
         return self._free((key, *needs))
 
-    def members_of(self, key: UnitKey) -> Sequence[TaskRun]:
-        """The task runs whose states a unit left behind, or will."""
-        return self._members.get(key, ())
-
     def forget(self, key: UnitKey) -> Sequence[TaskRun]:
         """Strike out a unit whose results are gone; gives the task runs that they were of."""
         self._needed.pop(key, None)

@@ -30,7 +30,8 @@ class TaskRun:
 
     `source` is where its State is to be found, `start_from` what its next visit starts from.
     `optimistic` says that something upstream was not finished when it was submitted, `alone` that it travels by itself
-    (after a loss), `visited` that it came back at least once. `charges` counts the workers that died under it.
+    (after a loss), `visited` that it came back at least once. `charges` counts the workers that died under it, and
+    `suspected` says that one died which perhaps ran it. `whole`: its state has its result, which is small.
     `held_up_at` counts the changes in the run when this one was last tried again although nothing promised success.
     `keys` are the units that left something of it behind; `spent`: nobody needs that any more.
     """
@@ -46,6 +47,8 @@ class TaskRun:
     alone: bool = False
     visited: bool = False
     charges: int = 0
+    suspected: bool = False
+    whole: bool = False
     elements: int | None = None
     inner: tuple[int, ...] | None = None
     unit: UnitKey | None = None

@@ -88,19 +88,40 @@ class UnderWay:
         return Verdict.ALONE if fails_with_another or len(unit.runs) > 1 else Verdict.CRASH
 
 
-def judge_lost_worker(lost: Sequence[tuple[LostUnit, InFlight]], *, charged: bool) -> Iterator[tuple[TaskRun, Verdict]]:
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A task run of a lost unit, what is done with it, and whether its body ran, or may have run."""
+
+    run: TaskRun
+    verdict: Verdict
+    ran: bool
+
+
+def judge_lost_worker(lost: Sequence[tuple[LostUnit, InFlight]], *, charged: bool) -> Iterator[Judged]:
     """Charge the members that were running on a dead worker and judge all that were on it.
 
-    When nobody was seen running, each comes back by itself, and its beginning is seen next time.
+    Beginnings are told a moment later, unless a unit announces them first. So the last one that was told of may have
+    ended, and any that follows may have begun. Such members are suspected. They come back each by itself, and then
+    their beginnings are told first. A suspicion is a charge once a worker dies that was seen running the suspect.
     """
-    seen = any(one.began is not None for one, _ in lost)
+    is_anyone_known = any(one.began is not None or one.likely for one, _ in lost)
     for one, unit in lost:
         for position, run in enumerate(unit.runs):
-            was_running = position == one.began
-            run.charges += charged and was_running
-            if run.charges >= CHARGES_ALLOWED:
-                yield run, Verdict.CRASH
-            elif charged and (was_running or not seen):
-                yield run, Verdict.ALONE
+            is_last = position + 1 == len(unit.runs)
+            if one.began is None:
+                is_sure, is_suspect = False, one.likely and not run.alone
             else:
-                yield run, Verdict.AGAIN
+                is_sure = position == one.began and is_last
+                is_suspect = position >= one.began and not is_sure
+            ran = is_sure or is_suspect or (one.began is not None and position < one.began)
+            if not charged:
+                yield Judged(run, Verdict.AGAIN, ran)
+                continue
+            run.charges += is_sure
+            run.suspected = run.suspected or is_suspect
+            if is_sure and run.charges + run.suspected >= CHARGES_ALLOWED:
+                yield Judged(run, Verdict.CRASH, ran)
+            elif is_sure or is_suspect or not is_anyone_known:
+                yield Judged(run, Verdict.ALONE, ran)
+            else:
+                yield Judged(run, Verdict.AGAIN, ran)

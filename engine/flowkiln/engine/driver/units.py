@@ -62,8 +62,7 @@ Source = Kept | Element | Children
 class Member:
     """One task run in a unit. `upstream` goes with the node's edges, in order; `initial` is None for a fresh start.
 
-    `only_for_next`: nobody but the next member uses the result, so it need not outlive that one. `wanted`: whoever
-    started the run wants the result, so a small one may come back with the report.
+    `only_for_next`: nobody but the next member uses the result, so it need not outlive that one.
     """
 
     node: int
@@ -72,7 +71,6 @@ class Member:
     initial: Kept | None
     upstream: tuple[Source, ...]
     only_for_next: bool = False
-    wanted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

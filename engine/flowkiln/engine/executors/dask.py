@@ -13,6 +13,7 @@ from distributed import Client, Queue, worker_client
 from flowkiln.configuration import config
 from flowkiln.engine.executors.base import Executor
 from flowkiln.engine.executors.dask_news import NewsDesk
+from flowkiln.engine.executors.dask_once import OnceOnly
 from flowkiln.engine.executors.dask_tuning import tune
 from flowkiln.engine.executors.local_workers import replaced_workers
 
@@ -74,6 +75,7 @@ class DaskExecutor(Executor):
             options["address"] = self.address
         try:
             with dask.config.set(_SETTINGS if self.address is None else {}), Client(**options) as client:
+                client.register_plugin(OnceOnly())
                 if self.tuned:
                     tune(client)
                 self.client, self.is_started = client, True

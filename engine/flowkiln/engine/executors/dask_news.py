@@ -15,7 +15,6 @@ from distributed import Client
 from flowkiln.engine.driver import Outcome
 from flowkiln.engine.driver.units import UnitKey
 from flowkiln.engine.records import TaskRunRecord
-from flowkiln.engine.state import State
 from flowkiln.engine.unit_runner import UnitReport
 
 # Dask's own count of failures is out of reach: it blames every task that was only queued on a dead worker. What it
@@ -53,15 +52,24 @@ class Shortened:
 
 
 @dataclass(frozen=True, slots=True)
+class Forgotten:
+    """A unit was sent here that had been sent elsewhere before; it has not been run again."""
+
+    key: UnitKey
+
+
+End = UnitReport | Abandoned | Shortened | Forgotten
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerNews:
-    """What a worker tells about a run, in one event."""
+    """What a worker with so many `threads` tells about a run, in one event."""
 
     run_id: str
     address: str
+    threads: int
     began: tuple[Began, ...]
-    end: UnitReport | Abandoned | Shortened | None
-    results: dict[int, State] | None = None
-    """The unit's wanted states by position, if they are small: that saves fetching them."""
+    end: End | None
 
 
 @dataclass(frozen=True, slots=True)

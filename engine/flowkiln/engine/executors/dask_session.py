@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from distributed import Client, Future
 
-from flowkiln.engine.driver import LostUnit, MemberStuck, UnitLost, UnitPolicy, UnitShortened, WorkerLost
-from flowkiln.engine.driver.units import Held, Kept, Unit, UnitKey
+from flowkiln.engine.driver import LostUnit, MemberStuck, UnitForgotten, UnitLost, UnitPolicy, UnitShortened, WorkerLost
+from flowkiln.engine.driver.units import Kept, Unit, UnitKey
 from flowkiln.engine.driver.wiring import keys_in
 from flowkiln.engine.environment import RunEnvironment
-from flowkiln.engine.executors.dask_news import Abandoned, Loss, NewsDesk, Shortened, WorkerNews
+from flowkiln.engine.executors.dask_news import Abandoned, Forgotten, Loss, NewsDesk, Shortened, WorkerNews
 from flowkiln.engine.executors.dask_stream import dumps
 from flowkiln.engine.executors.dask_worker import Carrier, ClosedGate, gate_of, run_on_worker
 from flowkiln.engine.executors.session import Deliver
@@ -65,10 +65,11 @@ class DaskSession:
         self._run_id = environment.run_id
         self._raise = bool(environment.context.get("raise_on_exception"))
         self._futures: dict[UnitKey, Future] = {}
-        self._unreported: set[UnitKey] = set()
+        # With each, whether it announces the beginnings of its members first.
+        self._unreported: dict[UnitKey, bool] = {}
+        self._threads_of: dict[str, int] = {}
         self._silent: set[UnitKey] = set()
         self._submissions = 0
-        self._small: dict[UnitKey, Mapping[int, State]] = {}
         self.policy = UnitPolicy(fuse=True, threads=threads)
         self._environment = pickling.dumps(environment)
         self._inline_left = INLINE_LIMIT
@@ -82,7 +83,7 @@ class DaskSession:
         new = {unit.key for unit in units}
         calls = {unit.key: self._call(unit, new) for unit in units}
         keys = list(calls)
-        self._unreported.update(keys)
+        self._unreported.update((unit.key, unit.announce_first) for unit in units)
         if len(keys) == 1:
             self._futures[keys[0]] = self._client.submit(*calls[keys[0]], key=keys[0], pure=False, priority=turn)
         else:
@@ -117,24 +118,21 @@ class DaskSession:
 
     def fetch(self, sources: Sequence[Kept]) -> list[State]:
         """Get states with their values from the workers."""
-        keys = {key for source in sources if self._small_state(source) is None for key in keys_in(source)}
+        keys = {key for source in sources for key in keys_in(source)}
         gathered = self._client.gather({key: self._futures[key] for key in keys}) if keys else {}
         held = {key: unit.states for key, unit in gathered.items()}
-        return [small if (small := self._small_state(one)) is not None else resolve(one, held) for one in sources]
-
-    def _small_state(self, source: Kept) -> State | None:
-        return self._small.get(source.key, {}).get(source.position) if isinstance(source, Held) else None
+        return [resolve(one, held) for one in sources]
 
     def release(self, keys: Sequence[UnitKey]) -> None:
         """Let the cluster forget what these units left behind."""
         for key in keys:
             self._futures.pop(key, None)
-            self._small.pop(key, None)
-            self._unreported.discard(key)
+            self._unreported.pop(key, None)
 
     def cancel(self, keys: Sequence[UnitKey]) -> None:
         """Stop units; a body that runs already goes on until it ends or its worker does."""
-        self._unreported.difference_update(keys)
+        for key in keys:
+            self._unreported.pop(key, None)
         futures = [self._futures.pop(key) for key in keys if key in self._futures]
         self._client.cancel(futures)
 
@@ -146,37 +144,46 @@ class DaskSession:
 
     def on_news(self, news: WorkerNews) -> None:
         """Take what a worker tells about this run."""
+        self._threads_of[news.address] = news.threads
         for began in news.began:
             if began.key not in self._unreported:
-                # Dask computes again what it lost with a worker; to this run it is over, or was given up.
+                # It was given up; its body goes on all the same.
                 continue
             self._began[began.key] = (news.address, began.position)
             self._deliver(began.record)
         match news.end:
             case UnitReport(key):
                 self._began.pop(key, None)
-                self._unreported.discard(key)
-                if news.results is not None:
-                    self._small[key] = news.results
+                self._unreported.pop(key, None)
                 self._deliver(news.end)
+            case Forgotten(key):
+                self._began.pop(key, None)
+                self._unreported.pop(key, None)
+                self._deliver(UnitForgotten(key, time.time()))
             case Shortened(key, length):
                 self._deliver(UnitShortened(key, length, time.time()))
             case Abandoned(key, outcome, records):
                 self._ended_on_purpose.add(news.address)
                 self._began.pop(key, None)
-                self._unreported.discard(key)
+                self._unreported.pop(key, None)
                 for record in records:
                     self._deliver(record)
                 self._deliver(MemberStuck(key, outcome, time.time()))
 
     def on_loss(self, loss: Loss) -> None:
         """Take that a worker died."""
-        units = []
-        for key in loss.keys:
-            if key not in self._futures:
-                continue
+        lost = [key for key in loss.keys if key in self._futures and key in self._unreported]
+        seen: dict[UnitKey, int] = {}
+        for key in lost:
             address, position = self._began.pop(key, ("", 0))
-            units.append(LostUnit(key, position if address == loss.address else None))
+            if address == loss.address:
+                seen[key] = position
+        is_thread_left = len(seen) < self._threads_of.pop(loss.address, 1)
+        units = [
+            # What announces beginnings first has not begun unless that was seen.
+            LostUnit(key, seen.get(key), likely=is_thread_left and key not in seen and not self._unreported[key])
+            for key in lost
+        ]
         if units:
             charged = loss.address not in self._ended_on_purpose
             message = "The worker process died while it ran this task."
@@ -193,7 +200,7 @@ class DaskSession:
                 # Its report comes before, but may not have been readable.
                 silent.add(key)
                 continue
-            self._unreported.discard(key)
+            self._unreported.pop(key, None)
             # Its exception can be asked for from another thread only.
             await asyncio.get_running_loop().run_in_executor(None, self._tell_error, future)
         self._silent = silent

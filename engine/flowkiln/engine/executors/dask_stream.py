@@ -15,9 +15,8 @@ from weakref import WeakKeyDictionary
 from distributed import Worker
 
 from flowkiln.engine.driver import Unit
-from flowkiln.engine.executors.dask_news import Abandoned, Began, Shortened, WorkerNews
-from flowkiln.engine.state import State
-from flowkiln.engine.unit_runner import WORK_PER_UNIT, UnitReport
+from flowkiln.engine.executors.dask_news import Abandoned, Began, End, Shortened, WorkerNews
+from flowkiln.engine.unit_runner import WORK_PER_UNIT
 from flowkiln.utilities import pickling
 
 STREAM_INTERVAL = 0.05
@@ -82,9 +81,7 @@ class RunStream:
         with self._lock:
             self._began.append(began)
 
-    def tell(
-        self, end: UnitReport | Abandoned | Shortened | None = None, results: dict[int, State] | None = None
-    ) -> bool:
+    def tell(self, end: End | None = None) -> bool:
         """Tell an end, with what is waiting, or this alone. It goes before the key of what ended, by the same way."""
         with self._lock:
             if not self._began and end is None:
@@ -92,7 +89,7 @@ class RunStream:
             worker = self._worker()
             if worker is not None:
                 # Under the lock, and by the worker's loop whoever calls, lest an end overtakes its beginning.
-                worker.loop.add_callback(worker.log_event, self._topic, self._news(worker, end, results))
+                worker.loop.add_callback(worker.log_event, self._topic, self._news(worker, end))
             return True
 
     def tell_at_once(self, end: Abandoned | None = None) -> None:
@@ -110,11 +107,9 @@ class RunStream:
         with suppress(Exception):  # a scheduler that does not answer has lost this worker anyway
             told.result(timeout=SCHEDULER_ANSWERS_WITHIN)
 
-    def _news(
-        self, worker: Worker, end: UnitReport | Abandoned | Shortened | None, results: dict[int, State] | None = None
-    ) -> bytes:
+    def _news(self, worker: Worker, end: End | None) -> bytes:
         began, self._began = tuple(self._began), []
-        return dumps(WorkerNews(self._run_id, worker.address, began, end, results))
+        return dumps(WorkerNews(self._run_id, worker.address, worker.state.nthreads, began, end))
 
     @contextmanager
     def running(self, unit: Unit) -> Iterator[Progress]:

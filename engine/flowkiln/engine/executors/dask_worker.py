@@ -7,7 +7,6 @@ import pickle
 import threading
 from collections import OrderedDict
 from dataclasses import replace
-from typing import Any
 
 import cloudpickle
 from distributed import Worker, WorkerPlugin, get_worker
@@ -15,51 +14,18 @@ from distributed.sizeof import safe_sizeof
 
 from flowkiln.engine.driver import Outcome, Unit
 from flowkiln.engine.environment import RunEnvironment
-from flowkiln.engine.executors.dask_news import Abandoned, Began
+from flowkiln.engine.executors.dask_news import Abandoned, Began, Forgotten
+from flowkiln.engine.executors.dask_once import was_sent_before
 from flowkiln.engine.executors.dask_stream import Streams
 from flowkiln.engine.executors.dask_transfer import TransferableUnit
 from flowkiln.engine.records import TaskRunRecord
-from flowkiln.engine.state import State
 from flowkiln.engine.unit_runner import HeldUnit, run_unit
 from flowkiln.utilities.exceptions import FlowkilnError
 from flowkiln.utilities.logging import configure_logging
 from flowkiln.utilities.run_facts import follow_threads
 
-SMALL_UNIT = 8
-"""Results of a unit that may travel with its report."""
-
-SMALL_TEXT = 256
-"""Characters, or bytes, of a result that may travel with its unit's report."""
-
 ENVIRONMENTS_KEPT = 32
 """Environments of recent runs that a worker process keeps."""
-
-
-def small_results(unit: Unit, held: HeldUnit) -> dict[int, State] | None:
-    """Give the states of a unit that are wanted in the end, if a message more than carries them."""
-    wanted = {
-        n: state for n, (member, state) in enumerate(zip(unit.members, held.states, strict=False)) if member.wanted
-    }
-    if not 0 < len(wanted) <= SMALL_UNIT or not all(map(is_small, wanted.values())):
-        return None
-    return wanted
-
-
-def is_small(state: State) -> bool:
-    """Whether a state with its result takes few bytes."""
-    return (
-        _is_small(state.result)
-        and (state.message is None or type(state.message) is str)
-        and not getattr(state, "cached_inputs", None)
-        and not getattr(state, "cached_parameters", None)
-    )
-
-
-def _is_small(result: Any) -> bool:
-    # No subclasses: a message that cannot be unpickled would be lost.
-    if type(result) in (str, bytes):
-        return len(result) <= SMALL_TEXT
-    return result is None or type(result) in (bool, int, float)
 
 
 def gate_of(run_id: str) -> str:
@@ -127,6 +93,9 @@ def _run(topic: str, run_id: str, environment: bytes, pickled_unit: bytes, needs
     worker = get_worker()
     unit: Unit = pickle.loads(pickled_unit)  # noqa: S301  # made by this run's own driver
     stream = _streams.of(worker, topic, run_id)
+    if was_sent_before(worker, unit.key):
+        stream.tell(Forgotten(unit.key))
+        return TransferableUnit(())
 
     def announce(position: int, record: TaskRunRecord) -> None:
         stream.announce(Began(unit.key, position, record))
@@ -150,5 +119,5 @@ def _run(topic: str, run_id: str, environment: bytes, pickled_unit: bytes, needs
             may_begin=lambda position: gate_of(run_id) not in worker.plugins and progress.may_begin(position),
         )
     left = TransferableUnit(held.states)
-    stream.tell(replace(report, size=safe_sizeof(left)), small_results(unit, held))
+    stream.tell(replace(report, size=safe_sizeof(left)))
     return left

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from flowkiln.engine.driver import MemberStuck, UnitLost, UnitPolicy, UnitShortened, WorkerLost
+from flowkiln.engine.driver import MemberStuck, UnitForgotten, UnitLost, UnitPolicy, UnitShortened, WorkerLost
 from flowkiln.engine.driver.units import Kept, Unit, UnitKey
 from flowkiln.engine.records import TaskRunRecord
 from flowkiln.engine.state import State
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from flowkiln.engine.environment import RunEnvironment
     from flowkiln.engine.executors.base import Executor
 
-Delivery = UnitReport | UnitLost | UnitShortened | WorkerLost | MemberStuck | TaskRunRecord | BaseException
+Delivery = (
+    UnitReport | UnitLost | UnitForgotten | UnitShortened | WorkerLost | MemberStuck | TaskRunRecord | BaseException
+)
 Deliver = Callable[[Delivery], None]
 """Where a session puts what it has to say; may be called from any thread. An exception ends the run."""
 

@@ -31,6 +31,7 @@ from flowkiln.engine.driver import (
     TimerDue,
     Unit,
     UnitEnded,
+    UnitForgotten,
     UnitLost,
     UnitPolicy,
     UnitShortened,
@@ -107,6 +108,7 @@ class Simulation:
         self.waiting: dict[UnitKey, Unit] = {}
         self.held: dict[UnitKey, HeldUnit] = {}
         self.dead: set[UnitKey] = set()
+        self.forgotten: set[UnitKey] = set()
         self.released: set[UnitKey] = set()
         self.used: set[UnitKey] = set()
         self.mail: list[Event] = []
@@ -204,17 +206,29 @@ class Simulation:
     def _harmless_loss(self, ready: list[Unit]) -> None:
         several = [unit for unit in ready if len(unit.members) > 1]
         kept = [key for key in self.held if not any(isinstance(m, UnitEnded) and m.key == key for m in self.mail)]
-        kinds = ["worker"] + ["unit"] * bool(several) + ["results"] * bool(kept)
+        kinds = ["worker"] + ["unit"] * bool(several) + ["results", "forgotten"] * bool(kept) + ["sent again"]
         match self.random.choice(kinds):
             case "worker":
                 self._lose_worker(ready, charged=False)
             case "unit":
                 self._lose(self.random.choice(several))
+            case "forgotten":
+                self._forget(self.random.choice(kept))
+            case "sent again":
+                unit = self.random.choice(ready)
+                del self.waiting[unit.key]
+                self._forget(unit.key)
             case _:
                 key = self.random.choice(kept)
                 del self.held[key]
                 self.dead.add(key)
                 self._handle(UnitLost(key, "results lost", time.time()))
+
+    def _forget(self, key: UnitKey) -> None:
+        """Dask sends a unit again: it does not run, and leaves nothing behind."""
+        self.held[key] = HeldUnit(())
+        self.forgotten.add(key)
+        self._handle(UnitForgotten(key, time.time()))
 
     def _charged_loss(self, unit: Unit) -> None:
         if self.random.random() < 0.5:
@@ -229,7 +243,7 @@ class Simulation:
             del self.waiting[unit.key]
             self.dead.add(unit.key)
             began = self.random.choice([None, *range(len(unit.members))])
-            lost.append(LostUnit(unit.key, began))
+            lost.append(LostUnit(unit.key, began, likely=began is None and self.random.random() < 0.5))
         self.mail.append(WorkerLost(tuple(lost), "worker lost", charged, time.time()))
 
     def _handle(self, event: Event) -> None:
@@ -283,7 +297,10 @@ class Simulation:
         for key in keys:
             assert key not in self.released, f"{key} was released twice"
             self.released.add(key)
-            users = [unit.key for unit in self.waiting.values() if key in unit.needs]
+            if key in self.forgotten:
+                # What waits for it comes back without having run.
+                continue
+            users = [unit.key for unit in self.waiting.values() if key in unit.needs and key not in self.dead]
             assert not users, f"{key} was released but {users} need it"
             self.held.pop(key, None)
 

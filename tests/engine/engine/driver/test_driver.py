@@ -30,6 +30,7 @@ from flowkiln.engine.driver import (
     TimerDue,
     Unit,
     UnitEnded,
+    UnitForgotten,
     UnitLost,
     UnitPolicy,
     UnitShortened,
@@ -547,15 +548,96 @@ class TestLosses:
         assert initial.state.run_count == 2
         assert again.needs == ()
 
-    def test_what_is_computed_again_and_comes_back_shorter_is_lost(self) -> None:
-        """Dask recomputes what it lost with a worker; what is missing from it then runs again."""
-        driver, out = started(graph([], [InEdge(0)], [InEdge(1), InEdge(0)]), policy=UnitPolicy(fuse=True, threads=2))
-        units_of = {tuple(runs(unit)): unit for unit in units(out)}
-        first = units_of[((0, -1),)]
-        driver.handle(ended(first, Success()))
-        assert driver.handle(ended(first, Success())) == []
-        again = units(driver.handle(ended(first)))
-        assert [runs(unit) for unit in again] == [[(0, -1)]]
+    def test_a_large_result_that_is_forgotten_is_made_again(self) -> None:
+        """Its unit is released, and what waits for it comes back without having run and goes again."""
+        driver, out = started(graph([], [InEdge(0, "x")]))
+        one, two = units(out)
+        driver.handle(ended(one, Success()))
+        out = driver.handle(UnitForgotten(one.key, NOW))
+        assert Release((one.key,)) in out
+        (again,) = units(out)
+        assert runs(again) == [(0, -1)]
+        (announced,) = [record for o in out if isinstance(o, Announce) for record in o.records]
+        assert (announced.state, announced.message) == (
+            "Pending",
+            "Its result was lost with a worker, so it runs again.",
+        )
+        (user,) = units(driver.handle(ended(two)))
+        assert user.needs == (again.key,)
+
+    def test_a_small_result_that_is_forgotten_is_known(self) -> None:
+        """Nothing runs again; what waits for it gets it literally, and so does the caller."""
+        driver, out = started(graph([], [InEdge(0, "x")]))
+        one, two = units(out)
+        small = Success(result=7)
+        driver.handle(UnitEnded(one.key, (Outcome(0, -1, 1, small, whole=True),), NOW))
+        assert kinds(driver.handle(UnitForgotten(one.key, NOW))) == ["Release"]
+        (again,) = units(driver.handle(ended(two)))
+        assert again.members[0].upstream == (Given(small),)
+        assert driver.handle(ended(again, Success())) == [Finish(())]
+        assert driver.source_of(driver.node_runs(0).parent) == Given(small)
+
+    def test_a_result_that_nobody_needs_is_not_made_again(self) -> None:
+        """A unit is kept for the sake of one member; what the others left is of no use any more."""
+        driver, out = started(graph([], [InEdge(0)]), policy=UnitPolicy(fuse=True), kept=[1])
+        (unit,) = units(out)
+        outcomes = (Outcome(0, -1, 1, Success()), Outcome(1, -1, 1, Success(result=7), whole=True))
+        driver.handle(UnitEnded(unit.key, outcomes, NOW))
+        assert units(driver.handle(UnitForgotten(unit.key, NOW))) == []
+
+    def test_a_finished_run_goes_on_when_what_it_is_to_give_is_forgotten(self) -> None:
+        """It ends once more; one that was terminated does not."""
+        driver, out = started(graph([]))
+        (unit,) = units(out)
+        assert driver.handle(ended(unit, Success())) == [Finish(())]
+        (again,) = units(driver.handle(UnitForgotten(unit.key, NOW)))
+        assert driver.handle(ended(again, Success())) == [Finish(())]
+        driver, out = started(graph([], []))
+        one, _ = units(out)
+        driver.handle(ended(one, Success()))
+        driver.handle(TerminateRequested(NOW))
+        assert units(driver.handle(UnitForgotten(one.key, NOW))) == []
+
+    def test_a_unit_under_way_that_is_forgotten_goes_again(self) -> None:
+        """At nobody's charge: it was not running when its worker went."""
+        driver, out = started(graph([]))
+        (unit,) = units(out)
+        for _ in range(10):
+            (unit,) = units(driver.handle(UnitForgotten(unit.key, NOW)))
+        assert driver.handle(ended(unit, Success())) == [Finish(())]
+
+    @pytest.mark.parametrize(
+        ("losses", "crashed"),
+        [
+            ([(0, False)] * 3, True),
+            ([(None, True), (0, False), (0, False)], True),
+            ([(0, False), (None, False), (0, False)], False),
+            ([(None, True), (None, True), (None, True)], False),
+        ],
+        ids=["seen", "suspected, then seen", "once only queued", "never seen"],
+    )
+    def test_three_workers_that_ran_a_task_run_are_enough(
+        self, losses: list[tuple[int | None, bool]], crashed: bool
+    ) -> None:
+        """A worker that died before it told of a beginning counts once one dies that was seen running the task run."""
+        driver, out = started(graph([]))
+        for began, likely in losses:
+            (unit,) = units(out)
+            out = driver.handle(WorkerLost((LostUnit(unit.key, began, likely),), "died", True, NOW))
+        assert isinstance(driver.states()[0], Crashed) is crashed
+
+    def test_later_members_of_a_unit_are_suspected_with_the_one_that_was_seen(self) -> None:
+        """The seen one may have ended since; each goes again by itself, announcing its beginning first."""
+        driver, out = started(CHAIN, policy=UnitPolicy(fuse=True))
+        (unit,) = units(out)
+        out = driver.handle(WorkerLost((LostUnit(unit.key, 1),), "died", True, NOW))
+        told = {record.task: record.message for o in out if isinstance(o, Announce) for record in o.records}
+        assert told == dict.fromkeys(("n0", "n1", "n2"), "Its worker died, so it runs again.")
+        assert sorted((runs(one), one.announce_first) for one in units(out)) == [
+            ([(0, -1)], False),
+            ([(1, -1)], True),
+            ([(2, -1)], True),
+        ]
 
     def test_news_of_units_that_were_given_up_changes_nothing(self) -> None:
         """They may still arrive."""

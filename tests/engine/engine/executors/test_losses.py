@@ -82,7 +82,7 @@ def test_a_task_that_kills_its_worker_crashes_alone(processes: DaskExecutor) -> 
     assert state.result[told].result == "told"
     assert state.result[mapped].result == list(range(50))
     ends = Counter(record.state for record in recorder.records if record.task == "innocent" and record.map_index >= 0)
-    assert set(ends) == {"Running", "Success"}
+    assert set(ends) - {"Pending"} == {"Running", "Success"}
 
 
 def test_a_body_that_cannot_be_stopped_ends_with_its_process(processes: DaskExecutor) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -9,15 +11,15 @@ from dask.sizeof import sizeof
 
 from flowkiln import Flow, task
 from flowkiln.engine.conductor import Conductor
-from flowkiln.engine.driver.units import Member, Unit
+from flowkiln.engine.driver.units import Held
 from flowkiln.engine.executors import DaskExecutor
 from flowkiln.engine.executors.dask_news import Began, NewsDesk, WorkerNews
 from flowkiln.engine.executors.dask_session import DaskSession
 from flowkiln.engine.executors.dask_transfer import TransferableUnit
-from flowkiln.engine.executors.dask_worker import SMALL_TEXT, SMALL_UNIT, small_results
 from flowkiln.engine.records import TaskRunRecord
-from flowkiln.engine.state import Crashed, Success
-from flowkiln.engine.unit_runner import HeldUnit
+from flowkiln.engine.result import Result
+from flowkiln.engine.small import SMALL, small_size
+from flowkiln.engine.state import Cached, Crashed, Skipped, Success
 
 
 @task
@@ -26,35 +28,52 @@ def give(value: Any) -> Any:
     return value
 
 
-def _unit(wanted: list[bool]) -> Unit:
-    key = ("give-run", -1, 1)
-    return Unit(key, tuple(Member(n, -1, 1, None, (), wanted=one) for n, one in enumerate(wanted)), ())
-
-
 @pytest.mark.parametrize(
-    ("results", "small"),
+    ("value", "small"),
     [
-        ([1], True),
-        ([None, True, 2.5, "text", b"bytes"], True),
-        (["x" * (SMALL_TEXT + 1)], False),
-        ([[1]], False),
-        ([ValueError("no")], False),
-        ([0] * SMALL_UNIT, True),
-        ([0] * (SMALL_UNIT + 1), False),
+        (1, True),
+        (None, True),
+        (2.5, True),
+        ("text", True),
+        (b"bytes", True),
+        (dt.date(2020, 2, 29), True),
+        ({"rows": 3, "paths": ["a", "b"], "span": (1, 2)}, True),
+        ("x" * (SMALL + 1), False),
+        (2 ** (8 * SMALL + 8), False),
+        ([0] * SMALL, False),
+        ([[["x" * SMALL]]], False),
+        (ValueError("no"), False),
+        (Enum("Color", "RED").RED, False),
+        ({1: object()}, False),
     ],
+    ids=lambda value: repr(value)[:20],
 )
-def test_what_is_small(results: list[Any], small: bool) -> None:
-    """Numbers, nothing and short texts are, of a few task runs at most; containers are not looked into."""
-    states = tuple(Success(result=result) for result in results)
-    found = small_results(_unit([True] * len(results)), HeldUnit(states))
-    assert found == (dict(enumerate(states)) if small else None)
+def test_what_is_small(value: Any, small: bool) -> None:
+    """Values of built-in types of few bytes are, and containers of them."""
+    assert (small_size(Success(result=value)) is not None) is small
 
 
-def test_only_what_is_wanted_counts() -> None:
-    """The last of a long chain comes back by itself, whatever the others left behind."""
-    states = (*(Success(result="x" * 1_000) for _ in range(50)), Success(result=7))
-    assert small_results(_unit([False] * 50 + [True]), HeldUnit(states)) == {50: states[50]}
-    assert small_results(_unit([False] * 51), HeldUnit(states)) is None
+def test_a_container_in_itself_is_not_small() -> None:
+    """Nor does it keep anybody busy for long."""
+    endless: list[Any] = []
+    endless.append(endless)
+    assert small_size(Success(result=endless)) is None
+
+
+def test_a_state_without_a_result_takes_nothing() -> None:
+    """One that carries more than its result is not small, whatever that is."""
+    assert small_size(Skipped()) == 0
+    assert small_size(Success(ValueError("a message that is an object"), result=1)) is None
+    assert small_size(Cached(result=1, cached_inputs={"x": Result(b"x" * 10_000)})) is None
+    assert small_size(Success(result=Result(1, result_handler=object()))) is None
+
+
+def test_small_results_of_one_unit_are_bounded_together(dask_processes: DaskExecutor) -> None:
+    """What does not fit is fetched; every result is right."""
+    with Flow("many") as flow:
+        mapped = give.map(["x" * (SMALL // 2) + str(n) for n in range(200)])
+    state = Conductor(flow, dask_processes, return_tasks=(mapped,)).run()
+    assert state.result[mapped].result == ["x" * (SMALL // 2) + str(n) for n in range(200)]
 
 
 def test_dask_knows_what_results_weigh() -> None:
@@ -71,7 +90,7 @@ def test_only_large_results_are_fetched(
     fetch = DaskSession.fetch
 
     def watched(session: DaskSession, sources: Any) -> Any:
-        asked.append(bool({source.key for source in sources} - session._small.keys()))
+        asked.append(any(isinstance(source, Held) for source in sources))
         return fetch(session, sources)
 
     monkeypatch.setattr(DaskSession, "fetch", watched)
@@ -106,7 +125,7 @@ def test_a_result_without_size_is_a_result(dask_threads: DaskExecutor) -> None:
 
 def test_a_number_of_a_class_of_its_own_does_not_travel_with_the_report() -> None:
     """For it may not arrive, and the report with it."""
-    assert small_results(_unit([True]), HeldUnit((Success(result=Celsius(1.0, "C")),))) is None
+    assert small_size(Success(result=Celsius(1.0, "C"))) is None
 
 
 def test_a_report_that_cannot_be_read_is_missed(dask_processes: DaskExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,11 +141,12 @@ def test_a_report_that_cannot_be_read_is_missed(dask_processes: DaskExecutor, mo
     assert type(flow.run(executor=executor).result[given]) is Crashed
 
 
-def test_beginnings_of_what_is_computed_again_are_not_news() -> None:
-    """Dask does that with results that it lost; the run has gone on."""
+def test_beginnings_of_what_was_given_up_are_not_news() -> None:
+    """Its body goes on; the run has gone on without it."""
     session, delivered = object.__new__(DaskSession), []
-    session._unreported, session._began, session._deliver = {("a", -1, 1)}, {}, delivered.append
+    session._unreported, session._began, session._deliver = {("a", -1, 1): False}, {}, delivered.append
+    session._threads_of = {}
     records = [TaskRunRecord(name, -1, "Running") for name in "ab"]
     began = tuple(Began((record.task, -1, 1), 0, record) for record in records)
-    session.on_news(WorkerNews("r", "tcp://worker", began, None))
+    session.on_news(WorkerNews("r", "tcp://worker", 1, began, None))
     assert delivered == records[:1]

@@ -6,6 +6,7 @@ import gc
 import pickle
 import weakref
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -48,6 +49,7 @@ class Worker:
     """As much of a worker as streams need."""
 
     address = "tcp://worker"
+    state = SimpleNamespace(nthreads=1)
 
     def __init__(self) -> None:
         self.loop = Loop()

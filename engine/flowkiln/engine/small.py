@@ -1,0 +1,70 @@
+"""Results that are small enough to travel with the report of their unit: the driver keeps them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from itertools import chain
+from typing import Any
+
+from flowkiln.engine.result import NoResult, Result
+from flowkiln.engine.state import Mapped, State
+
+SMALL = 1024
+"""Bytes, about, of a small result."""
+
+SMALL_TOGETHER = 8 * 1024
+"""Bytes, about, of the small results of one unit. Dask's scheduler keeps the last thousand reports."""
+
+_EACH = 8
+_PLAIN = frozenset({type(None), bool, float, complex, dt.date, dt.timedelta})
+
+
+def small_size(state: State, limit: int = SMALL) -> int | None:
+    """Return about how many bytes the result of a state takes; None if it is not small, or more than `limit`.
+
+    Only values of built-in types are small, and containers of them. Of a type of the user's it is not known what its
+    pickle does, and a report that cannot be read is a unit that is lost.
+    """
+    attributes = state.__dict__
+    if (
+        not (state.message is None or type(state.message) is str)
+        or attributes.get("cached_inputs")
+        or attributes.get("cached_parameters")
+        or "_loop" in attributes
+        or isinstance(state, Mapped)
+    ):
+        return None
+    result = state._result
+    if result == NoResult:
+        return 0
+    if type(result) is not Result or result.result_handler is not None:
+        return None
+    try:
+        left = _left(result.value, limit)
+    except Exception:
+        # A container that another thread changes meanwhile.
+        return None
+    return None if left < 0 else limit - left
+
+
+def _left(value: Any, room: int) -> int:
+    """How much of the room is left beside a value; negative if it does not fit."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return room - _EACH
+    if kind is int:
+        return room - _EACH - int(value.bit_length()) // 8
+    if kind is str or kind is bytes:
+        return room - _EACH - len(value)
+    if kind is list or kind is tuple or kind is set or kind is frozenset:
+        items = iter(value)
+    elif kind is dict:
+        items = chain.from_iterable(value.items())
+    else:
+        return -1
+    room -= _EACH * (1 + len(value))
+    for item in items:
+        if room < 0:
+            break
+        room = _left(item, room)
+    return room
