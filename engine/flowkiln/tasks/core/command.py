@@ -18,6 +18,7 @@ from typing import IO, Any
 from flowkiln.core.task import Task
 from flowkiln.engine.signals import FAIL
 from flowkiln.utilities.exceptions import FlowkilnError
+from flowkiln.utilities.json_text import JsonError, read_json
 from flowkiln.utilities.logging import get_run_logger
 
 INPUT_PREFIX = "FLOWKILN_INPUT_"
@@ -32,10 +33,11 @@ _GRACE = 2.0
 class CommandTask(Task):
     """Runs a program where the task runs.
 
-    Its result is the last line of standard output: as JSON if it is, else as text. Each input arrives as JSON in the
-    environment variable `FLOWKILN_INPUT_<NAME>`; past 32 KiB in a file, named by `FLOWKILN_INPUT_<NAME>_FILE`. Output
-    goes to the run's log. The program and what it started are one process group, which is ended when the program ends,
-    when the timeout is over or the task run is stopped.
+    Its result is the last line of standard output: as JSON if it is, else as text. An object that names a key twice
+    and a number larger than a float can be stay text. Each input arrives as JSON in the environment variable
+    `FLOWKILN_INPUT_<NAME>`; past 32 KiB in a file, named by `FLOWKILN_INPUT_<NAME>_FILE`. Output goes to the run's log.
+    The program and what it started are one process group, which is ended when the program ends, when the timeout is
+    over or the task run is stopped.
 
     Args:
         command: program and arguments; a str is given to `/bin/sh -c`.
@@ -189,8 +191,8 @@ class _LastLine:
         if self._line is None:
             return None
         try:
-            return json.loads(self._line)
-        except ValueError:
+            return read_json(self._line)
+        except JsonError:
             return self._line
 
 

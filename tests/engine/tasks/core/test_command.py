@@ -50,6 +50,11 @@ class TestCommandTask:
         """The last line that says something, as JSON if it is; None without one."""
         assert CommandTask(python(f"print('{printed}', end='')")).run() == result
 
+    @pytest.mark.parametrize("printed", ["6e12345", "[1e400]", "NaN", '{"a": 1, "a": 2}', "1234567abc"])
+    def test_what_would_arrive_changed_stays_text(self, printed: str) -> None:
+        """A commit's id is no infinity, and of a key given twice no value is lost."""
+        assert CommandTask(["echo", printed]).run() == printed
+
     def test_a_str_goes_to_the_shell(self) -> None:
         """A command in one str may use the shell."""
         assert CommandTask("echo a; echo $((1 + 1))").run() == 2
