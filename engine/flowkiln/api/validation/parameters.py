@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pydantic import JsonValue
 
 from flowkiln.api.flow import FlowSpec, ParameterSpec
+from flowkiln.api.validation.integers import with_integers
 from flowkiln.api.validation.json_schema import schema_error, value_error
 from flowkiln.api.validation.problem import Problem, no_such
 from flowkiln.api.validation.sizes import schema_is_too_large
@@ -31,8 +32,9 @@ def resolve_parameters(
 ) -> tuple[dict[str, JsonValue], tuple[Problem, ...]]:
     """Give the values that a run has, with defaults filled in, and what is wrong with what it was given.
 
-    A null counts as not given. Optional parameters without a value are left out. With an entrypoint the code may
-    declare parameters that the spec does not, so unknown ones are passed on. Problems' fields start with `parameters`.
+    A null counts as not given. A whole number is an int where the schema asks for an integer: 5.0 is 5. Optional
+    parameters without a value are left out. With an entrypoint the code may declare parameters that the spec does not,
+    so unknown ones are passed on. Problems' fields start with `parameters`.
     """
     values: dict[str, JsonValue] = {}
     problems: list[Problem] = []
@@ -48,9 +50,9 @@ def resolve_parameters(
         value = given.get(parameter.name)
         if value is not None:
             problems += _check_value(parameter, value)
-            values[parameter.name] = value
+            values[parameter.name] = with_integers(parameter.json_schema, value)
         elif parameter.default is not None:
-            values[parameter.name] = parameter.default
+            values[parameter.name] = with_integers(parameter.json_schema, parameter.default)
         elif parameter.is_required:
             problems.append(Problem(f"parameters.{parameter.name}", "is required, and the run gives no value"))
     return values, tuple(problems)

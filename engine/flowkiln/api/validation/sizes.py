@@ -20,9 +20,13 @@ MAX_PLAN_BYTES = 768 * 1024
 
 def check_sizes(spec: FlowSpec) -> Iterator[Problem]:
     """Check a flow without its source files, in bytes of JSON."""
+    in_parts: list[Problem] = []
     for index, parameter in enumerate(spec.parameters):
-        yield from _check(f"parameters[{index}].schema", parameter.json_schema, MAX_SCHEMA_BYTES)
-    yield from _check("", _without_source(spec), MAX_SPEC_BYTES)
+        in_parts += _check(f"parameters[{index}].schema", parameter.json_schema, MAX_SCHEMA_BYTES)
+        in_parts += _check(f"parameters[{index}].default", parameter.default, MAX_SPEC_BYTES)
+    yield from in_parts
+    if not in_parts:
+        yield from _check("", _without_source(spec), MAX_SPEC_BYTES)
 
 
 def check_run_sizes(parameters: Mapping[str, JsonValue], context: Mapping[str, JsonValue]) -> Iterator[Problem]:
@@ -49,9 +53,15 @@ def _without_source(spec: FlowSpec) -> dict[str, Any]:
 
 def _check(field: str, value: Any, most: int) -> Iterator[Problem]:
     try:
-        size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+        size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode())
     except RecursionError:
         yield Problem(field, "is nested too deeply")
+        return
+    except UnicodeEncodeError:
+        yield Problem(field, "holds half a character (a lone surrogate), which no encoding of Unicode knows")
+        return
+    except ValueError:
+        yield Problem(field, "holds infinity or NaN, which JSON cannot express")
         return
     if size > most:
         yield Problem(field, f"{size} bytes of JSON are more than {most}; pass large data by reference, such as a URL")

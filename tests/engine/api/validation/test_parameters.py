@@ -216,3 +216,42 @@ json_schemas = st.recursive(
 def test_bounds_change_no_answer(schema: dict[str, Any], value: Any) -> None:
     """What is valid is what the unbounded validator says: our own keywords mean the same."""
     assert (value_error(schema, value) is None) == Draft202012Validator(schema).is_valid(value)
+
+
+@pytest.mark.parametrize(
+    ("schema", "given_", "arrived"),
+    [
+        ({"type": "integer"}, 5.0, 5),
+        ({"type": "integer"}, 5, 5),
+        ({"type": "number"}, 5.0, 5.0),
+        ({}, 5.0, 5.0),
+        ({"type": "array", "items": {"type": "integer"}}, [1.0, 2], [1, 2]),
+        ({"prefixItems": [{"type": "integer"}, {}], "items": {"type": "integer"}}, [1.0, 2.0, 3.0], [1, 2.0, 3]),
+        ({"properties": {"n": {"type": "integer"}}}, {"n": 1.0, "x": 1.0}, {"n": 1, "x": 1.0}),
+        ({"additionalProperties": {"type": "integer"}}, {"n": 1.0}, {"n": 1}),
+        ({"additionalProperties": False, "properties": {"n": {"type": "integer"}}}, {"n": 2.0}, {"n": 2}),
+    ],
+)
+def test_an_integer_arrives_as_one(schema: dict[str, Any], given_: Any, arrived: Any) -> None:
+    """JSON Schema takes 5.0 for an integer, and a function that asks for one gets an int: as a value and a default."""
+    for parameter, parameters in (({}, {"n": given_}), ({"default": given_}, {})):
+        spec = FlowSpec.model_validate({"tasks": [LOAD], "parameters": [{"name": "n", "schema": schema, **parameter}]})
+        values, problems = resolve_parameters(spec, parameters)
+        assert problems == ()
+        assert repr(values["n"]) == repr(arrived)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (float("inf"), "holds infinity or NaN, which JSON cannot express"),
+        ([{"a": float("nan")}], "holds infinity or NaN, which JSON cannot express"),
+        ("\ud800", "holds half a character (a lone surrogate), which no encoding of Unicode knows"),
+    ],
+)
+def test_what_json_cannot_express(value: Any, said: str) -> None:
+    """It is a problem of the flow or the run, not an error when the plan is written."""
+    flow = {"tasks": [LOAD], "parameters": [{"name": "n", "default": value}]}
+    assert flow_problems(flow) == [f"spec.parameters[0].default: {said}"]
+    run = {"flowRef": {"name": "x"}, "parameters": {"n": value}}
+    assert run_problems(run) == [f"spec.parameters: {said}"]

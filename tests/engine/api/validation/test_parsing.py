@@ -97,7 +97,7 @@ def test_a_run_with_every_field_has_no_problems() -> None:
             {"tasks": [LOAD], "cluster": {"workers": {"replicas": "4"}}},
             ["spec.cluster.workers.replicas: must be a valid integer"],
         ),
-        ({"tasks": LOAD}, ["spec.tasks: must be a list"]),
+        ({"tasks": LOAD}, ["spec.tasks: must be a list: put a dash (-) before it"]),
         ({"tasks": ["load"]}, ["spec.tasks[0]: must be a mapping"]),
         ({"tasks": []}, ["spec.tasks: must have at least 1 item"]),
     ],
