@@ -89,7 +89,7 @@ def _function_task(reference: str, owner: str, settings: dict[str, Any]) -> Task
         if isinstance(found, Task):
             return found.copy(**settings)
         return FunctionTask(found, **settings)
-    except (TypeError, ValueError, AttributeError) as error:
+    except Exception as error:
         raise FlowLoadError(f"{owner}: {reference!r} cannot be made a task: {error}") from error
 
 

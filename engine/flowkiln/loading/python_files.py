@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from flowkiln.core.flow import Flow
 from flowkiln.loading.import_path import ImportPath
+from flowkiln.loading.importing import import_module
 from flowkiln.utilities.exceptions import FlowLoadError
 
 
@@ -15,12 +16,24 @@ def module_of(path: Path) -> tuple[Path, str]:
     """Give the folder that must be importable, and the name that the file's module has from there.
 
     As for `python -m`: the name of a file inside of packages has the packages in front, so that its relative imports
-    work.
+    work. Workers import the file by this name.
+
+    Raises:
+        FlowLoadError: a name has a dot in it, which for Python separates packages.
     """
-    folder, names = path.parent, [path.stem]
+    folder, names = path.parent, [] if path.name == "__init__.py" else [path.stem]
     while (folder / "__init__.py").exists():
         names.insert(0, folder.name)
         folder = folder.parent
+    for name in names:
+        if "." in name:
+            of_file = name == names[-1] and path.stem == name
+            what, suffix = ("file", ".py") if of_file else ("folder", "")
+            better = name.replace(".", "_")
+            raise FlowLoadError(
+                f"{path}: Python cannot import what has a dot in its name; "
+                f"give the {what} a name without dots, such as {better}{suffix}"
+            )
     return folder, ".".join(names)
 
 
@@ -29,22 +42,8 @@ def load_flow(path: Path, attribute: str | None, module_name: str, import_path: 
 
     Raises FlowLoadError if it cannot be imported, or if it is not plain which flow is meant.
     """
-    loaded = sys.modules.get(module_name)
-    if loaded is not None and not _is_from(loaded, path):
-        raise FlowLoadError(
-            f"{path}: a module {module_name!r} is imported already "
-            f"(from {getattr(loaded, '__file__', 'Python itself')}); give the file another name"
-        )
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:
-        raise FlowLoadError(f"{path}: importing it raised {type(error).__name__}: {error}") from error
-    if not _is_from(module, path):
-        raise FlowLoadError(
-            f"{path}: Python takes {module_name!r} from {getattr(module, '__file__', 'itself')}; "
-            f"give the file another name, or keep {import_path.folder} free of that module"
-        )
-    flows = {name: value for name, value in vars(module).items() if isinstance(value, Flow)}
+    module = load_module(path, module_name, import_path)
+    flows = flows_in(module)
     if attribute is not None:
         return _named(path, attribute, vars(module).get(attribute), flows)
     distinct = list({id(flow): flow for flow in flows.values()}.values())
@@ -56,6 +55,34 @@ def load_flow(path: Path, attribute: str | None, module_name: str, import_path: 
             + " or ".join(f"{path}:{name}" for name in flows)
         )
     return distinct[0]
+
+
+def flows_in(module: ModuleType) -> dict[str, Flow]:
+    """Return the flows at module level by the names of their variables."""
+    return {name: value for name, value in vars(module).items() if isinstance(value, Flow)}
+
+
+def load_module(path: Path, module_name: str, import_path: ImportPath) -> ModuleType:
+    """Import the file, which `import_path` makes importable as `module_name`.
+
+    Raises FlowLoadError if that fails, or if the name means another module.
+    """
+    loaded = sys.modules.get(module_name)
+    if loaded is not None and not _is_from(loaded, path):
+        raise FlowLoadError(
+            f"{path}: a module {module_name!r} is imported already "
+            f"(from {getattr(loaded, '__file__', 'Python itself')}); give the file another name"
+        )
+    try:
+        module = import_module(module_name, f"{path}: importing it")
+    except ModuleNotFoundError as error:
+        raise FlowLoadError(f"{path}: importing it raised {type(error).__name__}: {error}") from error
+    if not _is_from(module, path):
+        raise FlowLoadError(
+            f"{path}: Python takes {module_name!r} from {getattr(module, '__file__', 'itself')}; "
+            f"give the file another name, or keep {import_path.folder} free of that module"
+        )
+    return module
 
 
 def _is_from(module: object, path: Path) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 from typing import Any
 
+from flowkiln.loading import importing
 from flowkiln.utilities.exceptions import FlowLoadError
 
 
@@ -38,7 +38,7 @@ def resolve_callable(reference: str, owner: str) -> Any:
 def import_module(name: str, owner: str) -> Any:
     """Import a module; raise FlowLoadError that says whether it is missing or fails by itself."""
     try:
-        return importlib.import_module(name)
+        return importing.import_module(name, f"{owner}: importing module {name!r}")
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise FlowLoadError(
@@ -48,8 +48,6 @@ def import_module(name: str, owner: str) -> Any:
         raise FlowLoadError(
             f"{owner}: module {name!r} imports {error.name!r}, which is not installed where the flow runs"
         ) from error
-    except Exception as error:
-        raise FlowLoadError(f"{owner}: importing module {name!r} raised {type(error).__name__}: {error}") from error
 
 
 def _suggestion(holder: Any, name: str) -> str:

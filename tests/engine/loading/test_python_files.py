@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import builtins
+import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -35,6 +38,16 @@ class TestFindingTheFlow:
             ("x = 1\n", "there is no flow at module level"),
             (ONE + "b = Flow('two')\n", r"there are 2 flows at module level; name one: .*:flow or .*:b"),
             ("1 / 0\n", "importing it raised ZeroDivisionError: division by zero"),
+            ("import sys\nsys.exit(0)\n", "importing it raised SystemExit: 0$"),
+            ("import sys\nsys.exit()\n", "importing it raised SystemExit$"),
+            ("raise KeyboardInterrupt\n", "importing it raised KeyboardInterrupt$"),
+            ("raise GeneratorExit('x')\n", "importing it raised GeneratorExit: x$"),
+            ("class Panic(BaseException): pass\nraise Panic('x')\n", "importing it raised Panic: x$"),
+            (
+                "class Odd(Exception):\n    def __str__(self): return 1 / 0\nraise Odd\n",
+                "importing it raised Odd: <Odd whose str raises ZeroDivisionError>",
+            ),
+            ("import kiln_nowhere\n", "importing it raised ModuleNotFoundError: No module named 'kiln_nowhere'"),
         ],
     )
     def test_errors(self, tmp_path: Path, text: str, said: str) -> None:
@@ -61,6 +74,60 @@ class TestFindingTheFlow:
         """A file called json.py must not take the place of Python's, nor be passed over in silence."""
         with pytest.raises(FlowLoadError, match=r"a module 'json' is imported already .*; give the file another name"):
             load_file(write(tmp_path / "json.py", ONE))
+
+
+class TestCtrlC:
+    def test_it_ends_the_import(self, tmp_path: Path) -> None:
+        """A person's Ctrl-C is no fault of the module and passes; the handler is as before."""
+        text = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n" + ONE
+        before = signal.getsignal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            load_file(write(tmp_path / "kiln_interrupted.py", text))
+        assert signal.getsignal(signal.SIGINT) is before
+
+    def test_in_another_thread(self, tmp_path: Path) -> None:
+        """Signals belong to the main thread; elsewhere files are loaded without looking at them."""
+        path = write(tmp_path / "kiln_thread.py", ONE)
+        with ThreadPoolExecutor(1) as pool:
+            loaded = pool.submit(load_file, path).result()
+        with loaded:
+            assert loaded.name == "one"
+
+
+class TestNames:
+    @pytest.mark.parametrize("name", ["kiln-dash.py", "2kiln.py", "kiln with blanks.py", "kïln.py", "kiln+.py"])
+    def test_what_can_be_imported(self, tmp_path: Path, name: str) -> None:
+        """A module may have a name that no import statement can say."""
+        with load_file(write(tmp_path / name, ONE)) as loaded:
+            assert loaded.name == "one"
+
+    @pytest.mark.parametrize(
+        ("name", "said"),
+        [
+            ("flow.v2.py", r"give the file a name without dots, such as flow_v2\.py"),
+            ("v1.2/__init__.py", r"give the folder a name without dots, such as v1_2"),
+            ("v1.2/flow.py", r"give the folder a name without dots, such as v1_2"),
+        ],
+    )
+    def test_dots(self, tmp_path: Path, name: str, said: str) -> None:
+        """A dot separates packages, here and on workers."""
+        path = write(tmp_path / name, ONE)
+        if path.parent != tmp_path:
+            write(path.parent / "__init__.py", ONE)
+        with pytest.raises(FlowLoadError, match=said):
+            load_file(path)
+
+    def test_a_folder_that_is_no_package_may_have_dots(self, tmp_path: Path) -> None:
+        """It is only the place where modules are."""
+        with load_file(write(tmp_path / "v1.2" / "kiln_flow.py", ONE)) as loaded:
+            assert loaded.name == "one"
+
+    def test_a_package_is_imported_once(self, tmp_path: Path) -> None:
+        """The file `__init__.py` is the package itself."""
+        text = "import builtins\nbuiltins.kiln_times = getattr(builtins, 'kiln_times', 0) + 1\n" + ONE
+        with load_file(write(tmp_path / "kiln_pack" / "__init__.py", text)) as loaded:
+            assert loaded.name == "one"
+        assert vars(builtins).pop("kiln_times") == 1
 
 
 class TestModules:

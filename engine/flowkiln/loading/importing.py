@@ -1,0 +1,64 @@
+"""Import modules of users: whatever they raise is told, and only a person's Ctrl-C passes."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType, ModuleType
+
+from flowkiln.utilities.exceptions import FlowLoadError
+from flowkiln.utilities.safe_text import safe_str
+
+
+def import_module(name: str, what: str) -> ModuleType:
+    """Import a module.
+
+    Raises:
+        ModuleNotFoundError: it, or one that it imports, is not there.
+        FlowLoadError: importing it raised anything else, `SystemExit` included. The sentence begins with `what`.
+        KeyboardInterrupt: somebody pressed Ctrl-C meanwhile.
+    """
+    with _watching_for_ctrl_c() as pressed:
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError:
+            raise
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and pressed.yes:
+                raise
+            text = safe_str(error)
+            raise FlowLoadError(f"{what} raised {type(error).__name__}{f': {text}' if text else ''}") from error
+
+
+@dataclass
+class _Pressed:
+    yes: bool = False
+
+
+@contextmanager
+def _watching_for_ctrl_c() -> Iterator[_Pressed]:
+    """Tell a real Ctrl-C from a KeyboardInterrupt that a module raises itself.
+
+    Only where Python's own handler is in charge: others know what they do, and only the main thread may look.
+    """
+    pressed = _Pressed()
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        pressed.yes = True
+        yield pressed
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        pressed.yes = True
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield pressed
+    finally:
+        if signal.getsignal(signal.SIGINT) is handle:
+            signal.signal(signal.SIGINT, before)
