@@ -2,51 +2,45 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
-from flowkiln.loading.yaml_text import complaint, read_yaml
+from flowkiln.loading.given import Typed
 
 
-def parse_parameter(text: str) -> tuple[str, Any]:
-    """Split `name=value`; the value is JSON where it parses as JSON, else the text itself.
+def parse_parameter(text: str) -> tuple[str, Typed]:
+    """Split `name=value`; the value is read later, by the parameter's schema.
 
-    Raises click.BadParameter without a `=` or without a name that is a Python identifier.
+    Raises:
+        click.BadParameter: there is no `=`, the name is no Python identifier, or the value is no text.
     """
     name, equals, value = text.partition("=")
     if not equals:
         raise click.BadParameter(f"{text!r} has no '='; write name=value")
     if not name.isidentifier():
         raise click.BadParameter(f"{name!r} is no name of a parameter; write name=value")
-    return name, parse_value(value)
-
-
-def parse_value(text: str) -> Any:
-    """Read JSON; what is no JSON (NaN and Infinity are none) is text."""
     try:
-        return json.loads(text, parse_constant=_refuse)
-    except ValueError:
-        return text
+        value.encode()
+    except UnicodeEncodeError:
+        raise click.BadParameter(f"the value of {name!r} is not UTF-8") from None
+    return name, Typed(value)
 
 
 def read_parameters(path: Path) -> dict[str, Any]:
     """Read a file with one mapping of names to values, as YAML or JSON; raise click.BadParameter for anything else."""
+    from flowkiln.loading.yaml_text import YamlError, read_text, read_yaml
+
     try:
-        documents = read_yaml(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise click.BadParameter(f"{path} is neither YAML nor JSON: {complaint(error)}") from error
-    match documents:
+        documents = read_yaml(read_text(path))
+    except YamlError as error:
+        place = f"{path}:{error.line}:{error.column}"
+        raise click.BadParameter(f"{place}: cannot be read as YAML or JSON: {error.problem}") from error
+    match [document.value for document in documents]:
         case []:
             return {}
-        case [dict() as values] if all(isinstance(name, str) for name in values):
+        case [dict() as values]:
             return values
         case _:
             raise click.BadParameter(f"{path} must hold one mapping of parameter names to values")
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")

@@ -30,7 +30,13 @@ Exit codes:
 @click.command(help=_HELP, short_help="Run a flow on this machine.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(
-    "-p", "--parameter", "given", multiple=True, metavar="NAME=VALUE", help="A parameter: JSON if it parses, else text."
+    "-p",
+    "--parameter",
+    "given",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A parameter, read by its schema: as it stands for text, as JSON for numbers, lists and the like; without a "
+    "schema as JSON if it parses, else as text.",
 )
 @click.option(
     "--parameters",

@@ -6,26 +6,20 @@ import linecache
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from flowkiln.api.effective import cluster_times
 from flowkiln.api.flow import FlowSpec
-from flowkiln.api.flow_run import FlowRef, FlowRunSpec
 from flowkiln.api.validation import Problem, resolve_parameters
 from flowkiln.api.validation.problem import no_such
 from flowkiln.loading.build import build_flow
-from flowkiln.loading.documents import (
-    Documents,
-    Finding,
-    FlowDocument,
-    FlowRunDocument,
-    check_documents,
-    read_documents,
-)
+from flowkiln.loading.document_checks import check_documents, check_identities, missing_flow
+from flowkiln.loading.documents import Documents, FlowDocument, FlowRunDocument, read_documents
+from flowkiln.loading.findings import Finding
 from flowkiln.loading.import_path import ImportPath
 from flowkiln.loading.loaded_flow import LoadedFlow, parameters_of
+from flowkiln.loading.run_values import complete_run
 from flowkiln.utilities.exceptions import InvalidSpecError
 from flowkiln.utilities.source_folders import FOLDER_PREFIX
 
@@ -36,12 +30,10 @@ def load_documents(files: Sequence[Path], given: dict[str, Any]) -> LoadedFlow:
     `given` are parameters that win over the FlowRun's. Raises as `load_file` does.
     """
     documents = read_documents(files)
-    _refuse(documents.findings)
+    _refuse([*documents.findings, *check_identities(documents)])
     run = _the_run(documents)
-    flow = _the_flow(documents, run)
-    spec = run.spec.model_copy(update={"parameters": {**run.spec.parameters, **given}})
-    run = replace(run, spec=spec)
-    _refuse(check_documents(Documents(flows=[flow], runs=[run])))
+    flow = documents.flows[0] if run is None else _the_flow(documents, run)
+    spec = complete_run(flow, run, given)
     values, _ = resolve_parameters(flow.spec, spec.parameters)
     with ExitStack() as held:
         if flow.spec.source is not None:
@@ -61,13 +53,13 @@ def _refuse(findings: Sequence[Finding]) -> None:
         raise InvalidSpecError("\n".join(str(finding) for finding in findings))
 
 
-def _the_run(documents: Documents) -> FlowRunDocument:
-    """Give the one FlowRun, or make one for the one Flow."""
+def _the_run(documents: Documents) -> FlowRunDocument | None:
+    """Return the one FlowRun; None if there is one Flow instead, which then runs."""
     match documents.runs, documents.flows:
         case [run], _:
             return run
-        case [], [flow]:
-            return FlowRunDocument(flow.file, flow.name, FlowRunSpec(flow_ref=FlowRef(name=flow.name)), flow.namespace)
+        case [], [_]:
+            return None
         case [], flows:
             names = ", ".join(flow.name for flow in flows)
             raise InvalidSpecError(f"there are {len(flows)} Flows ({names}); add a FlowRun that says which one runs")
@@ -85,11 +77,8 @@ def _the_flow(documents: Documents, run: FlowRunDocument) -> FlowDocument:
         raise InvalidSpecError(f"{run.file}: {run.title}: spec: names no Flow")
     flow = documents.flow(reference.name, run.namespace)
     if flow is None:
-        names = [flow.name for flow in documents.flows]
-        elsewhere = reference.name in names
-        why = f'the Flow "{reference.name}" is in another namespace than the run, "{run.namespace}"'
-        problem = Problem("spec.flowRef.name", why if elsewhere else no_such("Flow", reference.name, names))
-        raise InvalidSpecError(f"{Finding(run.file, run.title, problem)}; give the file of the Flow too")
+        problem = missing_flow(documents, run) or Problem("spec.flowRef.name", no_such("Flow", reference.name, ()))
+        raise InvalidSpecError(f"{run.finding(problem)}; give the file of the Flow too")
     return flow
 
 

@@ -1,39 +1,27 @@
-"""Flow and FlowRun documents in YAML files, checked as the operator checks them, without importing any code."""
+"""Flow and FlowRun documents in YAML files, read as the operator reads them, without importing any code."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from flowkiln.api import API_VERSION, GROUP
 from flowkiln.api.flow import FLOW_KIND, FlowSpec
 from flowkiln.api.flow_run import FLOW_RUN_KIND, FlowRunSpec
 from flowkiln.api.model import DNS_SUBDOMAIN_PATTERN
-from flowkiln.api.validation import Problem, check_flow, check_flow_run, parse_flow_run_spec, parse_flow_spec
+from flowkiln.api.validation import Problem, parse_flow_run_spec, parse_flow_spec
 from flowkiln.api.validation.problem import no_such
-from flowkiln.loading.yaml_text import complaint, read_yaml
+from flowkiln.loading.findings import Finding
+from flowkiln.loading.written import Written
+from flowkiln.loading.yaml_text import YamlDocument, YamlError, read_text, read_yaml
 
 _KINDS = (FLOW_KIND, FLOW_RUN_KIND)
 _FIELDS = ("apiVersion", "kind", "metadata", "spec", "status")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A problem, and the document that has it."""
-
-    file: Path
-    document: str
-    problem: Problem
-
-    def __str__(self) -> str:
-        sentence = self.problem.sentence if self.problem.field else self.problem.message
-        return ": ".join(filter(None, [str(self.file), self.document, sentence]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +32,16 @@ class FlowDocument:
     name: str
     spec: FlowSpec
     namespace: str = ""
+    written: Written | None = None
 
     @property
     def title(self) -> str:
         """Kind and name."""
         return f"{FLOW_KIND} {self.name!r}"
+
+    def finding(self, problem: Problem) -> Finding:
+        """Make a finding of a problem of this document."""
+        return Finding.at(self.written, self.file, self.title, problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +52,40 @@ class FlowRunDocument:
     name: str
     spec: FlowRunSpec
     namespace: str = ""
+    written: Written | None = None
 
     @property
     def title(self) -> str:
         """Kind and name."""
         return f"{FLOW_RUN_KIND} {self.name!r}"
 
+    def finding(self, problem: Problem) -> Finding:
+        """Make a finding of a problem of this document."""
+        return Finding.at(self.written, self.file, self.title, problem)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What tells an object from others in a cluster, valid or not, and where it is written."""
+
+    kind: str
+    namespace: str
+    name: str
+    file: Path
+    written: Written | None = None
+
 
 @dataclass
 class Documents:
-    """What was read, and what could not be. Documents of other kinds are passed over."""
+    """What was read, and what could not be. Documents of other kinds are passed over.
+
+    `identities` has every object with a name, those that are not valid too.
+    """
 
     flows: list[FlowDocument] = field(default_factory=list)
     runs: list[FlowRunDocument] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    identities: list[Identity] = field(default_factory=list)
 
     def flow(self, name: str, namespace: str) -> FlowDocument | None:
         """Find the Flow that a run in this namespace refers to by its name.
@@ -88,60 +101,79 @@ class Documents:
 def read_documents(files: Iterable[Path]) -> Documents:
     """Read all Flows and FlowRuns in the files; what is wrong with one is among the findings instead of it."""
     documents = Documents()
-    for file in files:
+    for file in dict.fromkeys(files):
         try:
-            contents = read_yaml(file.read_text(encoding="utf-8"))
+            contents = read_yaml(read_text(file))
         except OSError as error:
             documents.findings.append(Finding(file, "", Problem("", f"cannot be read ({error.strerror})")))
             continue
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            documents.findings.append(Finding(file, "", Problem("", f"is no YAML: {complaint(error)}")))
+        except YamlError as error:
+            documents.findings.append(Finding.of_yaml(file, error))
             continue
         before = len(documents.flows) + len(documents.runs) + len(documents.findings)
         for content in contents:
-            _read_document(file, content, documents)
+            _read_content(file, content, documents)
         if before == len(documents.flows) + len(documents.runs) + len(documents.findings):
             documents.findings.append(Finding(file, "", Problem("", f"holds no {FLOW_KIND} and no {FLOW_RUN_KIND}")))
     return documents
 
 
-def check_documents(documents: Documents) -> list[Finding]:
-    """Give the findings of reading and those of the operator's own checks.
-
-    A FlowRun's parameters are compared with its Flow if that is among the documents.
-    """
-    findings = list(documents.findings)
-    for flow in documents.flows:
-        findings += [Finding(flow.file, flow.title, problem) for problem in check_flow(flow.spec)]
-    for run in documents.runs:
-        reference = run.spec.flow_ref
-        known = documents.flow(reference.name, run.namespace) if reference is not None else None
-        problems = check_flow_run(run.spec, None if known is None else known.spec)
-        findings += [Finding(run.file, run.title, problem) for problem in problems]
-    return findings
+def _read_content(file: Path, content: YamlDocument, documents: Documents) -> None:
+    """Read a document, or the items of a list of them."""
+    if not _is_list(content.value):
+        _read_document(file, content, documents)
+        return
+    for position, item in _items(content):
+        if _is_list(item.value):
+            problem = Problem(f"items[{position}]", "a list inside of a list is not read by kubectl either")
+            documents.findings.append(Finding.at(content.written, file, "", problem))
+        else:
+            _read_document(file, item, documents)
 
 
-def _read_document(file: Path, content: Any, documents: Documents) -> None:
+def _is_list(value: object) -> bool:
+    return (
+        isinstance(value, Mapping) and str(value.get("kind")).endswith("List") and isinstance(value.get("items"), list)
+    )
+
+
+def _items(content: YamlDocument) -> Iterator[tuple[int, YamlDocument]]:
+    written = content.written
+    items = written.parts.get("items") if written is not None and isinstance(written.parts, dict) else None
+    places = items.parts if items is not None and isinstance(items.parts, list) else None
+    for position, value in enumerate(content.value["items"]):
+        yield position, YamlDocument(value, None if places is None else places[position])
+
+
+def _read_document(file: Path, document: YamlDocument, documents: Documents) -> None:
+    content, written = document.value, document.written
     if not isinstance(content, Mapping):
-        documents.findings.append(Finding(file, "", Problem("", "a document is no mapping of fields to values")))
+        problem = Problem("", "a document is no mapping of fields to values")
+        documents.findings.append(Finding.at(written, file, "", problem))
         return
     version, kind = str(content.get("apiVersion", "")), str(content.get("kind", ""))
     if kind not in _KINDS and version.partition("/")[0] != GROUP:
         return
-    name, problems = _frame(content, version, kind)
+    name, problems = _frame(content, version, kind, written)
     namespace = _namespace(content)
     title = f"{kind} {name!r}" if name else kind
+    if kind in _KINDS and name and "name" in _metadata(content):
+        documents.identities.append(Identity(kind, namespace, name, file, written))
+
+    def written_at(path: Sequence[int | str]) -> str | None:
+        return None if written is None else written.text_at(("spec", *path))
+
     if kind == FLOW_KIND and "spec" in content:
-        spec, found = parse_flow_spec(content["spec"])
+        spec, found = parse_flow_spec(content["spec"], written_at=written_at)
         problems += found
         if spec is not None and not problems:
-            documents.flows.append(FlowDocument(file, name, spec, namespace))
+            documents.flows.append(FlowDocument(file, name, spec, namespace, written))
     elif kind == FLOW_RUN_KIND and "spec" in content:
-        run_spec, found = parse_flow_run_spec(content["spec"])
+        run_spec, found = parse_flow_run_spec(content["spec"], written_at=written_at)
         problems += found
         if run_spec is not None and not problems:
-            documents.runs.append(FlowRunDocument(file, name, run_spec, namespace))
-    documents.findings += [Finding(file, title, problem) for problem in problems]
+            documents.runs.append(FlowRunDocument(file, name, run_spec, namespace, written))
+    documents.findings += [Finding.at(written, file, title, problem) for problem in problems]
 
 
 def _metadata(content: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -154,23 +186,42 @@ def _namespace(content: Mapping[str, Any]) -> str:
     return namespace if isinstance(namespace, str) else ""
 
 
-def _frame(content: Mapping[str, Any], version: str, kind: str) -> tuple[str, list[Problem]]:
+def _frame(content: Mapping[str, Any], version: str, kind: str, written: Written | None) -> tuple[str, list[Problem]]:
     """Check what surrounds the spec, and give the object's name (or what it is to be generated from)."""
     problems = []
     if version != API_VERSION:
         problems.append(Problem("apiVersion", f'must be "{API_VERSION}", not "{version}"'))
     if kind not in _KINDS:
         problems.append(Problem("kind", no_such("kind", kind, _KINDS)))
-    problems += [Problem(str(one), no_such("field", str(one), _FIELDS)) for one in content if one not in _FIELDS]
+    problems += [Problem(one, no_such("field", one, _FIELDS)) for one in content if one not in _FIELDS]
     if "spec" not in content:
         problems.append(Problem("spec", "is required"))
+    problems += _no_texts(content, written)
     given = _metadata(content)
     name, prefix = given.get("name"), given.get("generateName")
     if name is None and isinstance(prefix, str):
         return prefix.rstrip("-."), problems
     if not isinstance(name, str):
-        problems.append(Problem("metadata.name", "is required, as text"))
+        if name is None:
+            problems.append(Problem("metadata.name", "is required, as text"))
         return "", problems
     if len(name) > 253 or not re.match(DNS_SUBDOMAIN_PATTERN, name):
         problems.append(Problem("metadata.name", f'"{name}" is not allowed: write lower-case letters, digits, - and .'))
     return name, problems
+
+
+def _no_texts(content: Mapping[str, Any], written: Written | None) -> Iterator[Problem]:
+    """Find values in the metadata that must be text and are not, such as a label `enabled: yes`."""
+    metadata = _metadata(content)
+    paths: list[tuple[str, ...]] = [("metadata", key) for key in ("name", "generateName", "namespace")]
+    for kind in ("labels", "annotations"):
+        values = metadata.get(kind)
+        paths += [("metadata", kind, key) for key in (values if isinstance(values, Mapping) else ())]
+    for path in paths:
+        value: Any = content
+        for step in path:
+            value = value.get(step)
+        if value is not None and not isinstance(value, str):
+            text = None if written is None else written.text_at(path)
+            shown = text or json.dumps(value)
+            yield Problem(".".join(path), f'must be text: write "{shown}", in quotes')

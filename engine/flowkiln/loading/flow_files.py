@@ -18,9 +18,12 @@ YAML_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 def load_file(path: Path | str, *more: Path | str, parameters: Mapping[str, Any] | None = None) -> LoadedFlow:
     """Load the flow of a Python file (`flow.py`, or `flow.py:attribute`), or of YAML files.
 
-    YAML files hold one Flow, or several and one FlowRun that says which. `parameters` win over the FlowRun's.
-    Raises InvalidSpecError for documents or parameters that are not valid, before any code is imported, and
-    FlowLoadError for code that cannot be loaded.
+    YAML files hold one Flow, or several and one FlowRun that says which. `parameters` win over the FlowRun's; a `Typed`
+    one is read by its schema.
+
+    Raises:
+        InvalidSpecError: documents or parameters are not valid; no code has been imported.
+        FlowLoadError: code cannot be loaded.
     """
     given = dict(parameters or {})
     file, attribute = _split(str(path))

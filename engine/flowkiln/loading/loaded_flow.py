@@ -10,7 +10,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from flowkiln.core.flow import Flow
+from flowkiln.loading.given import as_typed, read_given
 from flowkiln.utilities.exceptions import InvalidSpecError
+from flowkiln.utilities.json_text import DuplicateKeyError
 
 if TYPE_CHECKING:
     from flowkiln.api.validation import Problem
@@ -46,23 +48,35 @@ class LoadedFlow:
 def parameters_of(flow: Flow, given: Mapping[str, Any]) -> dict[str, Any]:
     """Compare parameters with the Parameter tasks of a flow, and fill in defaults.
 
-    Raises InvalidSpecError for parameters that are unknown or missing.
+    `Typed` values are JSON if they parse as that, else text: a Parameter task has no schema. Raises InvalidSpecError
+    for parameters that are unknown or missing, or cannot be read.
     """
     declared = {parameter.name: parameter for parameter in flow.parameters()}
-    unknown = [name for name in given if name not in declared]
+    values: dict[str, Any] = {}
+    unreadable: dict[str, str] = {}
+    for name, value in given.items():
+        try:
+            values[name] = read_given(value, {})
+        except DuplicateKeyError as error:
+            unreadable[as_typed(name, value)] = str(error)
+    unknown = {name: as_typed(name, value) for name, value in given.items() if name not in declared}
     missing = [name for name, parameter in declared.items() if parameter.required and name not in given]
-    if unknown or missing:
-        problems = _problems(unknown, missing, declared)
+    if unknown or missing or unreadable:
+        problems = _problems(unknown, missing, unreadable, declared)
         raise InvalidSpecError("\n".join(f"flow {flow.name!r}: {problem}" for problem in problems))
     defaults = {name: parameter.default for name, parameter in declared.items() if not parameter.required}
-    return {**defaults, **given}
+    return {**defaults, **values}
 
 
-def _problems(unknown: Iterable[str], missing: Iterable[str], declared: Iterable[str]) -> Iterator[Problem]:
+def _problems(
+    unknown: Mapping[str, str], missing: Iterable[str], unreadable: Mapping[str, str], declared: Iterable[str]
+) -> Iterator[Problem]:
     # Validation brings pydantic with it, which a Python file otherwise does without.
     from flowkiln.api.validation.problem import Problem, no_such
 
-    for name in unknown:
-        yield Problem(f"parameters.{name}", no_such("parameter", name, declared))
+    for name, as_given in unknown.items():
+        yield Problem(as_given, no_such("parameter", name, declared))
+    for as_given, reason in unreadable.items():
+        yield Problem(as_given, reason)
     for name in missing:
         yield Problem(f"parameters.{name}", "is required, and the run gives no value")

@@ -1,48 +1,92 @@
-"""YAML as Kubernetes reads it."""
+"""YAML and JSON as Kubernetes reads them: what these functions return is what the API server would get."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-import yaml
+from flowkiln.loading.yaml_events import YamlError, place
+from flowkiln.loading.yaml_scalars import as_json
+from flowkiln.loading.yaml_values import MAX_DEPTH, ValueReader, YamlDocument
+from flowkiln.utilities.json_text import NumberTooLargeError, check_characters, strict_decoder
 
-_TIMESTAMP = "tag:yaml.org,2002:timestamp"
-_MERGE = "tag:yaml.org,2002:merge"
+__all__ = ["MAX_DEPTH", "YamlDocument", "YamlError", "read_text", "read_yaml"]
 
-
-class _Loader(yaml.SafeLoader):
-    """Leaves dates as text, so that documents hold nothing but what JSON knows."""
-
-    yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        """Refuse a key that is given twice, as kustomize and Flux do: the last one would silently win."""
-        node = super().compose_mapping_node(anchor)
-        first: dict[str, yaml.Node] = {}
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE and first.setdefault(key.value, key) is not key:
-                before = first[key.value].start_mark.line + 1
-                problem = f'the key "{key.value}" is given in line {before} already'
-                raise yaml.composer.ComposerError(None, None, problem, key.start_mark)
-        return node
+_BYTE_ORDER_MARK = "\ufeff"
 
 
-def read_yaml(text: str) -> list[Any]:
-    """Give all documents in the text but empty ones; raises yaml.YAMLError, which `complaint` puts into words."""
-    return [document for document in yaml.load_all(text, Loader=_Loader) if document is not None]
+def read_text(path: Path) -> str:
+    """Read a file of UTF-8.
+
+    Raises:
+        OSError: it cannot be read.
+        YamlError: it is not UTF-8.
+    """
+    content = path.read_bytes()
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line, column = place(content[: error.start].decode(), error.start)
+        raise YamlError("the text is not UTF-8; save it as UTF-8", line, column) from None
 
 
-def complaint(error: yaml.YAMLError | UnicodeDecodeError) -> str:
-    """Say in one line what is wrong with a text, and where."""
-    match error:
-        case yaml.MarkedYAMLError(problem=str(problem), problem_mark=yaml.Mark() as mark):
-            begun = error.context_mark
-            within = f", {error.context} that begins in line {begun.line + 1}" if error.context and begun else ""
-            return f"line {mark.line + 1}, column {mark.column + 1}{within}: {problem}"
-        case yaml.reader.ReaderError(position=position, reason=reason):
-            return f"character {position + 1}: {reason}"
-        case _:
-            return " ".join(str(error).split())
+def read_yaml(text: str) -> list[YamlDocument]:
+    """Read all documents but empty ones. A text that begins with { is JSON where it is JSON, as for kubectl.
+
+    Raises:
+        YamlError: the text is no YAML, or not what Kubernetes takes.
+    """
+    if _begins_as_json(text):
+        documents = _read_json(text)
+        if documents is not None:
+            return documents
+    return ValueReader(text).documents()
+
+
+def _begins_as_json(text: str) -> bool:
+    return text.removeprefix(_BYTE_ORDER_MARK).lstrip().startswith("{")
+
+
+def _read_json(text: str) -> list[YamlDocument] | None:
+    """Read JSON values that follow each other; None where they are left to the reader of YAML.
+
+    That also knows the place of a key given twice.
+    """
+    decoder = strict_decoder(parse_int=lambda digits: as_json(_whole(digits)), parse_float=lambda t: as_json(float(t)))
+    text = text.removeprefix(_BYTE_ORDER_MARK)
+    documents: list[YamlDocument] = []
+    begin = _begin(text, 0)
+    try:
+        while begin < len(text):
+            value, end = decoder.raw_decode(text, begin)
+            _check_depth(value, 0)
+            documents.append(YamlDocument(value, None))
+            begin = _begin(text, end)
+        check_characters(text, [document.value for document in documents])
+    except NumberTooLargeError as error:
+        raise YamlError(str(error), *place(text, text.index(error.text))) from None
+    except RecursionError:
+        raise YamlError(f"the document is nested more than {MAX_DEPTH} levels deep", *place(text, begin)) from None
+    except ValueError:
+        return None
+    return documents
+
+
+def _begin(text: str, position: int) -> int:
+    """Return where the next value begins."""
+    while position < len(text) and text[position] in " \t\r\n":
+        position += 1
+    return position
+
+
+def _whole(digits: str) -> int | float:
+    """Read digits; a number that Python refuses for its length is a float for Go as well."""
+    return int(digits) if len(digits) < 100 else float(digits)
+
+
+def _check_depth(value: Any, depth: int) -> None:
+    if isinstance(value, (dict, list)):
+        if depth >= MAX_DEPTH:
+            raise RecursionError
+        for part in value.values() if isinstance(value, dict) else value:
+            _check_depth(part, depth + 1)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,10 @@ class TestLint:
         ended = invoke("lint", first, second)
         assert ended.exit_code == 2
         lines = ended.output.splitlines()
-        assert [line.split(" ")[0] for line in lines] == [f"{first}:", f"{second}:"]
+        assert [line.split(" ")[0] for line in lines] == [f"{first}:7:5:", f"{second}:9:5:"]
         assert "Flow 'x': spec.tasks[0]" in lines[0]
-        assert "FlowRun 'r': spec.parameters.y: there is no parameter" in lines[1]
+        assert "FlowRun 'r': spec.parameters.true: there is no parameter" in lines[1]
+        assert lines[1].endswith('; the key is written y: write "y", in quotes')
 
     def test_no_code_is_imported(self, tmp_path: Path) -> None:
         """A function need not exist where its flow is checked."""
@@ -43,7 +45,6 @@ class TestLint:
         [
             ("prod", ["dev", "prod"], 0),
             ("dev", ["prod", "dev"], 1),
-            ("prod", ["dev"], 0),
             ("", ["dev", "prod"], 1),
             ("dev", [""], 1),
             ("prod", ["", "prod"], 0),
@@ -63,3 +64,98 @@ class TestLint:
         ended = invoke("lint", write_documents(tmp_path / "f.yaml", *flows, run))
         assert ended.output.count("there is no parameter") == findings
         assert ended.exit_code == (2 if findings else 0)
+
+    def test_hints_for_users_of_other_tools(self, tmp_path: Path) -> None:
+        """What is written elsewhere is answered with what is written here."""
+        file = tmp_path / "f.yaml"
+        file.write_text(
+            "apiVersion: flowkiln.dev/v1alpha1\nkind: Flow\nmetadata: {name: x}\nspec:\n  tasks:\n"
+            "  - {name: a, command: [echo]}\n"
+            "  - name: b\n    command: [echo]\n    trigger: any_failed\n    upstream: [a]\n"
+        )
+        assert invoke("lint", file).output.splitlines() == [
+            f"{file}:9:5: Flow 'x': spec.tasks[1].trigger: must be a mapping: write {{rule: AnyFailed}}",
+            f"{file}:10:5: Flow 'x': spec.tasks[1].upstream: there is no field \"upstream\"; "
+            "write after: [names of tasks]; a task that takes another one's result has it among its inputs",
+        ]
+
+
+class TestJson:
+    def test_findings(self, tmp_path: Path) -> None:
+        """One list of objects with the same keys, for editors and CI; the exit code is the same."""
+        bad = write_documents(tmp_path / "a.yaml", flow_document("x", tasks=[{"name": "a", "command": [True]}]))
+        worse = tmp_path / "b.yaml"
+        worse.write_text("a: [\n")
+        ended = invoke("lint", "--json", bad, worse, tmp_path / "none.yaml")
+        assert ended.exit_code == 2
+        assert json.loads(ended.output) == [
+            {
+                "file": str(bad),
+                "document": "Flow 'x'",
+                "field": "spec.tasks[0].command[0]",
+                "message": 'must be text: write "true", in quotes',
+                "line": 8,
+                "column": 7,
+            },
+            {
+                "file": str(worse),
+                "document": None,
+                "field": None,
+                "message": "cannot be read: expected the node content, but found '<stream end>'",
+                "line": 2,
+                "column": 1,
+            },
+            {
+                "file": str(tmp_path / "none.yaml"),
+                "document": None,
+                "field": None,
+                "message": "cannot be read (No such file or directory)",
+                "line": None,
+                "column": None,
+            },
+        ]
+
+    def test_nothing_found(self, tmp_path: Path) -> None:
+        """An empty list, and nothing else."""
+        ended = invoke("lint", "--json", write_documents(tmp_path / "f.yaml", flow_document("x")))
+        assert (ended.exit_code, json.loads(ended.output)) == (0, [])
+
+
+class TestPython:
+    FLOW = "from flowkiln import Flow, Task\na, b = Task('a'), Task('b')\nflow = Flow('x')\n"
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("x = 1\n1 / 0\n", ":2:1: importing it raised ZeroDivisionError: division by zero"),
+            ("x = 1\nif x:\n", ":2:"),
+            ("import sys\nsys.exit(0)\n", ":2:1: importing it raised SystemExit: 0"),
+            ("import kiln_nowhere\n", ":1:1: importing it raised ModuleNotFoundError: No module named 'kiln_nowhere'"),
+            ("x = 1\n", ": there is no flow at module level"),
+            (FLOW + "flow.add_edge(a, b)\nflow.add_edge(b, a, validate=False)\n", ": flow 'x': "),
+            (FLOW + "flow.add_edge(a, b, key='no name')\n", ":4:1: importing it raised ValueError"),
+        ],
+    )
+    def test_findings(self, tmp_path: Path, text: str, said: str) -> None:
+        """What importing raises and what is wrong with a graph, with the line where it is known."""
+        file = tmp_path / "kiln_lint.py"
+        file.write_text(text)
+        ended = invoke("lint", file)
+        assert ended.exit_code == 2
+        assert ended.output.startswith(f"{file}{said}")
+        assert len(ended.output.splitlines()) == 1
+
+    def test_all_flows_are_checked(self, tmp_path: Path) -> None:
+        """Unlike `run`, it needs none to be chosen; what the code prints is not on standard output."""
+        file = tmp_path / "kiln_lint.py"
+        file.write_text("print('hello')\n" + self.FLOW + "same = flow\nother = Flow('y')\n")
+        ended = invoke("lint", file)
+        assert (ended.exit_code, ended.stdout) == (0, "2 Flows and 0 FlowRuns are valid.\n")
+        assert json.loads(invoke("lint", "--json", file).stdout) == []
+
+    def test_beside_documents(self, tmp_path: Path) -> None:
+        """Files of both kinds can be given together."""
+        script = tmp_path / "kiln_lint.py"
+        script.write_text(self.FLOW)
+        ended = invoke("lint", script, write_documents(tmp_path / "f.yaml", flow_document("x")))
+        assert ended.stdout == "2 Flows and 0 FlowRuns are valid.\n"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from flowkiln.loading import FlowLoadError, InvalidSpecError, load_file
+from flowkiln.loading.given import Typed
 
 from .builders import flow_document, in_namespace, run_document, write_documents
 
@@ -46,10 +47,10 @@ class TestYaml:
 
     def test_a_run_says_which_flow(self, tmp_path: Path) -> None:
         """Of several Flows the one that the run refers to is taken, from whichever file."""
-        flows = write_documents(tmp_path / "f.yaml", flow_document("x"), flow_document("y"))
-        run = write_documents(tmp_path / "r.yaml", run_document("r", flowRef={"name": "y"}))
+        flows = write_documents(tmp_path / "f.yaml", flow_document("x"), flow_document("z"))
+        run = write_documents(tmp_path / "r.yaml", run_document("r", flowRef={"name": "z"}))
         with load_file(flows, run) as loaded:
-            assert loaded.name == "y"
+            assert loaded.name == "z"
 
     def test_an_inline_flow(self, tmp_path: Path) -> None:
         """A run may carry its flow; it is then called as the run is."""
@@ -94,12 +95,51 @@ class TestYaml:
         with pytest.raises(InvalidSpecError) as caught:
             load_file(file, parameters={"year": "old", "unti": 1})
         lines = str(caught.value).splitlines()
-        assert {line.split(": ")[2] for line in lines} == {"spec.parameters.year", "spec.parameters.unti"}
+        assert {line.split(": ")[2] for line in lines} == {"parameters.year", "parameters.unti"}
+
+    @pytest.mark.parametrize(
+        ("typed", "said"),
+        [
+            ({"year": "ten"}, "-p year=ten: 'ten' is not of type 'integer'"),
+            ({"year": "5.5"}, "-p year=5.5: 5.5 is not of type 'integer'"),
+            ({"year": "1", "yeer": "1"}, '-p yeer=1: there is no parameter "yeer"; did you mean "year"?'),
+            ({"year": "1", "list": "[1]"}, "-p list=[1]: [0]: 1 is not of type 'string'"),
+            ({"year": '{"a": 1, "a": 2}'}, '-p year={"a": 1, "a": 2}: the key "a" is given twice'),
+            ({}, "f.yaml: Flow 'x': parameters.year: is required, and the run gives no value"),
+        ],
+    )
+    @pytest.mark.parametrize("run", [[], [run_document("r", flowRef={"name": "x"}, parameters={"year": 1})]])
+    def test_what_was_typed_is_named(
+        self, tmp_path: Path, typed: dict[str, str], said: str, run: list[dict[str, object]]
+    ) -> None:
+        """Messages repeat the option; a FlowRun is named only where there is one, and is to blame."""
+        declared = [*PARAMETERS, {"name": "list", "optional": True, "schema": {"items": {"type": "string"}}}]
+        file = write_documents(tmp_path / "f.yaml", flow_document("x", parameters=declared), *run)
+        given = {name: Typed(text) for name, text in typed.items()}
+        if run and not given:
+            load_file(file, parameters=given).close()
+            return
+        with pytest.raises(InvalidSpecError) as caught:
+            load_file(file, parameters=given)
+        assert str(caught.value).removeprefix(f"{tmp_path}/") == said
+
+    def test_typed_values_are_read_by_their_schemas(self, tmp_path: Path) -> None:
+        """Text stays text, and 5.0 is an integer."""
+        declared = [{"name": "day", "schema": {"type": "string"}}, {"name": "m", "schema": {"type": "integer"}}]
+        file = write_documents(tmp_path / "f.yaml", flow_document("x", parameters=declared))
+        with load_file(file, parameters={"day": Typed("20200219"), "m": Typed("5.0")}) as loaded:
+            assert repr(loaded.parameters) == "{'day': '20200219', 'm': 5}"
+
+    def test_two_flows_of_one_name(self, tmp_path: Path) -> None:
+        """It is not guessed which one is meant."""
+        file = write_documents(tmp_path / "f.yaml", flow_document("x"), flow_document("x"))
+        with pytest.raises(InvalidSpecError, match='has a Flow "x" already'):
+            load_file(file)
 
     @pytest.mark.parametrize(
         ("documents", "said"),
         [
-            ([flow_document("x"), flow_document("y")], r"there are 2 Flows \(x, y\); add a FlowRun"),
+            ([flow_document("x"), flow_document("z")], r"there are 2 Flows \(x, z\); add a FlowRun"),
             (
                 [
                     flow_document("x"),
@@ -141,6 +181,19 @@ class TestPython:
         assert str(caught.value).splitlines() == [
             'flow \'x\': parameters.aa: there is no parameter "aa"; did you mean "a"?',
             "flow 'x': parameters.b: is required, and the run gives no value",
+        ]
+
+    def test_typed_values(self, tmp_path: Path) -> None:
+        """Without schemas they are JSON if they parse, else text; problems repeat the option."""
+        path = tmp_path / "kiln_parameters.py"
+        path.write_text(self.FLOW)
+        with load_file(path, parameters={"a": Typed("6e12345"), "b": Typed("[1]")}) as loaded:
+            assert loaded.parameters == {"a": "6e12345", "b": [1]}
+        with pytest.raises(InvalidSpecError) as caught:
+            load_file(path, parameters={"aa": Typed("1"), "b": Typed('{"k": 1, "k": 2}')})
+        assert str(caught.value).splitlines() == [
+            'flow \'x\': -p aa=1: there is no parameter "aa"; did you mean "a"?',
+            'flow \'x\': -p b={"k": 1, "k": 2}: the key "k" is given twice',
         ]
 
     def test_only_one_file(self, tmp_path: Path) -> None:

@@ -1,0 +1,102 @@
+"""Parameters that somebody gives to a run by hand, and what is wrong with them in their words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flowkiln.utilities.json_text import DuplicateKeyError, JsonError, read_json
+from flowkiln.utilities.safe_text import shortened
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from flowkiln.api.flow import FlowSpec
+
+_SHOWN = 80
+"""Characters of a typed value that a message repeats."""
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """The value of a parameter as it was typed on a command line; what it means depends on the parameter's schema."""
+
+    text: str
+
+
+def parse_typed(text: str, schema: Mapping[str, JsonValue]) -> JsonValue:
+    """Return what typed text means to a schema.
+
+    Where the schema asks for text, it is the text. Else it is JSON if it parses, and text if not; JSON of a type that
+    the schema does not have is text too, if the schema has that. A number too large for a float is text.
+
+    Raises:
+        DuplicateKeyError: it is JSON, and an object in it names a key twice.
+    """
+    types = _types(schema)
+    if types == {"string"}:
+        return text
+    try:
+        value: JsonValue = read_json(text)
+    except DuplicateKeyError:
+        raise
+    except JsonError:
+        return text
+    return text if "string" in types and not types & _types_of(value) else value
+
+
+def parse_given(spec: FlowSpec, given: Mapping[str, Any]) -> tuple[dict[str, JsonValue], list[str]]:
+    """Return values by the schemas of a flow, and what is wrong with those that cannot be read."""
+    values: dict[str, JsonValue] = {}
+    problems: list[str] = []
+    for name, value in given.items():
+        parameter = spec.parameter(name)
+        try:
+            values[name] = read_given(value, {} if parameter is None else parameter.json_schema)
+        except DuplicateKeyError as error:
+            problems.append(f"{as_typed(name, value)}: {error}")
+    return values, problems
+
+
+def read_given(value: Any, schema: Mapping[str, JsonValue]) -> Any:
+    """Return the value of a parameter: typed text by its schema, anything else as it is."""
+    return parse_typed(value.text, schema) if isinstance(value, Typed) else value
+
+
+def as_typed(name: str, value: Any) -> str:
+    """Name a parameter as it was given: `-p name=text`, or `parameters.name`."""
+    return f"-p {name}={shortened(value.text, _SHOWN)}" if isinstance(value, Typed) else f"parameters.{name}"
+
+
+def _types(schema: Mapping[str, JsonValue]) -> set[str]:
+    """Return the types that a schema allows by its own words; empty if it does not say."""
+    match schema:
+        case {"type": str(one)}:
+            return {one}
+        case {"type": list(several)}:
+            return {one for one in several if isinstance(one, str)}
+        case {"enum": list(values)}:
+            return set().union(*map(_types_of, values))
+        case {"const": value}:
+            return _types_of(value)
+        case _:
+            return set()
+
+
+def _types_of(value: JsonValue) -> set[str]:
+    match value:
+        case None:
+            return {"null"}
+        case bool():
+            return {"boolean"}
+        case int():
+            return {"integer", "number"}
+        case float():
+            return {"integer", "number"} if value.is_integer() else {"number"}
+        case str():
+            return {"string"}
+        case list():
+            return {"array"}
+        case dict():
+            return {"object"}

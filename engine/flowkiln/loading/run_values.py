@@ -1,0 +1,48 @@
+"""What a run is given comes together: the FlowRun's own values, and those that somebody gives by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flowkiln.api.flow_run import FlowRef, FlowRunSpec
+from flowkiln.api.validation import Problem, check_flow, check_flow_run
+from flowkiln.loading.documents import FlowDocument, FlowRunDocument
+from flowkiln.loading.given import Typed, as_typed, parse_given
+from flowkiln.utilities.exceptions import InvalidSpecError
+
+
+def complete_run(flow: FlowDocument, run: FlowRunDocument | None, given: Mapping[str, Any]) -> FlowRunSpec:
+    """Return the spec of the run, with the given parameters over its own; without a FlowRun, of one for this flow.
+
+    Raises:
+        InvalidSpecError: flow, run or parameters are not valid; each problem is named as it was written or typed.
+    """
+    values, unreadable = parse_given(flow.spec, given)
+    if unreadable:
+        raise InvalidSpecError("\n".join(unreadable))
+    spec = FlowRunSpec(flow_ref=FlowRef(name=flow.name)) if run is None else run.spec
+    spec = spec.model_copy(update={"parameters": {**spec.parameters, **values}})
+    lines = [str(flow.finding(problem)) for problem in check_flow(flow.spec)] if spec.flow_spec is None else []
+    lines += [_in_words(problem, flow, run, given) for problem in check_flow_run(spec, flow.spec)]
+    if lines:
+        raise InvalidSpecError("\n".join(lines))
+    return spec
+
+
+def _in_words(problem: Problem, flow: FlowDocument, run: FlowRunDocument | None, given: Mapping[str, Any]) -> str:
+    """Name a problem by what was typed, else by the FlowRun, else by the flow: never by a FlowRun that nobody wrote."""
+    name = _given_name(problem.field, given)
+    if name is None and run is not None:
+        return str(run.finding(problem))
+    if name is not None and isinstance(given[name], Typed):
+        inside = problem.field.removeprefix(f"spec.parameters.{name}")
+        return ": ".join(filter(None, [as_typed(name, given[name]), inside, problem.message]))
+    return f"{flow.file}: {flow.title}: {problem.sentence.removeprefix('spec.')}"
+
+
+def _given_name(field: str, given: Mapping[str, Any]) -> str | None:
+    rest = field.removeprefix("spec.parameters.")
+    if rest == field:
+        return None
+    return next((name for name in given if rest == name or rest.startswith((f"{name}.", f"{name}["))), None)

@@ -1,0 +1,88 @@
+"""The syntax of YAML: text becomes events, and what is wrong with it becomes an error with a place."""
+
+from __future__ import annotations
+
+import re
+from typing import NoReturn
+
+from yaml import MarkedYAMLError
+from yaml.events import Event
+from yaml.parser import Parser
+from yaml.reader import Reader, ReaderError
+from yaml.scanner import Scanner
+
+from flowkiln.utilities.exceptions import FlowkilnError
+
+_BAD_SEPARATOR = re.compile(r"^---(?![ \t\r]*(?:#.*)?$).*", re.MULTILINE)
+
+
+class YamlError(FlowkilnError):
+    """A text is not YAML, or not what Kubernetes takes. Lines and columns count from 1."""
+
+    def __init__(self, problem: str, line: int, column: int) -> None:
+        super().__init__(f"line {line}, column {column}: {problem}")
+        self.problem = problem
+        self.line = line
+        self.column = column
+
+
+class Events(Reader, Scanner, Parser):
+    """PyYAML's own parser, with tabs allowed where Kubernetes' parser allows them: between tokens of one line."""
+
+    def __init__(self, text: str) -> None:
+        check_separators(text)
+        try:
+            Reader.__init__(self, text)
+        except ReaderError as error:
+            line, column = place(text, error.position)
+            raise YamlError(f"the character U+{ord(text[error.position]):04X} is not allowed", line, column) from None
+        Scanner.__init__(self)
+        Parser.__init__(self)
+
+    def next_event(self) -> Event:
+        """Return the next event.
+
+        Raises:
+            YamlError: the text goes on with something that is no YAML.
+        """
+        try:
+            event: Event | None = self.get_event()  # type: ignore[no-untyped-call]
+        except MarkedYAMLError as error:
+            _raise(error)
+        assert event is not None, "nobody reads on after the end of the stream"  # noqa: S101
+        return event
+
+    def scan_to_next_token(self) -> None:
+        """Pass over blanks, comments, line breaks, and the byte order mark of a file that was appended to another."""
+        super().scan_to_next_token()
+        while self._is_blank_here(self.peek()):
+            self.forward()
+            super().scan_to_next_token()
+
+    def _is_blank_here(self, character: str) -> bool:
+        if character == "\t":
+            return bool(self.flow_level) or not self.allow_simple_key
+        return character == "\ufeff" and self.column == 0
+
+
+def check_separators(text: str) -> None:
+    """Raise YamlError where a line begins with --- and goes on: Kubernetes cuts a text there before it is parsed."""
+    if found := _BAD_SEPARATOR.search(text):
+        problem = f'"{found[0].rstrip()[:40]}" is no separator of documents; write --- in a line of its own'
+        raise YamlError(problem, *place(text, found.start()))
+
+
+def place(text: str, position: int) -> tuple[int, int]:
+    """Return line and column of a position in a text, both counted from 1."""
+    before = text[:position]
+    return before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1
+
+
+def _raise(error: MarkedYAMLError) -> NoReturn:
+    mark = error.problem_mark or error.context_mark
+    within = ""
+    if error.context and error.context_mark and error.context_mark is not mark:
+        within = f", {error.context} that begins in line {error.context_mark.line + 1}"
+    problem = f"{error.problem or 'the text is no YAML'}{within}"
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    raise YamlError(problem, line, column) from None
