@@ -188,6 +188,7 @@ class TaskSpec(Model):
     )
 
     name: DnsLabel = Field(description="Name of the task, unique among tasks and parameters.")
+    description: ShortText | None = Field(default=None, description="What the task is for.")
     function: CallablePath | None = Field(
         default=None, description="module:callable that is called with the inputs, from source or from the image."
     )

@@ -63,6 +63,9 @@ class Task(TaskOperators):
     is_implicit = False
     """Whether tasks of the class stand for values, collections or indexes in a flow's code; displays leave them out."""
 
+    description: str | None = None
+    """What the task is for, in a person's words. Tasks of a Flow document have it from there."""
+
     if TYPE_CHECKING:
         # Declared without arguments so that a subclass may give its own.
         run: Callable[..., Any]

@@ -67,6 +67,8 @@ def _task(spec: TaskSpec) -> Task:
     else:
         assert spec.function is not None, "a valid task has a function or a command"  # noqa: S101
         task = _function_task(spec.function, owner, settings)
+    if spec.description is not None:
+        task.description = spec.description
     constants: dict[str, Any] = {}
     secrets: dict[str, SecretKeyRef] = {}
     for given in spec.inputs:

@@ -15,6 +15,7 @@ FULL_FLOW: dict[str, Any] = {
     "tasks": [
         {
             "name": "extract",
+            "description": "Reads one year of observations",
             "function": "weather:extract",
             "inputs": [
                 {"name": "year", "parameter": "year"},

@@ -112,6 +112,12 @@ class TestGraph:
         assert {task.slug for task in flow.tasks} == {"count", "factor", "numbers", "scale", "total"}
         assert flow.name == "test"
 
+    def test_descriptions(self) -> None:
+        """A task has the words of the spec; what the code of a ready-made task says stays where the spec has none."""
+        told = one_task('tasks: [{name: a, command: ["true"], description: Weighs the kiln}]')
+        assert told.description == "Weighs the kiln"
+        assert one_task('tasks: [{name: a, command: ["true"]}]').description is None
+
     def test_edges(self) -> None:
         """Only the input that says so is mapped; `after` carries no data."""
         flow = build(MAPPED)

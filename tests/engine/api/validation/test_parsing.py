@@ -64,6 +64,10 @@ def test_a_run_with_every_field_has_no_problems() -> None:
         ),
         ({"tasks": [{"function": "a:b"}]}, ["spec.tasks[0].name: is required"]),
         (
+            {"tasks": [LOAD | {"description": "x" * 1025}]},
+            ["spec.tasks[0].description: must have at most 1024 characters"],
+        ),
+        (
             {"tasks": [LOAD | {"name": "Load_It"}]},
             [
                 'spec.tasks[0].name: "Load_It" is not allowed: use lower-case letters, digits and dashes, '
