@@ -38,14 +38,14 @@ def counted(value: Any) -> int:
         return len(value)
     reason = _why_not(value)
     if reason is not None:
-        raise NoElements(f"is of type {type_name(value)}, {reason}")
+        raise NoElements(f"is of type {type(value).__name__}, {reason}")
     count = _length(value)
     if count:
         try:
             element(value, 0)
         except Exception as error:
             raise NoElements(
-                f"is of type {type_name(value)}, which has no elements by index (its first raises "
+                f"is of type {type(value).__name__}, which has no elements by index (its first raises "
                 f"{type(error).__name__})"
             ) from error
     return count
@@ -66,20 +66,15 @@ def elements(value: Any) -> Sequence[Any]:
     return value if type(value) in (list, tuple) else [element(value, position) for position in range(count)]
 
 
-def type_name(value: Any) -> str:
-    """Return the name of a value's type, with the library that it comes from."""
-    kind = type(value)
-    library = kind.__module__.partition(".")[0]
-    return kind.__qualname__ if library in ("builtins", "__main__") else f"{library}.{kind.__qualname__}"
-
-
 def _length(value: Any) -> int:
     kind = type(value)
     if isinstance(value, Sequence):
         try:
             return len(value)
         except Exception as error:
-            raise NoElements(f"is of type {type_name(value)}, whose length raises {type(error).__name__}") from error
+            raise NoElements(
+                f"is of type {type(value).__name__}, whose length raises {type(error).__name__}"
+            ) from error
     if shape := _shape(value):
         return index(shape[0])
     if hasattr(kind, "__len__"):
@@ -92,11 +87,11 @@ def _length(value: Any) -> int:
             return count
         except Exception as error:
             raise NoElements(
-                f"is of type {type_name(value)}, which has no elements by index (element {count} raises "
+                f"is of type {type(value).__name__}, which has no elements by index (element {count} raises "
                 f"{type(error).__name__})"
             ) from error
     raise NoElements(
-        f"is of type {type_name(value)}, which has more than {MOST_WITHOUT_LENGTH} elements; map over a list"
+        f"is of type {type(value).__name__}, which has more than {MOST_WITHOUT_LENGTH} elements; map over a list"
     )
 
 
@@ -122,7 +117,7 @@ def _why_not(value: Any) -> str | None:
     if library == "polars" and hasattr(kind, "collect"):
         return "which is not computed yet; map over its rows, `x.collect().to_dicts()`"
     if hasattr(kind, "columns") and (shape is not None or hasattr(kind, "__dataframe__")):
-        return f"a table, which has rows and columns; map over {_ROWS.get(library, _ROWS['pandas'])}"
+        return f"a table of {library} with rows and columns; map over {_ROWS.get(library, _ROWS['pandas'])}"
     if library == "xarray" and isinstance(value, Mapping):
         return 'a set of arrays; map over parts of it, such as `[x.isel(time=i) for i in range(x.sizes["time"])]`'
     if shape is not None and not (shape and hasattr(shape[0], "__index__")):

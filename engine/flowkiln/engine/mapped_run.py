@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flowkiln.engine import mapping
-from flowkiln.engine.elements import NoElements, counted, type_name
+from flowkiln.engine.elements import NoElements, counted
 from flowkiln.engine.result import NoResultType
 from flowkiln.engine.state import Mapped, Pending, State
 from flowkiln.utilities.context import context as run_context
@@ -62,7 +62,7 @@ def unmappable(edge: Edge, upstream: State) -> str:
     if isinstance(value, NoResultType):
         return f"Nothing to map over: {what} is of type {type(upstream).__name__}, which has no elements by index."
     if upstream.is_failed():
-        return f"Nothing to map over: {what} is of type {type_name(value)}, the result of a task that failed."
+        return f"Nothing to map over: {what} is of type {type(value).__name__}, the result of a task that failed."
     try:
         counted(value)
         if edge.flattened:

@@ -104,12 +104,12 @@ BY_POSITION: list[tuple[str, Any, list[Any]]] = [
 ]
 
 REFUSED: list[tuple[str, Any, str]] = [
-    ("a DataFrame", pd.DataFrame([[1, 2, 3], [4, 5, 6]]), 'pandas.DataFrame.*to_dict."records".*itertuples'),
-    ("an empty DataFrame", pd.DataFrame(), "pandas.DataFrame.*to_dict"),
+    ("a DataFrame", pd.DataFrame([[1, 2, 3], [4, 5, 6]]), 'DataFrame.*to_dict."records".*itertuples'),
+    ("an empty DataFrame", pd.DataFrame(), "DataFrame.*to_dict"),
     ("groups", pd.DataFrame([[1, 2]]).groupby(0), "DataFrameGroupBy.*for _, group in x"),
     ("groups of a Series", pd.Series([1]).groupby([0]), "SeriesGroupBy.*for _, group in x"),
-    ("an array without dimensions", np.squeeze(np.array([5])), r"numpy.ndarray.*\[x.item\(\)\]"),
-    ("a number of NumPy", np.int64(5), r"numpy.int64.*\[x.item\(\)\]"),
+    ("an array without dimensions", np.squeeze(np.array([5])), r"ndarray.*\[x.item\(\)\]"),
+    ("a number of NumPy", np.int64(5), r"int64.*\[x.item\(\)\]"),
     ("a memoryview of two dimensions", memoryview(np.zeros((2, 2))), "memoryview.*no elements by index"),
     ("a dict with keys from 0", {0: "a", 1: "b"}, r"type dict.*list\(x.items\(\)\)"),
     ("an OrderedDict", OrderedDict(a=1), r"OrderedDict.*list\(x.items\(\)\)"),
@@ -125,12 +125,12 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("None", None, "NoneType, which has no elements by index"),
     ("a class", list, "a class; map over a list"),
     ("NoResult", NoResult, "NoResultType, which has no elements by index"),
-    ("a Delayed of Dask", dask.delayed(1), r"dask.Delayed.*compute\(\)"),
-    ("a table of polars", stand_in("polars", "DataFrame", columns=["a"], shape=(1, 1)), r"polars.DataFrame.*to_dicts"),
-    ("a lazy table of polars", stand_in("polars", "LazyFrame", collect=None), r"polars.LazyFrame.*collect\(\)"),
-    ("a table of Arrow", stand_in("pyarrow", "Table", columns=[], shape=(1, 0)), r"pyarrow.Table.*to_pylist"),
+    ("a Delayed of Dask", dask.delayed(1), r"Delayed.*compute\(\)"),
+    ("a table of polars", stand_in("polars", "DataFrame", columns=["a"], shape=(1, 1)), r"DataFrame.*to_dicts"),
+    ("a lazy table of polars", stand_in("polars", "LazyFrame", collect=None), r"LazyFrame.*collect\(\)"),
+    ("a table of Arrow", stand_in("pyarrow", "Table", columns=[], shape=(1, 0)), r"Table.*to_pylist"),
     ("a table of another library", stand_in("vaex", "DataFrame", columns=[], __dataframe__=None), "vaex.*to_dict"),
-    ("a Dataset of xarray", type("Dataset", (dict,), {"__module__": "xarray"})(), "xarray.Dataset.*isel"),
+    ("a Dataset of xarray", type("Dataset", (dict,), {"__module__": "xarray"})(), "Dataset.*isel"),
     ("an array of unknown length", stand_in("dask", "Array", chunks=(), shape=(float("nan"),)), "unknown length"),
 ]
 
