@@ -162,7 +162,7 @@ class TestParameters:
         [
             (
                 ["-p", "cuont=2"],
-                'Error: flow \'kiln\': parameters.cuont: there is no parameter "cuont"; did you mean "count"?',
+                'Error: flow \'kiln\': -p cuont=2: there is no parameter "cuont"; did you mean "count"?',
             ),
             (["-p", "count"], "'count' has no '='; write name=value"),
             (["--parameters", "nowhere.yaml"], "'nowhere.yaml' does not exist"),
@@ -182,8 +182,8 @@ class TestParameters:
         ended = invoke("run", file, "-p", "a=old", "-p", "b=1.5")
         assert ended.exit_code == 2
         assert ended.stderr.splitlines() == [
-            f"Error: {file}: FlowRun 'x': spec.parameters.a: 'old' is not of type 'integer'",
-            f"Error: {file}: FlowRun 'x': spec.parameters.b: 1.5 is not of type 'integer'",
+            "Error: -p a=old: 'old' is not of type 'integer'",
+            "Error: -p b=1.5: 1.5 is not of type 'integer'",
         ]
 
 
