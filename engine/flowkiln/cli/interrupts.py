@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 
 from flowkiln.cli.exit_codes import ExitCode
+
+_LEFT_AT_ONCE = "Left at once: what still ran was killed, and there is no outcome.\n"
 
 
 @dataclass
@@ -23,13 +25,21 @@ class Interruption:
 def ending_on_interrupt(terminate: Callable[[], None], before_exit: Callable[[], object]) -> Iterator[Interruption]:
     """Call `terminate` on the first SIGINT or SIGTERM; on the second call `before_exit` and leave without cleaning up.
 
-    Worker processes of a local cluster notice the end of this process and end too. Main thread only.
+    Main thread only. Processes that are forked inside the block have the handlers of before.
     """
     interruption = Interruption()
+    program = os.getpid()
 
     def handle(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != program:
+            signal.signal(number, before[signal.Signals(number)])
+            signal.raise_signal(number)
+            return
         if interruption.requested:
             before_exit()
+            with suppress(OSError):
+                # No stream of Python's: this may have come in the midst of writing to it.
+                os.write(2, _LEFT_AT_ONCE.encode())
             os._exit(ExitCode.INTERRUPTED)
         interruption.requested = True
         terminate()

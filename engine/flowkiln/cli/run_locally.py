@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -19,6 +19,7 @@ from flowkiln.cli.executor_kinds import ExecutorKind, make_executor
 from flowkiln.cli.exit_codes import ExitCode
 from flowkiln.cli.interrupts import Interruption, ending_on_interrupt
 from flowkiln.cli.json_outcome import document, run_outcome
+from flowkiln.cli.leftovers import nothing_left_behind
 from flowkiln.cli.progress import progress_of
 from flowkiln.cli.summary import print_summary
 from flowkiln.core.local_ids import local_ids
@@ -37,7 +38,11 @@ def run_locally(loaded: LoadedFlow, executor: str, workers: int | None, *, as_js
     progress = progress_of(loaded.flow)
     returned = tuple(task for task in names if task in loaded.flow.reference_tasks()) if as_json else ()
     run_id, started = uuid.uuid4().hex, time.time()
-    with _log_on(console), watching(console, loaded.name, progress) as observer:
+    with (
+        nothing_left_behind() as leftovers,
+        _log_on(console),
+        watching(console, loaded.name, progress) as observer,
+    ):
         conductor = Conductor(
             loaded.flow,
             make_executor(ExecutorKind(executor), workers),
@@ -50,11 +55,19 @@ def run_locally(loaded: LoadedFlow, executor: str, workers: int | None, *, as_js
 
         def terminate() -> None:
             console.print(ending(progress.begin_to_end()), style="yellow", highlight=False, soft_wrap=True)
+            end()
+
+        def end() -> None:
             conductor.terminate()
+            leftovers.end_bodies(run_id)
+
+        def before_exit() -> None:
+            console.show_cursor(True)
+            leftovers.end(patience=0)
 
         with (
-            ending_on_interrupt(terminate, lambda: console.show_cursor(True)) as interruption,
-            _deadline(loaded, conductor) as deadline,
+            ending_on_interrupt(terminate, before_exit) as interruption,
+            _deadline(loaded, end) as deadline,
         ):
             state = conductor.run()
     ended, record = time.time(), record_of_flow(state)
@@ -113,13 +126,13 @@ def _log_on(console: Console) -> Iterator[None]:
 
 
 @contextmanager
-def _deadline(loaded: LoadedFlow, conductor: Conductor) -> Iterator[threading.Event]:
+def _deadline(loaded: LoadedFlow, end: Callable[[], None]) -> Iterator[threading.Event]:
     """End the run when the flow's timeout is over; the event then is set."""
     passed = threading.Event()
 
     def expire() -> None:
         passed.set()
-        conductor.terminate()
+        end()
 
     if loaded.timeout is None:
         yield passed

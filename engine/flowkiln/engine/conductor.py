@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from flowkiln.engine.bodies import interrupt
 from flowkiln.engine.driver import Event, TerminateRequested
 from flowkiln.engine.flow_runner import FlowRunner, RunRequest
 from flowkiln.engine.records import Observer, record_of_flow
@@ -39,6 +40,7 @@ class Conductor:
         return_tasks: tuple[Task, ...] = (),
         until_resumed: bool = False,
     ) -> None:
+        self._run_id = run_id or uuid.uuid4().hex
         self._observer = observer
         self._runner = FlowRunner(flow)
         self._request = RunRequest(
@@ -52,7 +54,7 @@ class Conductor:
             start_tasks=None,
             options=LoopOptions(until_resumed=until_resumed),
             observer=observer,
-            run_id=run_id or uuid.uuid4().hex,
+            run_id=self._run_id,
             results_decide=False,
         )
 
@@ -68,5 +70,9 @@ class Conductor:
         self._runner.post(event)
 
     def terminate(self) -> None:
-        """End the run from another thread: what has not finished becomes Cancelled."""
+        """End the run from another thread, or a signal handler: what has not finished becomes Cancelled.
+
+        Its bodies that run in this process are interrupted; the executor interrupts those elsewhere.
+        """
         self.post(TerminateRequested())
+        interrupt(self._run_id)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVarTuple
 
+from flowkiln.engine.bodies import BodyInterrupted
 from flowkiln.engine.interrupts import is_interrupt
 from flowkiln.engine.signals import ENDRUN, PAUSE, StateSignal
 from flowkiln.engine.state import Failed, Pending, State
@@ -49,9 +50,9 @@ def raising() -> bool:
 def is_for_caller(error: BaseException) -> bool:
     """Whether an exception of user code goes to the caller of `run` instead of becoming a state.
 
-    All do with raise_on_exception; a Ctrl-C always does.
+    All do with raise_on_exception; a Ctrl-C, and the end of a run that this one is part of, always do.
     """
-    return raising() or is_interrupt(error)
+    return raising() or isinstance(error, BodyInterrupted) or is_interrupt(error)
 
 
 class Runner:

@@ -7,9 +7,11 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flowkiln.engine import mapping
+from flowkiln.engine.bodies import BodyInterrupted, call_body, is_over
 from flowkiln.engine.elements import NoElements
 from flowkiln.engine.interrupts import marked_interrupts
 from flowkiln.engine.result import NoResult, Result
@@ -27,6 +29,7 @@ from flowkiln.engine.runner import (
 from flowkiln.engine.signals import StateSignal
 from flowkiln.engine.state import (
     Cached,
+    Cancelled,
     Failed,
     Finished,
     Looped,
@@ -332,6 +335,11 @@ class TaskRunner(Runner):
         try:
             values = {key: given.value for key, given in inputs.items()}
             value = self._call(values, visit)
+        except BodyInterrupted:
+            # A run that a body had started does not end by itself when that body is told to end.
+            if raising() or not is_over(run_context.get("run_id")):
+                raise
+            return Cancelled("The run ended while the task ran.")
         except TimeoutError as error:
             if raising():
                 raise
@@ -352,8 +360,8 @@ class TaskRunner(Runner):
         if handler is call_in_time:
             tell = self.on_stuck
             on_stuck = None if tell is None else lambda: tell(self._settle_stuck(visit))
-            return call_with_deadline(self.task.run, self.task.timeout, values, on_stuck)
-        return handler(self.task.run, timeout=self.task.timeout, **values)
+            return call_with_deadline(partial(call_body, self.task.run), self.task.timeout, values, on_stuck)
+        return handler(partial(call_body, self.task.run), timeout=self.task.timeout, **values)
 
     def _settle_stuck(self, visit: _Visit) -> State:
         """Settle a body that cannot be stopped, as if it had been: it will be ended with its process."""

@@ -12,6 +12,7 @@ from distributed import Client, Queue, worker_client
 
 from flowkiln.configuration import config
 from flowkiln.engine.executors.base import Executor
+from flowkiln.engine.executors.dask_ending import OwnProcess
 from flowkiln.engine.executors.dask_news import NewsDesk
 from flowkiln.engine.executors.dask_once import OnceOnly
 from flowkiln.engine.executors.dask_tuning import tune
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _SETTINGS = {
     # Dask blames every task that was only queued on a dead worker; the driver charges those that were running.
     "distributed.scheduler.allowed-failures": 1_000_000,
+    # Daemonic processes may not have children: a body could not use multiprocessing.
+    "distributed.worker.daemon": False,
 }
 
 
@@ -33,8 +36,12 @@ class DaskExecutor(Executor):
 
     `address` is a scheduler's, or None ("local") for a cluster of its own, with processes if `local_processes`.
     `kwargs` go to `distributed.Client`. `debug` lets Dask's warnings through. The attribute `tuned` says whether the
-    cluster is ours, so that its waits between messages may be shortened: by default one that we start. `threads`
+    cluster is ours, so that its waits between messages may be shortened, and what its
+    workers' bodies leave behind be ended: by default one that we start. `threads`
     tells how many worker threads there will be, where workers may join after the start.
+
+    When the worker processes of a cluster that is ours end, bodies that still run there are interrupted, and processes
+    that bodies started and left behind are ended.
     """
 
     def __init__(
@@ -78,6 +85,7 @@ class DaskExecutor(Executor):
                 client.register_plugin(OnceOnly())
                 if self.tuned:
                     tune(client)
+                    client.register_plugin(OwnProcess())
                 self.client, self.is_started = client, True
                 self._threads = self.threads or max(1, sum(client.nthreads().values()))
                 self._desk = NewsDesk(client)

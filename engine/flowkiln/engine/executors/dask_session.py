@@ -17,6 +17,7 @@ from flowkiln.engine.driver import LostUnit, MemberStuck, UnitForgotten, UnitLos
 from flowkiln.engine.driver.units import Kept, Unit, UnitKey
 from flowkiln.engine.driver.wiring import keys_in
 from flowkiln.engine.environment import RunEnvironment
+from flowkiln.engine.executors.dask_ending import end_run_on_workers
 from flowkiln.engine.executors.dask_news import Abandoned, Forgotten, Loss, NewsDesk, Shortened, WorkerNews
 from flowkiln.engine.executors.dask_stream import dumps
 from flowkiln.engine.executors.dask_worker import Carrier, ClosedGate, gate_of, run_on_worker
@@ -70,6 +71,7 @@ class DaskSession:
         self._threads_of: dict[str, int] = {}
         self._silent: set[UnitKey] = set()
         self._submissions = 0
+        self._was_cut_off = False
         self.policy = UnitPolicy(fuse=True, threads=threads)
         self._environment = pickling.dumps(environment)
         self._inline_left = INLINE_LIMIT
@@ -130,15 +132,18 @@ class DaskSession:
             self._unreported.pop(key, None)
 
     def cancel(self, keys: Sequence[UnitKey]) -> None:
-        """Stop units; a body that runs already goes on until it ends or its worker does."""
+        """Stop units; a body that runs already goes on until the session is closed."""
+        self._was_cut_off = True
         for key in keys:
             self._unreported.pop(key, None)
         futures = [self._futures.pop(key) for key in keys if key in self._futures]
         self._client.cancel(futures)
 
     def close(self) -> None:
-        """Forget everything of this run."""
+        """Forget everything of this run, and interrupt what still runs."""
         self._desk.leave(self._run_id)
+        if self._was_cut_off or self._unreported:
+            end_run_on_workers(self._client, self._run_id)
         self._futures.clear()
         self._environment_future = None
 

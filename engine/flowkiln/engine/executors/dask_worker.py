@@ -12,7 +12,9 @@ import cloudpickle
 from distributed import Worker, WorkerPlugin, get_worker
 from distributed.sizeof import safe_sizeof
 
+from flowkiln.engine.bodies import is_over
 from flowkiln.engine.driver import Outcome, Unit
+from flowkiln.engine.endings import PATIENCE
 from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.executors.dask_news import Abandoned, Began, Forgotten
 from flowkiln.engine.executors.dask_once import was_sent_before
@@ -22,6 +24,7 @@ from flowkiln.engine.records import TaskRunRecord
 from flowkiln.engine.unit_runner import HeldUnit, run_unit
 from flowkiln.utilities.exceptions import FlowkilnError
 from flowkiln.utilities.logging import configure_logging
+from flowkiln.utilities.processes import end_descendants
 from flowkiln.utilities.run_facts import follow_threads
 
 ENVIRONMENTS_KEPT = 32
@@ -104,6 +107,7 @@ def _run(topic: str, run_id: str, environment: bytes, pickled_unit: bytes, needs
 
     def abandon(outcome: Outcome, records: tuple[TaskRunRecord, ...]) -> None:
         stream.tell_at_once(Abandoned(unit.key, outcome, records))
+        end_descendants(PATIENCE)
         os._exit(1)
 
     known = _environments.of(worker, run_id, environment)
@@ -116,7 +120,9 @@ def _run(topic: str, run_id: str, environment: bytes, pickled_unit: bytes, needs
             announce=announce,
             # Only a process that a nanny starts again may be ended.
             abandon=abandon if worker.nanny else None,
-            may_begin=lambda position: gate_of(run_id) not in worker.plugins and progress.may_begin(position),
+            may_begin=lambda position: (
+                gate_of(run_id) not in worker.plugins and not is_over(run_id) and progress.may_begin(position)
+            ),
         )
     left = TransferableUnit(held.states)
     stream.tell(replace(report, size=safe_sizeof(left)))

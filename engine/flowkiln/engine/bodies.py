@@ -1,0 +1,193 @@
+"""The task bodies that run in this process, and how they are told that their run is over.
+
+A body is told by an exception that is raised inside it: its `finally` blocks run. Python wakes a blocking call for that
+in the main thread only; in any other thread the exception comes when the call returns.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any, NoReturn
+
+from flowkiln.utilities.context import context as run_context
+
+_WAKE = signal.SIGURG
+"""Wakes the main thread. Nobody uses it, and by default it does nothing."""
+
+_LOOK_EVERY = 0.02
+
+
+class BodyInterrupted(BaseException):
+    """Raised inside a body when its run is over before it is. `except Exception` does not catch it."""
+
+
+class _Body:
+    """A body that runs. `outer` is the body that started the run of this one, in the same thread."""
+
+    __slots__ = ("is_told", "name", "outer", "run_id")
+
+    def __init__(self, run_id: str | None, name: str, outer: _Body | None) -> None:
+        self.run_id, self.name, self.outer, self.is_told = run_id, name, outer, False
+
+    def chain(self) -> Iterator[_Body]:
+        body: _Body | None = self
+        while body is not None:
+            yield body
+            body = body.outer
+
+
+_bodies: dict[int, _Body] = {}
+_over: set[str] = set()
+_lock = threading.Lock()
+
+
+def call_body(run: Callable[..., Any], /, **inputs: Any) -> Any:
+    """Call a body of the run in the context. What it forks does not come back from here.
+
+    Raises BodyInterrupted when the run is over, and what the body raises.
+    """
+    thread = threading.get_ident()
+    body = _Body(run_context.get("run_id"), run_context.get("task_full_name", ""), _bodies.get(thread))
+    try:
+        try:
+            _bodies[thread] = body
+            if body.run_id in _over:
+                raise BodyInterrupted
+            return _call_in_one_process(run, inputs)
+        finally:
+            _leave(thread, body)
+    finally:
+        # The exception may come inside the first one.
+        _leave(thread, body)
+
+
+def _leave(thread: int, body: _Body) -> None:
+    with _lock:
+        if _bodies.get(thread) is not body:
+            return
+        if body.outer is None:
+            del _bodies[thread]
+            if body.is_told:
+                # It must not hit what this thread does next.
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), None)
+        else:
+            _bodies[thread] = body.outer
+            body.outer.is_told = body.is_told
+
+
+def is_over(run_id: str | None) -> bool:
+    """Whether the bodies of a run were told that it is over."""
+    return run_id in _over
+
+
+def running(run_id: str | None = None) -> dict[int, str]:
+    """The names of the bodies that run in this process, by thread: those of one run, or all."""
+    return {
+        thread: body.name
+        for thread, body in list(_bodies.items())
+        if run_id is None or any(one.run_id == run_id for one in body.chain())
+    }
+
+
+def interrupt(run_id: str | None = None) -> None:
+    """Tell the bodies of a run, or of all runs, that it is over; no further body of it begins in this process."""
+    with _lock:
+        if run_id is not None:
+            _over.add(run_id)
+        for thread in running(run_id):
+            body = _bodies[thread]
+            if run_id is None:
+                _over.update(one.run_id for one in body.chain() if one.run_id is not None)
+            body.is_told = True
+            _raise_in(thread)
+
+
+def _raise_in(thread: int) -> None:
+    main = threading.main_thread().ident
+    if thread == main and signal.getsignal(_WAKE) is _on_wake:
+        signal.pthread_kill(thread, _WAKE)
+    else:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(BodyInterrupted))
+
+
+def unstopped() -> list[str]:
+    """The names of the bodies that still run here although their runs are over."""
+    return [body.name for body in list(_bodies.values()) if any(one.run_id in _over for one in body.chain())]
+
+
+def wait_until_ended(seconds: float, run_id: str | None = None) -> bool:
+    """Wait for the bodies of a run, or all; False if some still run after that time."""
+    deadline = time.monotonic() + seconds
+    while running(run_id):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_LOOK_EVERY)
+    return True
+
+
+@contextmanager
+def waking_main_thread() -> Iterator[None]:
+    """Inside the block, bodies in the main thread are interrupted in blocking calls too. Main thread only.
+
+    For programs of our own: the signal SIGURG is used.
+    """
+    before = signal.signal(_WAKE, _on_wake)
+    try:
+        yield
+    finally:
+        signal.signal(_WAKE, before)
+
+
+def _on_wake(number: int, frame: FrameType | None) -> None:
+    body = _bodies.get(threading.get_ident())
+    if body is not None and body.is_told:
+        body.is_told = False
+        raise BodyInterrupted
+
+
+def _call_in_one_process(run: Callable[..., Any], inputs: dict[str, Any]) -> Any:
+    process = os.getpid()
+    try:
+        value = run(**inputs)
+    except BaseException as error:
+        if os.getpid() != process:
+            _end_forked(error)
+        raise
+    if os.getpid() != process:
+        _end_forked(None)
+    return value
+
+
+def _end_forked(error: BaseException | None) -> NoReturn:
+    """End a forked process that has left the body as Python ends a program; the rest of the flow is not its own."""
+    code = 0
+    try:
+        if isinstance(error, SystemExit):
+            code = error.code if isinstance(error.code, int) else int(error.code is not None)
+            if error.code is not None and not isinstance(error.code, int):
+                print(error.code, file=sys.stderr)  # noqa: T201  as Python does
+        elif error is not None:
+            code = 1
+            traceback.print_exception(error)
+        _flush()
+    finally:
+        os._exit(code & 0xFF)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+
+
+# What was printed before a fork would be written by both processes.
+os.register_at_fork(before=_flush)

@@ -1,0 +1,54 @@
+"""How the bodies of this process end when their run is over, and with them the processes that they started.
+
+First the bodies are interrupted. What still runs `PATIENCE` seconds later mostly waits for a process that it started:
+such processes get SIGTERM, and SIGKILL after as many seconds again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection
+
+from flowkiln.engine import bodies
+from flowkiln.utilities.processes import end_descendants
+
+PATIENCE = 1.5
+"""Seconds for bodies to end, and again for processes that were asked to. Dask kills a worker after 4 s altogether."""
+
+_LOOK_EVERY = 0.02
+_LAST_WORDS = 0.3
+"""Seconds that bodies have once the processes that they may have waited for are gone."""
+
+logger = logging.getLogger(__name__)
+
+
+def end_run_here(run_id: str, spared: Collection[int] = ()) -> None:
+    """End the bodies of a run, and all processes that this one started if bodies waited for them.
+
+    Processes whose ids are in `spared` are left alone, and all if bodies of another run are at work here.
+    """
+    bodies.interrupt(run_id)
+    if bodies.wait_until_ended(PATIENCE, run_id) or bodies.running().keys() - bodies.running(run_id).keys():
+        return
+    end_descendants(PATIENCE, spared)
+    bodies.interrupt(run_id)
+
+
+def end_everything_here() -> None:
+    """End all bodies, and all processes that this one started."""
+    bodies.interrupt()
+    bodies.wait_until_ended(PATIENCE)
+    end_descendants(PATIENCE)
+    bodies.interrupt()
+    bodies.wait_until_ended(_LAST_WORDS)
+
+
+def unstopped_here() -> list[str]:
+    """Wait for the bodies whose runs are over; warn of those that go on, and give their names."""
+    deadline = time.monotonic() + 2 * PATIENCE
+    while (left := bodies.unstopped()) and time.monotonic() < deadline:
+        time.sleep(_LOOK_EVERY)
+    for name in left:
+        logger.warning("The body of %s cannot be stopped. Its thread is left behind; nothing waits for it.", name)
+    return left

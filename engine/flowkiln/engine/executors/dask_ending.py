@@ -1,0 +1,59 @@
+"""What a worker does before it ends: its bodies are interrupted, and what they started is ended."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from threading import Thread
+
+from distributed import Client, Worker, WorkerPlugin
+
+from flowkiln.engine import bodies, endings
+from flowkiln.utilities.event_loops import give_each_thread_a_loop
+from flowkiln.utilities.processes import adopt_orphans
+
+_TOLD_WITHIN = 2.0
+"""Seconds that workers have to take the news that a run is over."""
+
+
+class OwnProcess(WorkerPlugin):  # type: ignore[misc]
+    """Makes a worker process ours: bodies find in it what a program's main thread has, and leave nothing behind.
+
+    A worker that shares the process of somebody else's program changes nothing there.
+    """
+
+    name = "flowkiln-own-process"
+    idempotent = True
+
+    def setup(self, worker: Worker) -> None:
+        """Called by Dask when the plugin arrives at a worker."""
+        if worker.nanny:
+            adopt_orphans()
+            give_each_thread_a_loop()
+
+    async def teardown(self, worker: Worker) -> None:
+        """Called by Dask when the worker closes."""
+        if worker.nanny:
+            await asyncio.to_thread(endings.end_everything_here)
+        elif await asyncio.to_thread(endings.unstopped_here):
+            # Dask would wait for its threads, half a minute and longer.
+            worker.executors["default"]._threads.clear()
+
+
+async def _end_run(run_id: str, dask_worker: Worker) -> None:
+    if dask_worker.nanny:
+        await asyncio.to_thread(endings.end_run_here, run_id)
+    else:
+        bodies.interrupt(run_id)
+
+
+def end_run_on_workers(client: Client, run_id: str) -> None:
+    """Have all workers end the bodies of a run. Does not wait for the bodies, nor for workers that do not answer."""
+
+    def tell() -> None:
+        with suppress(Exception):  # the cluster may be gone, and its bodies with it
+            client.run(_end_run, run_id, wait=False, on_error="ignore")
+
+    teller = Thread(target=tell, name="flowkiln-end-run", daemon=True)
+    teller.start()
+    teller.join(_TOLD_WITHIN)

@@ -1,0 +1,128 @@
+"""The processes that this one started, and their end."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psutil
+
+_LOOK_EVERY = 0.02
+_KILLED_WITHIN = 1.0
+_ROUNDS = 5
+"""Looks for processes that were started while the others were ended."""
+
+_SET_CHILD_SUBREAPER, _GET_CHILD_SUBREAPER = 36, 37
+"""From linux/prctl.h."""
+
+
+def descendants(spared: Collection[int] = ()) -> list[psutil.Process]:
+    """Give the living processes that this one started, and those that they started.
+
+    Not those in `spared`, by their ids, and what they started; nor multiprocessing's tracker, which ends by itself.
+    """
+    if not _has_children():
+        return []
+    import psutil
+
+    left_out = {*spared, _resource_tracker()}
+    found: list[psutil.Process] = []
+    below = [psutil.Process()]
+    children: dict[int, list[psutil.Process]] = {}
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            children.setdefault(process.ppid(), []).append(process)
+    while below:
+        for child in children.get(below.pop().pid, ()):
+            if child.pid not in left_out:
+                below.append(child)
+                found.append(child)
+    return [process for process in found if _is_alive(process)]
+
+
+def end_descendants(patience: float, spared: Collection[int] = ()) -> None:
+    """End what `descendants` gives: with SIGTERM, and after `patience` seconds with SIGKILL."""
+    found = descendants(spared)
+    _signal(found, "terminate")
+    _wait(found, patience)
+    for _ in range(_ROUNDS):
+        found = descendants(spared)
+        if not found:
+            return
+        _signal(found, "kill")
+        _wait(found, _KILLED_WITHIN)
+
+
+def _has_children() -> bool:
+    """Whether there is a child, also one that has ended: to look for them takes long."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _resource_tracker() -> int | None:
+    module = sys.modules.get("multiprocessing.resource_tracker")
+    return getattr(getattr(module, "_resource_tracker", None), "_pid", None)
+
+
+def _signal(processes: Sequence[psutil.Process], how: str) -> None:
+    import psutil
+
+    for process in processes:
+        with suppress(psutil.Error):
+            getattr(process, how)()
+
+
+def _wait(processes: Sequence[psutil.Process], seconds: float) -> None:
+    """Wait without taking the exit codes, which belong to whoever started the processes."""
+    deadline = time.monotonic() + seconds
+    while any(map(_is_alive, processes)) and time.monotonic() < deadline:
+        time.sleep(_LOOK_EVERY)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    import psutil
+
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
+
+
+@contextmanager
+def adopting_orphans() -> Iterator[None]:
+    """Inside the block, processes further down whose parent ends become children of this process (on Linux).
+
+    So `descendants` still finds them.
+    """
+    before = _adopts_orphans()
+    adopt_orphans()
+    try:
+        yield
+    finally:
+        if not before:
+            _prctl(_SET_CHILD_SUBREAPER, 0)
+
+
+def adopt_orphans() -> None:
+    """Make processes further down whose parent ends children of this process, on Linux, until it ends."""
+    _prctl(_SET_CHILD_SUBREAPER, 1)
+
+
+def _adopts_orphans() -> bool:
+    answer = ctypes.c_int(0)
+    _prctl(_GET_CHILD_SUBREAPER, ctypes.addressof(answer))
+    return bool(answer.value)
+
+
+def _prctl(option: int, argument: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, ctypes.c_ulong(argument), 0, 0, 0)
