@@ -207,6 +207,8 @@ class _Builder:
                         # dask-kubernetes would set a tcp:// address of its own.
                         "DASK_SCHEDULER_ADDRESS": self.scheduler_address,
                         "DASK_DISTRIBUTED__WORKER__HTTP__ROUTES": HTTP_ROUTES,
+                        # Daemonic processes may not have children: a task could not use multiprocessing.
+                        "DASK_DISTRIBUTED__WORKER__DAEMON": "false",
                         # What tasks log, and what programs print, is shown beside Dask's own lines.
                         "DASK_LOGGING__FLOWKILN": "info",
                     }

@@ -146,6 +146,11 @@ def test_the_scheduler_offers_nothing_over_http_but_its_health() -> None:
     )
 
 
+def test_tasks_may_use_multiprocessing() -> None:
+    """Dask starts daemonic worker processes by default, which may not have children."""
+    assert variables(containers(build())["worker"])["DASK_DISTRIBUTED__WORKER__DAEMON"] == "false"
+
+
 def test_a_restart_of_the_agent_does_not_cut_the_workers_off() -> None:
     """The pod is not ready then, and the Service lists it all the same."""
     service = build()["spec"]["scheduler"]["service"]
