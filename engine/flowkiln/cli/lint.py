@@ -30,14 +30,18 @@ def lint(files: tuple[Path, ...], as_json: bool) -> None:
 
     Exit code 0: nothing was found; 2: something was.
     """
+    from flowkiln.cli.console import LenientStream
+
     flows, runs, findings = _check(files)
     if as_json:
-        click.echo(json.dumps([finding.to_json() for finding in findings], indent=2))
+        text = json.dumps([finding.to_json() for finding in findings], indent=2)
+    elif findings:
+        text = "\n".join(map(str, findings))
     else:
-        for finding in findings:
-            click.echo(str(finding))
-        if not findings:
-            click.echo(f"{_count(flows, 'Flow')} and {_count(runs, 'FlowRun')} are valid.")
+        text = f"{_count(flows, 'Flow')} and {_count(runs, 'FlowRun')} are valid."
+    stream = LenientStream(sys.stdout)
+    stream.write(f"{text}\n")
+    stream.flush()
     if findings:
         raise SystemExit(ExitCode.INVALID)
 

@@ -11,6 +11,7 @@ from flowkiln.api.validation import Problem
 from flowkiln.loading.written import Written
 from flowkiln.loading.yaml_events import YamlError
 from flowkiln.loading.yaml_scalars import ScalarError, as_json, resolve
+from flowkiln.utilities.safe_text import encodable
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,12 @@ class Finding:
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
         sentence = self.problem.sentence if self.problem.field else self.problem.message
-        return ": ".join(filter(None, [place, self.document, sentence]))
+        return encodable(": ".join(filter(None, [place, self.document, sentence])))
 
     def to_json(self) -> dict[str, Any]:
         """Return what `flowkiln lint --json` prints of it."""
         return {
-            "file": str(self.file),
+            "file": encodable(str(self.file)),
             "document": self.document or None,
             "field": self.problem.field or None,
             "message": self.problem.message,

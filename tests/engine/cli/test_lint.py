@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ import pytest
 
 from tests.engine.loading.builders import flow_document, in_namespace, run_document, write_documents
 
-from .builders import invoke
+from .builders import PROGRAM, invoke
 
 
 class TestLint:
@@ -78,6 +80,28 @@ class TestLint:
             f"{file}:10:5: Flow 'x': spec.tasks[1].upstream: there is no field \"upstream\"; "
             "write after: [names of tasks]; a task that takes another one's result has it among its inputs",
         ]
+
+
+class TestStreams:
+    @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
+    def test_any_encoding(self, tmp_path: Path, encoding: str) -> None:
+        """What the stream cannot say is replaced; a file's name may be no text at all."""
+        file = tmp_path / os.fsdecode(b"k\xe9.yaml")
+        write_documents(file, flow_document("x", tasks=[{"name": "é", "command": ["a"], "inputs": {"k": 1}}]))
+        program = [*PROGRAM, "lint", os.fsencode(file)]
+        environment = {**os.environ, "PYTHONIOENCODING": encoding}
+        ended = subprocess.run(program, env=environment, capture_output=True, check=False)
+        assert (ended.returncode, ended.stderr) == (2, b"")
+        assert b"k\\udce9.yaml:9:5: Flow 'x': spec.tasks[0].inputs: must be a list" in ended.stdout
+
+    def test_nobody_reads(self, tmp_path: Path) -> None:
+        """The exit code is the same when the reader has gone, and there is no traceback."""
+        file = write_documents(tmp_path / "f.yaml", flow_document("x", tasks=[{"name": True, "command": ["a"]}]))
+        read, written = os.pipe()
+        os.close(read)
+        with open(written, "wb") as gone:
+            ended = subprocess.run([*PROGRAM, "lint", file], stdout=gone, stderr=subprocess.PIPE, check=False)
+        assert (ended.returncode, ended.stderr) == (2, b"")
 
 
 class TestJson:

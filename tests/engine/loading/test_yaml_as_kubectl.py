@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -143,6 +144,25 @@ def test_scalars() -> None:
     assert as_json(told) == as_json(SCALARS)
     (theirs,) = kubectl_reads(text)
     assert as_json(dict(zip(SCALARS, theirs["x"], strict=True))) == as_json(SCALARS)
+
+
+def documented() -> dict[str, str]:
+    """The scalars of the first table in docs/yaml.md, and what stands beside them."""
+    page = (Path(__file__).parents[3] / "docs" / "yaml.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.count(" | ") == 3 and "`" in line]
+    pairs = [pair for row in rows if "day" not in "".join(row) for pair in (row[:2], row[2:])]
+    return {scalar.strip("` "): meant.strip("` ") for written, meant in pairs for scalar in written.split(", ")}
+
+
+def test_the_documented_scalars() -> None:
+    """The page says what is read, and kubectl reads it so."""
+    table = documented()
+    assert len(table) > 30
+    text = FRAME + "x:\n" + "".join(f"- {scalar}\n" for scalar in table)
+    (ours_,), (theirs,) = ours(text), kubectl_reads(text)
+    for (scalar, meant), value, their_value in zip(table.items(), ours_["x"], theirs["x"], strict=True):
+        assert as_json(value) == as_json(their_value), scalar
+        assert isinstance(value, str) if meant == "text" else as_json(value) == as_json(json.loads(meant)), scalar
 
 
 @pytest.mark.parametrize(("text", "value"), SHAPES.items())

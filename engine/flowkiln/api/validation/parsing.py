@@ -104,7 +104,7 @@ def _problem(
             return Problem(path, _with_hint("must be a list", hint_for_shape(model, known, given)))
         case "bool_type" if known[-1:] == ("map",) and model_at(model, known[:-1]) is TaskInput:
             return Problem(path, _with_hint("must be a valid boolean", hint_for_map(given)))
-        case "recursion_loop":
+        case "recursion_loop" | "recursion_depth_exceeded":
             return Problem(_path(field, known[:_SHOWN_OF_DEEP_PATH]), "is nested too deeply")
         case _:
             return Problem(path, _SUBJECT.sub("must ", detail["msg"]))

@@ -111,6 +111,16 @@ def test_problems_name_the_field_and_say_what_to_write(document: dict[str, Any],
     assert flow_problems(document) == sentences
 
 
+def test_deep_nesting_is_a_sentence() -> None:
+    """The path to the bottom would be longer than the message."""
+    deep: Any = 1
+    for _ in range(500):
+        deep = [deep]
+    assert flow_problems({"tasks": [LOAD], "context": {"a": deep}}) == [
+        "spec.context.a[0][0][0][0][0][0]: is nested too deeply"
+    ]
+
+
 @pytest.mark.parametrize("document", [None, 3, "text", []])
 def test_what_is_no_mapping_is_a_problem_and_no_crash(document: object) -> None:
     """Whatever YAML holds in place of a spec, the answer is a sentence."""
