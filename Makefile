@@ -4,9 +4,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
+# Two more environments for the tests: the ends of the ranges in pyproject.toml.
+OLDEST := .venv-oldest
+NEWEST := .venv-newest
+PIP := -m pip --quiet --disable-pip-version-check
+EXTRAS := kubernetes,operator,viz
+# They run the tests and are no part of the product: a new release of theirs shall not fail its tests.
+TEST_TOOLS := hypothesis|import-linter|mypy|pytest|pytest-asyncio|pytest-timeout|ruff|uv
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11
 
-.PHONY: help venv demo test test-unit test-cluster test-kind cluster-demo lint format generate verify lock bench-engine bench-cluster clean
+.PHONY: help venv demo test test-unit test-oldest test-newest test-cluster test-kind cluster-demo lint format generate verify lock bench-engine bench-cluster clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -14,8 +21,15 @@ help: ## Show what there is to make
 $(STAMP): requirements/dev.lock pyproject.toml
 	@echo "flowkiln: setting up $(VENV) (about a minute when nothing is cached)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python $(PIP) install --require-hashes -r requirements/dev.lock
+	@$(BIN)/python $(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(OLDEST)/.stamp: requirements/oldest.lock pyproject.toml
+	@echo "flowkiln: setting up $(OLDEST) (about a minute when nothing is cached)"
+	@test -x $(OLDEST)/bin/python || $(PYTHON) -m venv $(OLDEST)
+	@$(OLDEST)/bin/python $(PIP) install --require-hashes -r requirements/oldest.lock
+	@$(OLDEST)/bin/python $(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 venv: $(STAMP) ## Make the virtual environment with everything that development needs
@@ -28,6 +42,17 @@ test: $(STAMP) ## Run all tests, cluster tests included
 
 test-unit: $(STAMP) ## Run the tests that need no Kubernetes
 	@$(BIN)/python -m pytest tests --ignore tests/cluster
+
+test-oldest: $(OLDEST)/.stamp ## Run test-unit with the oldest dependencies that pyproject.toml allows
+	@$(OLDEST)/bin/python -m pytest tests --ignore tests/cluster
+
+test-newest: ## Run test-unit with the newest dependencies that pyproject.toml allows today
+	@echo "flowkiln: setting up $(NEWEST) (about a minute when nothing is cached)"
+	@$(PYTHON) -m venv --clear $(NEWEST)
+	@sed -nE 's/^(($(TEST_TOOLS))==[^ ;]+).*/\1/p' requirements/dev.lock > $(NEWEST)/tools.txt
+	@$(NEWEST)/bin/python $(PIP) install --upgrade pip
+	@$(NEWEST)/bin/python $(PIP) install --constraint $(NEWEST)/tools.txt --editable '.[$(EXTRAS)]' --group dev
+	@$(NEWEST)/bin/python -m pytest tests --ignore tests/cluster
 
 test-cluster: $(STAMP) ## Run the tests on a real Kubernetes
 	@$(BIN)/python -m pytest tests/cluster
@@ -76,6 +101,9 @@ lock: ## Resolve the ranges of pyproject.toml into requirements/*.lock
 	$(COMPILE) pyproject.toml -o requirements/runtime.lock
 	$(COMPILE) --extra operator -c requirements/runtime.lock pyproject.toml -o requirements/operator.lock
 	$(COMPILE) --all-extras --group dev -c requirements/operator.lock pyproject.toml requirements/build.in -o requirements/dev.lock
+	@mkdir -p $(OLDEST)
+	$(COMPILE) --resolution lowest-direct --all-extras pyproject.toml -o $(OLDEST)/ranges.txt
+	$(COMPILE) --all-extras --group dev -c $(OLDEST)/ranges.txt pyproject.toml requirements/build.in -o requirements/oldest.lock
 
 clean: ## Remove the virtual environment and caches of the checkout
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
+	rm -rf $(VENV) $(OLDEST) $(NEWEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,24 @@ from flowkiln.api.generated import generator
 from flowkiln.cli.json_outcome import FailureOutcome, RunOutcome, TaskOutcome, camel_case
 
 FILE_NAME = "run_outcome_v1.json"
+SHAPES = {shape.__name__: shape for shape in (RunOutcome, TaskOutcome, FailureOutcome)}
 
 
 def schema() -> dict[str, Any]:
     """Return the schema. Fields that it does not name may be added by later versions."""
-    for shape in (RunOutcome, TaskOutcome, FailureOutcome):
+    for shape in SHAPES.values():
         # By this attribute a dataclass takes pydantic's settings; the command line itself does without pydantic.
         settings = ConfigDict(use_attribute_docstrings=True, alias_generator=camel_case)
         setattr(shape, "__pydantic_config__", settings)  # noqa: B010 (a type checker knows no such attribute)
     made = TypeAdapter(RunOutcome).json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_plain(made)}
+    definitions = {name: _described(part, name) for name, part in made.pop("$defs").items()}
+    document = {"$defs": definitions, **_described(made, RunOutcome.__name__)}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_plain(document)}
+
+
+def _described(part: dict[str, Any], name: str) -> dict[str, Any]:
+    """Begin with the docstring of the class, which releases of pydantic before 2.13 leave out."""
+    return {"description": inspect.getdoc(SHAPES[name]), **part}
 
 
 def _plain(part: Any) -> Any:
