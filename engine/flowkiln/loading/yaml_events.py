@@ -6,6 +6,7 @@ import re
 from typing import NoReturn
 
 from yaml import MarkedYAMLError
+from yaml.error import Mark
 from yaml.events import Event
 from yaml.parser import Parser
 from yaml.reader import Reader, ReaderError
@@ -13,6 +14,7 @@ from yaml.scanner import Scanner
 
 from flowkiln.utilities.exceptions import FlowkilnError
 
+_LINE_BREAKS = "\r\n\x85\u2028\u2029"
 _BAD_SEPARATOR = re.compile(r"^---(?![ \t\r]*(?:#.*)?$).*", re.MULTILINE)
 
 
@@ -27,7 +29,7 @@ class YamlError(FlowkilnError):
 
 
 class Events(Reader, Scanner, Parser):
-    """PyYAML's own parser, with tabs allowed where Kubernetes' parser allows them: between tokens of one line."""
+    """PyYAML's own parser, with tabs allowed where Kubernetes' parser allows them: between words of one line."""
 
     def __init__(self, text: str) -> None:
         check_separators(text)
@@ -58,6 +60,18 @@ class Events(Reader, Scanner, Parser):
         while self._is_blank_here(self.peek()):
             self.forward()
             super().scan_to_next_token()
+
+    def scan_plain_spaces(self, indent: int, start_mark: Mark) -> list[str]:
+        """Pass over what separates the words of a scalar without quotes, and return what it stands for."""
+        length = 0
+        while self.peek(length) in (" ", "\t"):
+            length += 1
+        blanks: str = self.prefix(length)
+        if "\t" in blanks:
+            self.forward(length)
+            if self.peek() not in _LINE_BREAKS:
+                return [blanks]
+        return super().scan_plain_spaces(indent, start_mark) or []
 
     def _is_blank_here(self, character: str) -> bool:
         if character == "\t":

@@ -77,6 +77,8 @@ SHAPES: dict[str, object] = {
     # blanks, tabs and line breaks
     "x:\t1": 1,
     "x: 1\t# comment": 1,
+    "x: a\tb \t c\t\n  d\t# e": "a\tb \t c d",
+    "x: [a\tb\t, c\t: d]": ["a\tb", {"c": "d"}],
     "x: {\ta:\t1,\n\tb: [2,\t3]}": {"a": 1, "b": [2, 3]},
     "x: |\n  a\tb\n": "a\tb\n",
     "x: 1\r\ny: 2\r\n": 1,

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from flowkiln.api.durations import DURATION_PATTERN, WHOLE_SECONDS_PATTERN
 from flowkiln.api.flow import FlowSpec, TaskInput, Trigger
 from flowkiln.api.flow_run import FlowRunSpec
-from flowkiln.api.model import PATTERNS_IN_WORDS, Model
+from flowkiln.api.model import PATTERNS_IN_WORDS, PERCENT_PATTERN, QUANTITY_PATTERN, Model
 from flowkiln.api.validation.hints import hint_for_map, hint_for_rule, hint_for_shape, hint_for_unknown_field
 from flowkiln.api.validation.problem import Problem, no_such
 from flowkiln.api.validation.shapes import field_at, fields_of, model_at, patterns_of
@@ -23,6 +23,7 @@ WrittenAt: TypeAlias = Callable[[Sequence[int | str]], str | None]
 """Gives the scalar at a path as it is written in the document's text: `no`, where the value is False."""
 
 _DURATIONS = frozenset({DURATION_PATTERN, WHOLE_SECONDS_PATTERN})
+_NUMBERS_OR_TEXT = frozenset({QUANTITY_PATTERN, PERCENT_PATTERN})
 _SUBJECT = re.compile(r"^\w+ should ")
 _SHOWN_OF_DEEP_PATH = 8
 _SpecT = TypeVar("_SpecT", bound=Model)
@@ -100,6 +101,8 @@ def _problem(
             return Problem(
                 path, _no_text(given, field_at(model, known), None if written_at is None else written_at(known))
             )
+        case "int_type" if advice := _number_or_text(field_at(model, known) or field_at(model, known[:-1])):
+            return Problem(path, f"must be a whole number or text: {advice}")
         case "tuple_type":
             return Problem(path, _with_hint("must be a list", hint_for_shape(model, known, given)))
         case "bool_type" if known[-1:] == ("map",) and model_at(model, known[:-1]) is TaskInput:
@@ -122,6 +125,11 @@ def _no_member(given: object, expected: str, owner: type[BaseModel] | None) -> s
     message = f'"{given}" is not allowed: must be {expected}'
     rule = hint_for_rule(given) if owner is Trigger and isinstance(given, str) else None
     return f'{message}; did you mean "{rule}"?' if rule else message
+
+
+def _number_or_text(field: FieldInfo | None) -> str | None:
+    """Say how a number is to be written that may be text as well: a quantity, or a share."""
+    return next((PATTERNS_IN_WORDS[pattern] for pattern in patterns_of(field) if pattern in _NUMBERS_OR_TEXT), None)
 
 
 def _no_text(given: object, field: FieldInfo | None, written: str | None) -> str:

@@ -94,6 +94,21 @@ def test_a_run_with_every_field_has_no_problems() -> None:
             ],
         ),
         (
+            {"tasks": [LOAD], "cluster": {"workers": {"resources": {"limits": {"cpu": 0.5, "memory": True}}}}},
+            [
+                "spec.cluster.workers.resources.limits.cpu: must be a whole number or text: "
+                "write a quantity such as 500m, 2 or 4Gi",
+                "spec.cluster.workers.resources.limits.memory: must be a whole number or text: "
+                "write a quantity such as 500m, 2 or 4Gi",
+            ],
+        ),
+        (
+            {"tasks": [LOAD | {"trigger": {"rule": "SomeFailed", "atLeast": 0.5}}]},
+            [
+                "spec.tasks[0].trigger.atLeast: must be a whole number or text: write a number, or a share such as 50%",
+            ],
+        ),
+        (
             {"tasks": [LOAD], "cluster": {"workers": {"replicas": 0}}},
             ["spec.cluster.workers.replicas: must be greater than or equal to 1"],
         ),
