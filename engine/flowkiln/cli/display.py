@@ -85,16 +85,24 @@ class _LiveView:
             if len(tasks) > MAX_ROWS:
                 open_tasks = [task for task in tasks if task.state not in FINISHED]
                 tasks = [task for task in open_tasks if task.state != UNTOUCHED][:MAX_ROWS] or open_tasks[:MAX_ROWS]
-            return Group(self._head(), TaskTable(tasks, reasons))
+            # The cursor stays in the last line, where a terminal shows ^C: on an empty one that disturbs nothing.
+            return Group(self._head(), TaskTable(tasks, reasons), Text())
 
     def _head(self) -> Text:
         if self._progress.waits_for is not None:
-            return Text.assemble((self._title, "bold"), ("  ", ""), (ending(self._progress.waits_for), "yellow"))
+            return Text.assemble((self._title, "bold"), ("  ", ""), (_ending(self._progress.waits_for), "yellow"))
         ended, total = self._progress.done()
         return Text.assemble((self._title, "bold"), f"  {self._progress.flow.title}  {ended}/{total} task runs")
 
 
-def ending(waits_for: Sequence[str]) -> str:
+def announce_end(console: Console, progress: RunProgress) -> None:
+    """Show from now on that the run is being ended: in the header of a live table, elsewhere as a line."""
+    waits_for = progress.begin_to_end()
+    if not console.is_terminal:
+        console.print(_ending(waits_for), markup=False, highlight=False, soft_wrap=True)
+
+
+def _ending(waits_for: Sequence[str]) -> str:
     """Say that the run is being ended, and for what that waits."""
     waits = f" It waits for {listed(waits_for)}." if waits_for else ""
     return f"Ending the run; Ctrl-C again to leave at once.{waits}"

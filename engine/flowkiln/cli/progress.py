@@ -116,7 +116,8 @@ class TaskProgress:
 
     def running(self) -> list[str]:
         """The full names of the runs of this task whose bodies run."""
-        return [full_name(one) for one in (self.record, *self.children.values()) if one.state in RUNNING]
+        own = [self.record, *sorted(self.children.values(), key=lambda one: one.map_index)]
+        return [full_name(one) for one in own if one.state in RUNNING]
 
     def attempts_of(self, record: TaskRunRecord) -> int:
         """How often the body of a task run ran."""

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from rich.console import Console
 
 from flowkiln.cli.console import LenientStream, make_console
-from flowkiln.cli.display import ending, watching
+from flowkiln.cli.display import announce_end, watching
 from flowkiln.cli.executor_kinds import ExecutorKind, make_executor
 from flowkiln.cli.exit_codes import ExitCode
 from flowkiln.cli.interrupts import Interruption, ending_on_interrupt
@@ -54,7 +54,7 @@ def run_locally(loaded: LoadedFlow, executor: str, workers: int | None, *, as_js
         )
 
         def terminate() -> None:
-            console.print(ending(progress.begin_to_end()), style="yellow", highlight=False, soft_wrap=True)
+            announce_end(console, progress)
             end()
 
         def end() -> None:

@@ -26,16 +26,21 @@ def print_summary(console: Console, name: str, flow: FlowRunRecord, progress: Ru
     causes = sorted((task for task in shown if _is_cause(task, because)), key=_when)
     for task in causes[:SHOWN_FAILURES]:
         console.print()
-        for line in _failure(task):
-            console.print(line, soft_wrap=True)
+        for line in _failure(task, console.width):
+            _say(console, line)
     if len(causes) > SHOWN_FAILURES:
-        console.print(f"\n… and {len(causes) - SHOWN_FAILURES} more tasks failed.", highlight=False)
+        _say(console, Text(f"\n… and {len(causes) - SHOWN_FAILURES} more tasks failed."))
     if consequence := _consequence(causes, [task for task in shown if task.name in because]):
-        console.print(f"\n{consequence}", markup=False, highlight=False, soft_wrap=True)
+        _say(console, Text(f"\n{consequence}"))
     if shown:
         console.print()
     end = Text.assemble((f"{name}: ", "bold"), (flow.title, STYLES.get(flow.state, "")), f" in {duration(seconds)}")
-    console.print(end.append(f"  {flow.message}" if flow.message else ""), soft_wrap=True)
+    _say(console, end.append(f"  {flow.message}" if flow.message else ""))
+
+
+def _say(console: Console, text: Text) -> None:
+    """Print a text, on a terminal in lines that end with a word; elsewhere lines stay whole, for those who search."""
+    console.print(text, soft_wrap=not console.is_terminal)
 
 
 def _is_cause(task: TaskProgress, because: dict[str, tuple[str, ...]]) -> bool:
@@ -46,7 +51,7 @@ def _when(task: TaskProgress) -> float:
     return min((record.end_time for record in task.failures() if record.end_time is not None), default=0.0)
 
 
-def _failure(task: TaskProgress) -> Iterator[Text]:
+def _failure(task: TaskProgress, width: int) -> Iterator[Text]:
     """Tell what failed of one task: the first run in full, a line for each of some others, and how many there are."""
     records = task.failures()
     own = [record for record in records if record.state != "TriggerFailed"] or records
@@ -59,7 +64,7 @@ def _failure(task: TaskProgress) -> Iterator[Text]:
         says = "" if first.message.startswith("Unexpected error:") else first.message
         *frames, error = first.traceback.rstrip().split("\n")
         yield Text.assemble((head, "bold red"), f": {says}" if says else "")
-        yield Text("\n".join(frames))
+        yield Text("\n".join(line for line in frames if len(line) <= width or line.strip(" ^~")))
         yield Text(error, "red")
     else:
         yield Text.assemble((f"{head}: ", "bold red"), (first.message, "red"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flowkiln.cli.progress import FAILURES, RUNNING, UNTOUCHED, TaskProgress
+from flowkiln.engine.driver.core import TERMINATED
 from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
 from flowkiln.utilities.safe_text import shortened
 
@@ -69,7 +71,7 @@ class TaskTable:
             is_note = name == "NOTE"
             table.add_column(name, overflow="ellipsis" if is_note else "fold", no_wrap=not is_note)
         for row in rows:
-            cells = {**row, "NOTE": shortened(row["NOTE"], room * _LINES_OF_NOTES)}
+            cells = {**row, "NOTE": _clipped(row["NOTE"], room * _LINES_OF_NOTES)}
             table.add_row(*(_styled(row[name]) if name == "STATE" else escape(cells[name]) for name in columns))
         return table
 
@@ -89,11 +91,17 @@ class TaskTable:
                 yield _indented(line)
             attempts = f"{row['ATTEMPTS']} attempts" if _says_something("ATTEMPTS", row) else ""
             for details in filter(None, (", ".join(filter(None, (row["CHILDREN"], attempts))), row["NOTE"])):
-                yield _indented(Text(shortened(details, (width - _INDENT) * _LINES_OF_NOTES), overflow="ellipsis"))
+                yield _indented(Text(_clipped(details, (width - _INDENT) * _LINES_OF_NOTES), overflow="ellipsis"))
 
 
 def _indented(text: Text) -> Padding:
     return Padding(text, (0, 0, 0, _INDENT), expand=False)
+
+
+def _clipped(text: str, length: int) -> str:
+    """Cut a text after a word, or inside of one that is too long by itself."""
+    clipped = textwrap.shorten(text, max(length, 1), placeholder=" …")
+    return shortened(text, length) if clipped.strip() == "…" else clipped
 
 
 def _says_something(column: str, row: Mapping[str, str]) -> bool:
@@ -155,6 +163,9 @@ def _note(task: TaskProgress) -> str:
     """Say why the task does not simply succeed: what the first of its runs says that says something."""
     due = waiting(task.due) if task.due is not None else ""
     for record in task.noted():
+        if record.message == TERMINATED:
+            # Its state says so, as do all others.
+            continue
         reason = ": ".join(filter(None, (record.state_class, first_line(record))))
         if reason:
             mark = "" if record.map_index == NOT_MAPPED else f"[{record.map_index}] "

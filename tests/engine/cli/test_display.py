@@ -11,6 +11,7 @@ from flowkiln.cli.display import MAX_ROWS, watching
 from flowkiln.cli.progress import RunProgress
 from flowkiln.cli.reasons import origins
 from flowkiln.cli.tables import TaskTable
+from flowkiln.engine.driver.core import TERMINATED
 from flowkiln.engine.records import FlowRunRecord, TaskRunRecord
 
 from .builders import record
@@ -131,6 +132,19 @@ class TestTable:
         run = RunProgress(["m"])
         run.on_task_runs([record("m", "Mapped", map_size=1), record("m", "Success", 0)])
         assert table(run)[1] == ["m", "Success", "1/1"]
+
+    def test_what_the_end_cut_off(self) -> None:
+        """Tasks that are Cancelled with the run have nothing more to say."""
+        run = RunProgress(["a", "m"])
+        run.on_task_runs(
+            [
+                record("a", "Cancelled", message=TERMINATED),
+                record("m", "Mapped", map_size=2),
+                record("m", "Cancelled", 0, message=TERMINATED),
+                record("m", "Cancelled", 1, message="too late"),
+            ]
+        )
+        assert table(run)[1:] == [["a", "Cancelled"], ["m", "Cancelled", "2/2: 2 Cancelled", "[1] too late"]]
 
     def test_columns_that_say_nothing(self) -> None:
         """Where nothing is mapped, nothing was tried twice and nothing is to be noted there are no columns for it."""

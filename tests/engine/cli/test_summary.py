@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
 from flowkiln.cli.progress import RunProgress
@@ -111,6 +112,28 @@ class TestFailures:
         run = RunProgress(names)
         run.on_task_runs([record(name, "Failed", message="cold") for name in names])
         assert "… and 3 more tasks failed." in summary(run, FlowRunRecord("Failed"))
+
+    @pytest.mark.parametrize("width", [60, 40])
+    def test_a_narrow_terminal(self, width: int) -> None:
+        """Lines end with a word, and marks below a source line that does not fit are left out."""
+        source = "x = " + "value + " * 12 + "1"
+        frames = f'Traceback:\n  File "f.py", line 1\n    {source}\n    {"^" * len(source)}\nValueError: cold'
+        names = [f"task-{number}" for number in range(8)]
+        run = RunProgress(["a", *names], {name: ["a"] for name in names})
+        run.on_task_runs([record("a", "Failed", message="handlers raised " * 5, traceback=frames)])
+        run.on_task_runs([record(name, "TriggerFailed") for name in names])
+        text = io.StringIO()
+        console = Console(file=text, width=width, force_terminal=True, color_system=None)
+        print_summary(console, "kiln", FlowRunRecord("Failed", "Some reference tasks failed."), run, 1.0)
+        lines = text.getvalue().splitlines()
+        assert max(map(len, lines)) <= width
+        tail = " ".join(" ".join(lines[lines.index("") :]).split())
+        assert tail == (
+            f"a: Failed: {'handlers raised ' * 5}"
+            f'Traceback: File "f.py", line 1 {source} ValueError: cold '
+            f"8 tasks did not run because of it: {', '.join(names)} "
+            "kiln: Failed in 1.0 s Some reference tasks failed."
+        )
 
     def test_markup(self) -> None:
         """Brackets are text, in the table and below it."""

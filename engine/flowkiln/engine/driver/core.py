@@ -66,6 +66,9 @@ from flowkiln.engine.state import (
     own_class_of,
 )
 
+TERMINATED = "The run was terminated."
+"""The message of what had not finished when the run was ended."""
+
 
 @dataclass(frozen=True, slots=True)
 class GivenState:
@@ -396,7 +399,7 @@ class Driver:
             if not self._nodes[runs.parent.node].visited:
                 continue
             for run in runs.unsettled():
-                self._set_state(run, Cancelled("The run was terminated."))
+                self._set_state(run, Cancelled(TERMINATED))
 
     # -- moving task runs --------------------------------------------------------------------------------------------
 
