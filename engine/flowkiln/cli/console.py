@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import io
 import os
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import IO, TextIO, cast
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 
 USUAL_WIDTH = 80
 NARROWEST = 20
@@ -67,10 +66,29 @@ class LenientStream:
             os.close(nowhere)
 
 
-def make_console(stream: LenientStream | None = None, *, quiet: bool = False) -> Console:
-    """Make a console on a stream, by default standard error as it is now."""
-    return Console(
-        file=cast(IO[str], stream or LenientStream(sys.stderr)),
+class _OwnTerminal(Console):
+    """Has the size of the terminal that it writes to: during a run that is none of the usual file descriptors."""
+
+    @property  # type: ignore[misc]  # nobody sets it
+    def size(self) -> ConsoleDimensions:
+        """Columns and rows."""
+        usual = super().size
+        if not self.is_terminal:
+            return usual
+        try:
+            own = os.get_terminal_size(self.file.fileno())
+        except (OSError, ValueError):
+            return usual
+        return ConsoleDimensions(
+            usual.width if self._width is not None else own.columns or USUAL_WIDTH,
+            usual.height if self._height is not None else own.lines or USUAL_HEIGHT,
+        )
+
+
+def make_console(stream: LenientStream, *, quiet: bool = False) -> Console:
+    """Make a console on a stream."""
+    return _OwnTerminal(
+        file=cast(IO[str], stream),
         quiet=quiet,
         width=_at_least("COLUMNS", NARROWEST, USUAL_WIDTH, os.environ),
         height=_at_least("LINES", 5, USUAL_HEIGHT, os.environ),

@@ -114,5 +114,12 @@ def watching(console: Console, title: str, progress: RunProgress) -> Iterator[Ru
     if not console.is_terminal:
         yield LinePrinter(console, progress)
         return
-    with Live(_LiveView(title, progress), console=console, refresh_per_second=8, transient=True):
+    with Live(
+        _LiveView(title, progress),
+        console=console,
+        refresh_per_second=8,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ):
         yield progress

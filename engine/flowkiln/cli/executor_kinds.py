@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from flowkiln.engine.executors import Executor, LocalExecutor, SynchronousExecutor
+
+if TYPE_CHECKING:
+    from flowkiln.cli.output.capture import OutputAddress
 
 
 class ExecutorKind(StrEnum):
@@ -17,8 +21,9 @@ class ExecutorKind(StrEnum):
     LOCAL = "local"
 
 
-def make_executor(kind: ExecutorKind, workers: int | None) -> Executor:
+def make_executor(kind: ExecutorKind, workers: int | None, output: OutputAddress) -> Executor:
     """Make an executor; `workers` counts processes or threads, by default one for each core and at least two.
+    Worker processes send what they write and log to `output`.
 
     Only the kinds that need distributed import it: that takes longer than a small run.
     """
@@ -27,7 +32,7 @@ def make_executor(kind: ExecutorKind, workers: int | None) -> Executor:
         case ExecutorKind.DASK:
             from flowkiln.cli.local_dask import TalkingDaskExecutor
 
-            return TalkingDaskExecutor(local_processes=True, n_workers=count, threads_per_worker=1)
+            return TalkingDaskExecutor(output, local_processes=True, n_workers=count, threads_per_worker=1)
         case ExecutorKind.THREADS:
             from flowkiln.engine.executors import DaskExecutor
 

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from multiprocessing import resource_tracker
+from typing import Any
 
-from distributed import Client, Worker, WorkerPlugin
+from distributed import Client
 
+from flowkiln.cli.output.capture import OutputAddress
+from flowkiln.cli.output.worker import OutputOfWorker
 from flowkiln.engine.executors.dask import DaskExecutor
-from flowkiln.utilities.logging import RUN
-
-
-class _LogOfBodies(WorkerPlugin):  # type: ignore[misc]
-    """Lets a worker process record what task bodies say, for nobody but those that it is forwarded to."""
-
-    name = "flowkiln-cli-log"
-
-    def setup(self, worker: Worker) -> None:
-        logger = logging.getLogger(RUN)
-        logger.setLevel(logging.INFO)
-        logger.propagate = False
 
 
 class TalkingDaskExecutor(DaskExecutor):
-    """Has worker processes that Ctrl-C does not reach, and brings the log of task bodies from them to this process.
+    """Has worker processes that Ctrl-C does not reach, and brings their output and log to this process.
 
     A terminal sends Ctrl-C to workers too, but it is this process that has to decide what becomes of the run.
     """
+
+    def __init__(self, output: OutputAddress, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._output = output
 
     @contextmanager
     def start(self) -> Iterator[Client]:
@@ -43,6 +37,5 @@ class TalkingDaskExecutor(DaskExecutor):
                 client = held.enter_context(super().start())
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
-            client.register_plugin(_LogOfBodies())
-            client.forward_logging(RUN)
+            client.register_plugin(OutputOfWorker(self._output))
             yield client

@@ -69,13 +69,14 @@ def run(
     quiet: bool,
 ) -> None:
     """Read the command line; the help text is `_HELP`."""
+    from flowkiln.cli.output.capture import standard_streams
     from flowkiln.cli.parameters import parse_parameter, read_parameters
     from flowkiln.cli.run_locally import run_locally
 
     parameters = {} if parameters_file is None else read_parameters(parameters_file)
     parameters.update(parse_parameter(text) for text in given)
-    with _load(files, parameters) as loaded:
-        raise SystemExit(run_locally(loaded, executor, workers, as_json=as_json, quiet=quiet))
+    with standard_streams() as streams, _load(files, parameters) as loaded:
+        raise SystemExit(run_locally(loaded, executor, workers, streams, as_json=as_json, quiet=quiet))
 
 
 def _load(files: tuple[str, ...], parameters: dict[str, object]) -> LoadedFlow:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import logging
-import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
-from rich.console import Console
+from contextlib import ExitStack, contextmanager
 
 from flowkiln.cli.console import LenientStream, make_console
 from flowkiln.cli.display import announce_end, watching
@@ -20,6 +16,9 @@ from flowkiln.cli.exit_codes import ExitCode
 from flowkiln.cli.interrupts import Interruption, ending_on_interrupt
 from flowkiln.cli.json_outcome import document, run_outcome
 from flowkiln.cli.leftovers import nothing_left_behind
+from flowkiln.cli.output.capture import StandardStreams
+from flowkiln.cli.output.order import OrderedLog
+from flowkiln.cli.output.printing import LinePrinting
 from flowkiln.cli.progress import progress_of
 from flowkiln.cli.summary import print_summary
 from flowkiln.core.local_ids import local_ids
@@ -27,28 +26,32 @@ from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.records import record_of_flow
 from flowkiln.engine.state import Cancelled, State
 from flowkiln.loading import LoadedFlow
-from flowkiln.utilities.logging import get_logger
 
 
-def run_locally(loaded: LoadedFlow, executor: str, workers: int | None, *, as_json: bool, quiet: bool) -> ExitCode:
-    """Run the flow to its end, show progress on standard error and the outcome on standard output."""
-    console = make_console(quiet=quiet)
-    output = LenientStream(sys.stdout)
+def run_locally(
+    loaded: LoadedFlow, executor: str, workers: int | None, streams: StandardStreams, *, as_json: bool, quiet: bool
+) -> ExitCode:
+    """Run the flow to its end, show progress on standard error and the outcome on standard output.
+
+    What bodies write and log is shown on standard error, between the changes of state.
+    """
+    errors, output = LenientStream(streams.err), LenientStream(streams.out)
+    console = make_console(errors, quiet=quiet)
     names = local_ids(loaded.flow)
     progress = progress_of(loaded.flow)
     returned = tuple(task for task in names if task in loaded.flow.reference_tasks()) if as_json else ()
     run_id, started = uuid.uuid4().hex, time.time()
-    with (
-        nothing_left_behind() as leftovers,
-        _log_on(console),
-        watching(console, loaded.name, progress) as observer,
-    ):
+    with ExitStack() as held:
+        display = held.enter_context(watching(console, loaded.name, progress))
+        log = OrderedLog(display, LinePrinting(console, loaded.name), run_id)
+        address = held.enter_context(streams.capturing(log))
+        leftovers = held.enter_context(nothing_left_behind())
         conductor = Conductor(
             loaded.flow,
-            make_executor(ExecutorKind(executor), workers),
+            make_executor(ExecutorKind(executor), workers, address),
             parameters=loaded.parameters,
             context=loaded.context,
-            observer=observer,
+            observer=log,
             run_id=run_id,
             return_tasks=returned,
         )
@@ -78,7 +81,7 @@ def run_locally(loaded: LoadedFlow, executor: str, workers: int | None, *, as_js
     elif not quiet:
         print_summary(make_console(output), loaded.name, record, progress, ended - started)
     output.flush()
-    say = make_console()
+    say = make_console(errors)
     if output.error is not None and not isinstance(output.error, BrokenPipeError):
         say.print(f"The outcome could not be written to standard output: {output.error}", style="red", markup=False)
     if deadline.is_set() and isinstance(state, Cancelled):
@@ -94,35 +97,6 @@ def exit_code(state: State, interruption: Interruption) -> ExitCode:
     if interruption.requested:
         return ExitCode.INTERRUPTED
     return ExitCode.FAILED if state.is_finished() else ExitCode.PAUSED
-
-
-class _ConsoleHandler(logging.Handler):
-    """Prints log records where the progress is shown, so that neither garbles the other."""
-
-    def __init__(self, console: Console) -> None:
-        super().__init__(logging.INFO)
-        self._console = console
-
-    def emit(self, record: logging.LogRecord) -> None:
-        task, index = getattr(record, "task", None), getattr(record, "map_index", None)
-        origin = f"{task or record.name}{'' if index is None else f'[{index}]'}"
-        level = "" if record.levelno <= logging.INFO else f"{record.levelname} "
-        text = f"{time.strftime('%H:%M:%S', time.localtime(record.created))} {origin} | {level}{self.format(record)}"
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-@contextmanager
-def _log_on(console: Console) -> Iterator[None]:
-    """Show flowkiln's log, which holds that of the task bodies, on the console."""
-    logger = get_logger()
-    handler, level = _ConsoleHandler(console), logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
 
 
 @contextmanager

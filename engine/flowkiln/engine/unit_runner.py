@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from flowkiln.engine import mapping
+from flowkiln.engine.body_watch import current_watch
 from flowkiln.engine.driver.events import Outcome
 from flowkiln.engine.driver.units import Children, Element, Given, Held, Member, Resumed, Source, Unit, UnitKey
 from flowkiln.engine.environment import RunEnvironment
@@ -29,6 +30,7 @@ from flowkiln.engine.state import (
     without_result,
 )
 from flowkiln.utilities.context import context as run_context
+from flowkiln.utilities.run_facts import run_facts
 from flowkiln.utilities.safe_text import safe_repr
 from flowkiln.utilities.tracebacks import user_traceback
 
@@ -171,7 +173,10 @@ def _run_member(
             raise
         failure = Failed(f"An element of what is mapped over could not be taken: {safe_repr(error)}", result=error)
         return runner.refuse(failure, initial, context)
-    return runner.run(state=initial, upstream_states=upstream, context=context)
+    try:
+        return runner.run(state=initial, upstream_states=upstream, context=context)
+    finally:
+        scribe.end_body()
 
 
 class _Scribe:
@@ -192,6 +197,7 @@ class _Scribe:
         self._started: float | None = None
         self._runs = 0
         self._records: list[TaskRunRecord] = []
+        self._end_body: Callable[[], None] | None = None
 
     def write(self, state: State) -> None:
         now = time.time()
@@ -206,6 +212,23 @@ class _Scribe:
             self._records.clear()
         else:
             self._records.append(record)
+        if isinstance(state, Running):
+            self._begin_body()
+
+    def _begin_body(self) -> None:
+        watch = current_watch()
+        if watch is not None:
+            # An earlier one of the same loop.
+            self.end_body()
+            facts = run_facts()
+            watch.began(facts)
+            self._end_body = lambda: watch.ended(facts)
+
+    def end_body(self) -> None:
+        """Tell that the body, if it began, has ended."""
+        if self._end_body is not None:
+            self._end_body()
+            self._end_body = None
 
     def start_again(self, state: State) -> None:
         """Go on with the next attempt after one that ended in `state`."""

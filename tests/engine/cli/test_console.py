@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,7 @@ class TestSizes:
     def test_widths(self, monkeypatch: pytest.MonkeyPatch, columns: str, width: int) -> None:
         """A width on which nothing can be shown is not taken."""
         monkeypatch.setenv("COLUMNS", columns)
-        assert make_console().width == width
+        assert make_console(LenientStream(sys.stderr)).width == width
 
 
 class TestRuns:

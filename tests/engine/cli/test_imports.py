@@ -19,11 +19,11 @@ def imported_by(*arguments: str, among: set[str]) -> set[str]:
         f"    main({list(arguments)!r})\n"
         "except SystemExit as end:\n"
         "    assert not end.code, end.code\n"
-        f"print('imported:', *({among!r} & set(sys.modules)))\n"
+        f"print('imported:', *({among!r} & set(sys.modules)), file=sys.stderr)\n"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    return set(ended.stdout.splitlines()[-1].split()[1:])
+    return set(ended.stderr.splitlines()[-1].split()[1:])
 
 
 @pytest.fixture

@@ -246,11 +246,11 @@ class TestEnding:
         path = tmp_path / "kiln_slow.py"
         path.write_text(SLOW)
         program = start("run", path, "--workers", "2")
-        assert program.stdout is not None
+        assert program.stderr is not None
         seen = ""
-        while seen.count("up") < 2:
-            assert select.select([program.stdout], [], [], 60)[0], "the bodies did not start"
-            seen += os.read(program.stdout.fileno(), 1000).decode()
+        while seen.count("| up") < 2:
+            assert select.select([program.stderr], [], [], 60)[0], "the bodies did not start"
+            seen += os.read(program.stderr.fileno(), 1000).decode()
         yield program
         if program.poll() is None:
             os.killpg(program.pid, signal.SIGKILL)

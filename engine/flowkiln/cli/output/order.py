@@ -1,0 +1,114 @@
+"""Brings lines and State changes into their order: "Running", then what the body says, then its end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from flowkiln.cli.output.lines import Line
+from flowkiln.cli.output.printing import LinePrinting
+from flowkiln.engine.records import NOT_MAPPED, FlowRunRecord, Observer, TaskRunRecord
+
+HELD_FOR = 2.0
+"""Seconds that a line waits for the news that its task run began, which takes another way."""
+
+HELD_AT_MOST = 10_000
+"""Lines that wait at the same time."""
+
+_Key = tuple[str | None, int]
+
+
+class OrderedLog:
+    """An Observer in front of a display, and the place where all lines of the run's log arrive.
+
+    Thread-safe; `lock` is held while something is shown. `gather` is called before a State change is shown: it says all
+    lines that were written until then.
+    """
+
+    def __init__(self, display: Observer, printing: LinePrinting, run_id: str) -> None:
+        self.lock = threading.RLock()
+        self.gather: Callable[[], object] = lambda: None
+        self._display, self._printing, self._run_id = display, printing, run_id
+        self._running: dict[_Key, int] = {}
+        self._held: dict[_Key, list[Line]] = {}
+        self._held_count = 0
+        self._release_at = 0.0
+
+    def say(self, line: Line) -> None:
+        """Show a line, once its task run is known to run."""
+        facts = line.facts
+        key = (facts.task, NOT_MAPPED if facts.map_index is None else facts.map_index)
+        with self.lock:
+            attempt = self._running.get(key, 0)
+            if facts.run != self._run_id or facts.task is None or (attempt and attempt >= (facts.run_count or 0)):
+                self._printing.print((line,))
+                return
+            if not self._held:
+                self._release_at = time.monotonic() + HELD_FOR
+            self._held.setdefault(key, []).append(line)
+            self._held_count += 1
+            if self._held_count > HELD_AT_MOST:
+                self._release_all()
+
+    def on_task_runs(self, records: Sequence[TaskRunRecord]) -> None:
+        """Show State changes of task runs, each after what was said before it."""
+        with self.lock:
+            self.gather()
+            if not self._held:
+                for record in records:
+                    self._note(record)
+                self._display.on_task_runs(records)
+                return
+            for record in records:
+                key = (record.task, record.map_index)
+                attempt = max(1, record.run_count)
+                if record.state != "Running":
+                    self._release(key, attempt)
+                self._display.on_task_runs((record,))
+                self._note(record)
+                if record.state == "Running":
+                    self._release(key, attempt)
+
+    def on_flow_run(self, record: FlowRunRecord) -> None:
+        """Show a State change of the flow run."""
+        with self.lock:
+            self.gather()
+            self._display.on_flow_run(record)
+
+    def tick(self) -> None:
+        """Show what has waited long enough; to be called now and then."""
+        with self.lock:
+            if self._held and time.monotonic() >= self._release_at:
+                self._release_all()
+            self._printing.tick()
+
+    def finish(self) -> None:
+        """Show everything."""
+        with self.lock:
+            self.gather()
+            self._release_all()
+            self._printing.flush()
+
+    def _note(self, record: TaskRunRecord) -> None:
+        key = (record.task, record.map_index)
+        if record.state == "Running":
+            self._running[key] = max(1, record.run_count)
+        else:
+            self._running.pop(key, None)
+
+    def _release(self, key: _Key, attempt: int) -> None:
+        """Show what a task run has said up to an attempt."""
+        lines = self._held.pop(key, [])
+        due = [line for line in lines if (line.facts.run_count or 0) <= attempt]
+        later = [line for line in lines if (line.facts.run_count or 0) > attempt]
+        if later:
+            self._held[key] = later
+        self._held_count -= len(due)
+        self._printing.print(due)
+
+    def _release_all(self) -> None:
+        for lines in self._held.values():
+            self._printing.print(lines)
+        self._held.clear()
+        self._held_count = 0
