@@ -115,7 +115,7 @@ LOGGED_BADLY = [
     *["| zzz"] * 7,
     "Success",
 ]
-TRIED = ["Running", "| tried", "Retrying", "Running, attempt 2", "| tried", "Success"]
+TRIED = ["Running", "| tried", "Failed", "Retrying", "Running, attempt 2", "| tried", "Success"]
 
 
 def run(file: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -133,7 +133,7 @@ def run(file: Path, *options: str) -> subprocess.CompletedProcess[str]:
 def of_task(name: str, log: str) -> list[str]:
     """The lines of a task, and its states, without times, places and most of long texts."""
     found = re.findall(rf"^\d\d:\d\d:\d\d {re.escape(name)}:? (.*)$", log, re.MULTILINE)
-    lines = (re.sub(r"/\S+:\d+: |, again.*|(?<=Retrying).*", "", line) for line in found)
+    lines = (re.sub(r"/\S+:\d+: |, again.*|(?<=Retrying).*|(?<=Failed).*", "", line) for line in found)
     return [line[:5] if line[2:4] in ("yy", "zz") else line for line in lines]
 
 
