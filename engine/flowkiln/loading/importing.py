@@ -43,12 +43,14 @@ class _Pressed:
 def _watching_for_ctrl_c() -> Iterator[_Pressed]:
     """Tell a real Ctrl-C from a KeyboardInterrupt that a module raises itself.
 
-    Only where Python's own handler is in charge: others know what they do, and only the main thread may look.
+    Ctrl-C reaches the main thread only. Where Python's own handler is not in charge there, each KeyboardInterrupt
+    counts as real: it is that of the other handler.
     """
     pressed = _Pressed()
     before = signal.getsignal(signal.SIGINT)
-    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
-        pressed.yes = True
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or before is not signal.default_int_handler:
+        pressed.yes = in_main
         yield pressed
         return
 

@@ -53,6 +53,10 @@ class Doubler(Task):
     def run(self, x, times=2):
         return x * times
 
+class Broken(Task):
+    def __init__(self):
+        raise RuntimeError("no fire")
+
 class Picky(Task):
     def __init__(self, needed):
         super().__init__()
@@ -244,6 +248,7 @@ class TestCallables:
         ("task", "said"),
         [
             ({"function": "kiln:numbrs"}, "task 'one': module 'kiln' has no 'numbrs'; did you mean 'numbers'"),
+            ({"function": "kiln:Broken"}, "task 'one': 'kiln:Broken' cannot be made a task: no fire"),
             ({"function": "kiln:Picky"}, "task 'one': 'kiln:Picky' cannot be made a task: .*needed"),
             ({"function": "kiln:numbers"}, "task 'one': 'kiln:numbers' needs the argument 'count'; add an input"),
             (

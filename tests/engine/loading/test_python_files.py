@@ -86,12 +86,29 @@ class TestCtrlC:
         assert signal.getsignal(signal.SIGINT) is before
 
     def test_in_another_thread(self, tmp_path: Path) -> None:
-        """Signals belong to the main thread; elsewhere files are loaded without looking at them."""
+        """Ctrl-C belongs to the main thread; elsewhere a KeyboardInterrupt is the module's own."""
         path = write(tmp_path / "kiln_thread.py", ONE)
+        bad = write(tmp_path / "kiln_bad_thread.py", "raise KeyboardInterrupt\n")
         with ThreadPoolExecutor(1) as pool:
-            loaded = pool.submit(load_file, path).result()
-        with loaded:
-            assert loaded.name == "one"
+            with pool.submit(load_file, path).result() as loaded:
+                assert loaded.name == "one"
+            with pytest.raises(FlowLoadError, match="importing it raised KeyboardInterrupt"):
+                pool.submit(load_file, bad).result()
+
+    def test_another_handler_is_left_alone(self, tmp_path: Path) -> None:
+        """What a program's own handler raises passes."""
+
+        def handle(number: int, frame: object) -> None:
+            raise KeyboardInterrupt("mine")
+
+        before = signal.signal(signal.SIGINT, handle)
+        try:
+            text = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n" + ONE
+            with pytest.raises(KeyboardInterrupt, match="mine"):
+                load_file(write(tmp_path / "kiln_handled.py", text))
+            assert signal.getsignal(signal.SIGINT) is handle
+        finally:
+            signal.signal(signal.SIGINT, before)
 
 
 class TestNames:

@@ -47,6 +47,14 @@ class TestResolve:
             resolve("kiln_raises:run", "task 'a'")
         assert isinstance(caught.value.__cause__, RuntimeError)
 
+    def test_module_that_exits(self, tmp_path: Path) -> None:
+        """A module cannot end the program, here or in a cluster."""
+        with (
+            modules(tmp_path, kiln_exits="raise SystemExit(0)"),
+            pytest.raises(FlowLoadError, match="importing module 'kiln_exits' raised SystemExit: 0"),
+        ):
+            resolve("kiln_exits:run", "task 'a'")
+
     def test_missing_attribute(self) -> None:
         """A similar name is suggested."""
         with pytest.raises(FlowLoadError, match="task 'a': module 'os' has no 'getcwdd'; did you mean 'getcwd'"):
