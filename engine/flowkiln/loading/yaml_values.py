@@ -86,7 +86,7 @@ class ValueReader:
 
     def _node(self, event: Event, depth: int, *, is_key: bool = False) -> _Node:
         if isinstance(event, AliasEvent):
-            return self._alias(event, depth)
+            return self._alias(event, depth, is_key=is_key)
         self._count(event, 1)
         anchor: str | None = getattr(event, "anchor", None)
         if anchor is not None:
@@ -167,7 +167,7 @@ class ValueReader:
             _fail(event, "what is merged with << must be a mapping, or a list of mappings")
         return node
 
-    def _alias(self, event: AliasEvent, depth: int) -> _Node:
+    def _alias(self, event: AliasEvent, depth: int, *, is_key: bool) -> _Node:
         name = event.anchor
         if name not in self._anchors:
             _fail(event, f'there is no anchor "{name}" before this alias')
@@ -179,7 +179,10 @@ class ValueReader:
         self._nodes_of_aliases += node.size
         self._count(event, node.size + 1)
         written = node.written.moved_to(*_place(event))
-        return replace(node, value=_copied(node.value), written=written, size=node.size + 1)
+        value = _copied(node.value)
+        if node.is_scalar and not is_key:
+            value = _as_value(event, node.scalar)  # the anchor may have been that of a key
+        return replace(node, value=value, written=written, size=node.size + 1)
 
     def _count(self, event: Event, nodes: int) -> None:
         """Refuse a document of which aliases make too large a share, with the bounds that Kubernetes has."""
@@ -204,9 +207,9 @@ def _scalar(event: ScalarEvent, *, is_key: bool) -> _Node:
     is_plain = event.tag is None and event.implicit[0]
     try:
         scalar = _meaning(event, text, is_plain)
-        value = scalar if is_key else as_json(scalar)
     except ScalarError as error:
         _fail(event, str(error))
+    value = scalar if is_key else _as_value(event, scalar)
     if isinstance(value, str):
         _check_characters(event, value)
     written = Written(*_place(event), text=text if is_plain else None)
@@ -216,6 +219,13 @@ def _scalar(event: ScalarEvent, *, is_key: bool) -> _Node:
 def _key_as_written(event: Event, key: str) -> str | None:
     text = event.value if isinstance(event, ScalarEvent) else key
     return text if text != key else None
+
+
+def _as_value(event: Event, scalar: Scalar) -> Scalar:
+    try:
+        return as_json(scalar)
+    except ScalarError as error:
+        _fail(event, str(error))
 
 
 def _copied(value: Any) -> Any:
