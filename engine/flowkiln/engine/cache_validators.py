@@ -1,14 +1,16 @@
 """Decide whether a Cached state may be used: `fn(state, inputs, parameters) -> bool`.
 
-Inputs and cached inputs are dicts of argument name to value or `Result`; values are what is compared.
+Inputs and cached inputs are dicts of argument name to value or `Result`. Values are compared by their digests (see
+`flowkiln.engine.digests`): by type and content, NaN and missing values included. What has no digest is never the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from flowkiln.engine.result import Result, same_value
+from flowkiln.engine.cache_record import CacheRecord, Digested, all_digested, digested, plain_values
 from flowkiln.engine.state import Cached, utc_now
 
 Validator = Callable[[Any, Any, Any], bool]
@@ -26,12 +28,12 @@ def duration_only(state: Cached, inputs: Any, parameters: Any) -> bool:
 
 def all_inputs(state: Cached, inputs: Any, parameters: Any) -> bool:
     """Valid until it expires, if all inputs are the same."""
-    return duration_only(state, inputs, parameters) and _same(_values(state.cached_inputs), _values(inputs))
+    return duration_only(state, inputs, parameters) and _same_inputs(state, inputs, None)
 
 
 def all_parameters(state: Cached, inputs: Any, parameters: Any) -> bool:
     """Valid until it expires, if all parameters of the flow are the same."""
-    return duration_only(state, inputs, parameters) and _same(_values(state.cached_parameters), _values(parameters))
+    return duration_only(state, inputs, parameters) and _same_parameters(state, parameters, None)
 
 
 def partial_inputs_only(
@@ -39,8 +41,8 @@ def partial_inputs_only(
 ) -> Any:
     """Valid until it expires, if the inputs named in `validate_on` are the same. Without a state: a validator."""
     if state is None:
-        return _curried(partial_inputs_only, validate_on)
-    return duration_only(state, inputs, parameters) and _same_on(validate_on, state.cached_inputs, inputs)
+        return _Curried(partial_inputs_only, _names(validate_on))
+    return duration_only(state, inputs, parameters) and _same_inputs(state, inputs, _names(validate_on))
 
 
 def partial_parameters_only(
@@ -48,18 +50,40 @@ def partial_parameters_only(
 ) -> Any:
     """Valid until it expires, if the parameters named in `validate_on` are the same. Without a state: a validator."""
     if state is None:
-        return _curried(partial_parameters_only, validate_on)
-    return duration_only(state, inputs, parameters) and _same_on(validate_on, state.cached_parameters, parameters)
+        return _Curried(partial_parameters_only, _names(validate_on))
+    return duration_only(state, inputs, parameters) and _same_parameters(state, parameters, _names(validate_on))
 
 
-def _curried(validator: Callable[..., Any], validate_on: Iterable[str] | None) -> Validator:
-    names = _names(validate_on)
+@dataclass(frozen=True, slots=True)
+class _Curried:
+    """A partial validator with its names."""
 
-    def validate(state: Cached, inputs: Any, parameters: Any) -> bool:
-        return bool(validator(state, inputs, parameters, validate_on=names))
+    validator: Callable[..., Any]
+    validate_on: tuple[str, ...]
 
-    validate.__name__ = validator.__name__
-    return validate
+    @property
+    def __name__(self) -> str:
+        return self.validator.__name__
+
+    def __call__(self, state: Cached, inputs: Any, parameters: Any) -> bool:
+        return bool(self.validator(state, inputs, parameters, validate_on=self.validate_on))
+
+
+def record(validator: Validator, inputs: Mapping[str, Any], parameters: Mapping[str, Any] | None) -> CacheRecord:
+    """Take the digests of what a validator of this module looks at, for the Cached state that a task run may end with.
+
+    A body may change its inputs in place. To compare them as it left them would find them different, or the same by
+    mistake.
+    """
+    if validator is all_inputs:
+        return CacheRecord(inputs=all_digested(inputs))
+    if validator is all_parameters:
+        return CacheRecord(parameters=all_digested(parameters))
+    if not isinstance(validator, _Curried):
+        return CacheRecord()
+    if validator.validator is partial_inputs_only:
+        return CacheRecord(inputs=all_digested(inputs, validator.validate_on))
+    return CacheRecord(parameters=all_digested(parameters, validator.validate_on))
 
 
 def _names(validate_on: Iterable[str] | None) -> tuple[str, ...]:
@@ -68,15 +92,28 @@ def _names(validate_on: Iterable[str] | None) -> tuple[str, ...]:
     return tuple(validate_on or ())
 
 
-def _values(mapping: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {k: v.value if isinstance(v, Result) else v for k, v in (mapping or {}).items()}
+def _same_inputs(state: Cached, inputs: Any, names: Collection[str] | None) -> bool:
+    return _same(state.cached_inputs, state._record.inputs, inputs, names)
 
 
-def _same_on(names: Iterable[str] | None, cached: Mapping[str, Any] | None, given: Mapping[str, Any] | None) -> bool:
-    wanted = frozenset(_names(names))
-    before, now = ({k: v for k, v in _values(one).items() if k in wanted} for one in (cached, given))
-    return _same(before, now)
+def _same_parameters(state: Cached, parameters: Any, names: Collection[str] | None) -> bool:
+    return _same(state.cached_parameters, state._record.parameters, parameters, names)
 
 
-def _same(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    return before.keys() == now.keys() and all(same_value(before[name], now[name]) for name in before)
+def _same(
+    cached: Mapping[str, Any] | None,
+    recorded: Mapping[str, Digested],
+    given: Mapping[str, Any] | None,
+    names: Collection[str] | None,
+) -> bool:
+    before, now = (
+        {k: v for k, v in plain_values(one).items() if names is None or k in names} for one in (cached, given)
+    )
+    return before.keys() == now.keys() and all(
+        digested(now[name]).is_same(_before(value, recorded.get(name))) for name, value in before.items()
+    )
+
+
+def _before(value: Any, recorded: Digested | None) -> Digested:
+    """Give the digest that was recorded, unless the state was given another value since."""
+    return recorded if recorded is not None and recorded.value is value else digested(value)

@@ -8,19 +8,36 @@ from typing import Any
 def same_value(one: Any, other: Any) -> bool:
     """Whether two values are equal; what cannot be compared is not.
 
-    Arrays and tables are if type, shape and all elements are: by their own `==` an array equals each of its elements.
+    Arrays and tables, and what holds some, are equal if type and content are (see `flowkiln.engine.digests`): their own
+    `==` answers for each element, and for a missing one not at all.
     """
     if one is other:
         return True
-    if shape_of(one) != shape_of(other) or (shape_of(one) and type(one) is not type(other)):
-        return False
+    if shape_of(one) or shape_of(other):
+        return type(one) is type(other) and _same_content(one, other)
     try:
-        equal = one == other
-        # An array becomes one truth value by `all`; a table becomes a column first.
-        for _ in range(2):
-            equal = equal.all() if callable(getattr(equal, "all", None)) else equal
-        return bool(equal)
+        if type(one) is type(other) and type(one) in (dict, list, tuple):
+            return _same_elements(one, other)
+        return bool(one == other)
     except Exception:
+        return _same_content(one, other)
+
+
+def _same_elements(one: Any, other: Any) -> bool:
+    """Whether two collections of one type hold equal values: some arrays in them would let `==` say that they do."""
+    if len(one) != len(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same_value(one[key], other[key]) for key in one)
+    return all(map(same_value, one, other))
+
+
+def _same_content(one: Any, other: Any) -> bool:
+    from flowkiln.engine.digests import NoDigest, digest
+
+    try:
+        return digest(one) == digest(other)
+    except NoDigest:
         return False
 
 

@@ -10,6 +10,7 @@ import copy
 import datetime as dt
 from typing import Any, Self
 
+from flowkiln.engine.cache_record import CacheRecord
 from flowkiln.engine.result import NoResult, Result, same_value
 from flowkiln.utilities.safe_text import safe_str
 
@@ -62,7 +63,8 @@ class State:
             return False
         if not same_value(self._result.value, other._result.value):
             return False
-        return _public(self) == _public(other)
+        mine, others = _public(self), _public(other)
+        return mine.keys() == others.keys() and all(same_value(mine[name], others[name]) for name in mine)
 
     def __hash__(self) -> int:
         return id(self)
@@ -249,6 +251,7 @@ class Cached(Success):
     """Ended well, and the result may be used again until `cached_result_expiration` (None: for ever)."""
 
     color = "#ffa500"
+    _record = CacheRecord()
 
     def __init__(
         self,
@@ -369,6 +372,7 @@ def without_result(state: State) -> State:
     if "cached_parameters" in light.__dict__:
         light.__dict__["cached_parameters"] = None
     light.__dict__.pop("_loop", None)
+    light.__dict__.pop("_record", None)
     if isinstance(light, Mapped):
         light.map_states = []
     return light

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flowkiln.engine import mapping
+from flowkiln.engine import cache_validators, mapping
 from flowkiln.engine.bodies import BodyInterrupted, call_body, is_over
+from flowkiln.engine.cache_record import CacheRecord
 from flowkiln.engine.elements import NoElements
 from flowkiln.engine.interrupts import marked_interrupts
 from flowkiln.engine.result import NoResult, Result
@@ -79,6 +80,7 @@ class _Visit:
     executor: Executor | None
     expanded: list[State] = field(default_factory=list)
     inputs: dict[str, Result] | None = None
+    cache_record: CacheRecord | None = None
 
 
 class TaskRunner(Runner):
@@ -332,6 +334,8 @@ class TaskRunner(Runner):
         if not state.is_running():
             return End(state)
         inputs = visit.inputs or {}
+        if self.task.cache_for:
+            self._record_for_cache(visit)
         try:
             values = {key: given.value for key, given in inputs.items()}
             value = self._call(values, visit)
@@ -373,13 +377,27 @@ class TaskRunner(Runner):
     def _cache_result(self, state: State, visit: _Visit) -> State | End:
         if not state.is_successful() or state.is_skipped() or not self.task.cache_for or state.is_cached():
             return state
-        return Cached(
+        cached = Cached(
             state.message,
             state._result,
             cached_inputs=visit.inputs,
             cached_parameters=run_context.get("parameters"),
             cached_result_expiration=utc_now() + self.task.cache_for,
         )
+        if visit.cache_record is not None:
+            cached._record = visit.cache_record
+        return cached
+
+    def _record_for_cache(self, visit: _Visit) -> None:
+        """Keep what the cache validator will compare, and say once what it cannot."""
+        record = cache_validators.record(self.task.cache_validator, visit.inputs or {}, run_context.get("parameters"))
+        visit.cache_record = record
+        incomparable = record.without_digest()
+        mark = object()
+        # Asked and marked in one step: children run at the same time.
+        if incomparable and _told_never_cached.setdefault(self.task.id, mark) is mark:
+            names = ", ".join(f"{name!r} ({reason})" for name, reason in incomparable.items())
+            self.logger.warning("The result of %s is never used again: it cannot compare %s", self.described(), names)
 
     def _check_retry(self, state: State, visit: _Visit) -> State | End:
         if not state.is_failed():
@@ -396,6 +414,10 @@ class TaskRunner(Runner):
             cached_inputs=visit.inputs,
             run_count=run_count,
         )
+
+
+_told_never_cached: dict[str, object] = {}
+"""Ids of the tasks of which this process said that their results are never used again: once, however many children."""
 
 
 def _flattened(key: str, upstream: State) -> Result:

@@ -7,6 +7,7 @@ import pickle
 
 import cloudpickle
 import numpy as np
+import pandas as pd
 import pytest
 
 from flowkiln.engine.result import NoResult, NoResultType, Result, same_value
@@ -79,9 +80,21 @@ def test_equality_is_by_value_and_handler() -> None:
         (np.array([]), None, False),
         (np.array([]), np.array([]), True),
         (np.int64(1), 1, True),
-        ([np.array([1, 2])], [np.array([1, 2])], False),
+        ([np.array([1, 2])], [np.array([1, 2])], True),
         (float("nan"), float("nan"), False),
         ({"a": [1]}, {"a": [1]}, True),
+        (np.array([1.0, np.nan]), np.array([1.0, np.nan]), True),
+        (np.ma.array([1, 5], mask=[0, 1]), np.ma.array([1, 5], mask=[0, 0]), False),
+        (np.ma.array([1, 5], mask=[0, 1]), np.ma.array([1, 5], mask=[0, 1]), True),
+        (pd.NA, pd.NA, True),
+        (pd.NA, 5, False),
+        ([pd.NA], [5], False),
+        (pd.array([1, None], dtype="Int64"), pd.array([1, 5], dtype="Int64"), False),
+        (pd.array([1, None], dtype="Int64"), pd.array([1, None], dtype="Int64"), True),
+        (pd.DataFrame({"a": [1, pd.NA]}), pd.DataFrame({"a": [1, 5]}), False),
+        ({"t": pd.DataFrame({"a": [1]})}, {"t": pd.DataFrame({"a": [1]})}, True),
+        ({"t": pd.DataFrame({"a": [1]})}, {"t": pd.DataFrame({"a": [2]})}, False),
+        ([np.array([1, 2]), object()], [np.array([1, 2]), object()], False),
     ],
 )
 def test_arrays_are_compared_element_by_element(one: object, other: object, same: bool) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import pickle
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from flowkiln import context
@@ -214,6 +216,13 @@ class TestEquality:
         assert Retrying(start_time=when, run_count=1) != Retrying(start_time=when, run_count=2)
         assert Mapped(map_states=[Success(result=1)]) == Mapped(map_states=[Success(result=1)])
         assert Mapped(map_states=[Success(result=1)]) != Mapped(map_states=[Success(result=2)])
+
+    def test_arrays_and_missing_values_in_attributes(self) -> None:
+        """By content: their own `==` is no truth value."""
+        for same, other in ((np.array([1, 2]), np.array([1, 3])), (pd.array([1, None]), pd.array([1, 5]))):
+            assert Cached(cached_parameters={"p": same}) == Cached(cached_parameters={"p": same.copy()})
+            assert Cached(cached_parameters={"p": same}) != Cached(cached_parameters={"p": other})
+            assert Pending(cached_inputs={"x": Result(same)}) != Pending(cached_inputs={"x": Result(other)})
 
     def test_underscore_attributes_do_not_count(self) -> None:
         """They are bookkeeping."""

@@ -37,10 +37,13 @@ class CompareValue(Task):
 
 
 def _differ(one: Any, other: Any) -> bool:
-    """Say what `!=` says. For arrays and tables it says nothing as a whole: they are equal if type and elements are."""
+    """Say what `!=` says; where that is no truth value, as for arrays, tables and `pd.NA`, compare the contents."""
     if shape_of(one) or shape_of(other):
         return not same_value(one, other)
-    return bool(one != other)
+    try:
+        return bool(one != other)
+    except Exception:
+        return not same_value(one, other)
 
 
 class _CompareTruth(CompareValue):

@@ -178,6 +178,16 @@ class TestArraysAndTables:
         states = flow.run().result
         assert [states[branch].is_skipped() for branch in branches] == [False, True, True, True]
 
+    def test_a_missing_value_equals_itself_alone(self) -> None:
+        """Its own `==` answers neither yes nor no."""
+        with Flow("f") as flow:
+            branches = []
+            for value, wanted in ((pandas.NA, pandas.NA), (pandas.NA, 5), (5, pandas.NA)):
+                with case(Return(value)(), wanted):
+                    branches.append(Return("ran")())
+        states = flow.run().result
+        assert [type(states[branch]).__name__ for branch in branches] == ["Success", "Skipped", "Skipped"]
+
     @pytest.mark.parametrize("empty", [numpy.array([]), pandas.DataFrame()])
     def test_an_empty_one_is_not_none(self, empty: Any) -> None:
         """No element differs, but the whole does."""
