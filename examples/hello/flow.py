@@ -5,7 +5,7 @@ from flowkiln.utilities.logging import get_run_logger
 
 
 @task
-def greet(name):
+def greet(name: str) -> str:
     greeting = f"Hello, {name}!"
     get_run_logger().info(greeting)
     return greeting

@@ -7,6 +7,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flowkiln.core.task import Task
 
+    class FitsAnywhere(Any):  # type: ignore[misc]
+        """For type checkers: a task stands for its result, so it may be given where any type is wanted."""
+else:
+
+    class FitsAnywhere:
+        """Stands for a result whose type is not known while the flow is built."""
+
 
 def _operate(name: str, *operands: Any) -> Task:
     from flowkiln.tasks.core import operators
@@ -15,10 +22,31 @@ def _operate(name: str, *operands: Any) -> Task:
     return operator.bind(*operands)
 
 
-class TaskOperators:
-    """The operators of a Task. `==` and `!=` stay identity; iteration is refused although tasks can be indexed."""
+class TaskOperators(FitsAnywhere):
+    """The operators of a Task. `==` and `!=` stay identity; iteration is refused although tasks can be indexed.
+
+    Inside a `with Flow` block a task has no truth value, for its result is not known yet; the task of an operator, such
+    as `a > 1`, never has one.
+    """
 
     __iter__ = None
+
+    def __bool__(self) -> bool:
+        from flowkiln.utilities.context import context
+
+        if context.get("flow") is None and type(self).__module__ != "flowkiln.tasks.core.operators":
+            return True
+        raise TypeError(
+            f"{self} has no truth value while the flow is built: its result is known only when the flow runs. "
+            "For `if`, write `with case(task, True):` or `ifelse(task, yes, no)`; for `not`, `task.not_()`; "
+            "for `and`, `a & b`. To ask whether there is a task, write `task is not None`."
+        )
+
+    def __contains__(self, item: object) -> bool:
+        raise TypeError(
+            f"Whether something is in the result of {self} is known only when the flow runs; "
+            "make a task of a function that looks, and branch with `case` or `ifelse`."
+        )
 
     def is_equal(self, other: object) -> Task:
         """Make a task whose result is whether this result equals that of `other`."""

@@ -7,7 +7,7 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 from flowkiln import triggers
 from flowkiln.configuration import config
@@ -27,6 +27,28 @@ if TYPE_CHECKING:
 
 RetryDelay = timedelta | Sequence[timedelta] | Callable[[int], timedelta]
 RetryOn = type[BaseException] | Sequence[type[BaseException]] | Callable[[BaseException], bool]
+
+
+class TaskOptions(TypedDict, total=False):
+    """The keywords of a Task without its name, for the signatures of what makes tasks."""
+
+    slug: str | None
+    tags: Iterable[str] | None
+    max_retries: int | None
+    retry_delay: RetryDelay | None
+    timeout: int | None
+    trigger: Callable[[set[State]], Any] | None
+    skip_on_upstream_skip: bool
+    cache_for: timedelta | None
+    cache_validator: Callable[..., bool] | None
+    checkpoint: bool | None
+    result_handler: Any
+    state_handlers: Sequence[Callable[..., Any]] | None
+    on_failure: Callable[[Any, State], Any] | None
+    retry_backoff: float | None
+    retry_max_delay: timedelta | None
+    retry_jitter: float | None
+    retry_on: RetryOn | None
 
 
 class Task(TaskOperators):

@@ -7,20 +7,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from inspect import signature
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
 from flowkiln.core.active import active_flow
-from flowkiln.core.task import Task
+from flowkiln.core.operators import FitsAnywhere
+from flowkiln.core.task import Task, TaskOptions
 from flowkiln.utilities.context import context
 
 if TYPE_CHECKING:
     from flowkiln.core.flow import Flow
     from flowkiln.tasks.core.function import FunctionTask
 
+P = ParamSpec("P")
+R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class EdgeAnnotation:
+class EdgeAnnotation(FitsAnywhere):
     """Says, around an argument, how its edge is made.
 
     Like the value inside, it may be used more than once: what is no task is made into a new one at each use.
@@ -115,9 +118,11 @@ def _stable_order(element: Any) -> tuple[str, str]:
 
 
 @overload
-def task(fn: Callable[..., Any], /, **task_args: Any) -> FunctionTask: ...
+def task(fn: Callable[P, R], /, *, name: str | None = ..., **task_args: Unpack[TaskOptions]) -> FunctionTask[P, R]: ...
 @overload
-def task(fn: None = None, /, **task_args: Any) -> Callable[[Callable[..., Any]], FunctionTask]: ...
+def task(
+    fn: None = None, /, *, name: str | None = ..., **task_args: Unpack[TaskOptions]
+) -> Callable[[Callable[P, R]], FunctionTask[P, R]]: ...
 def task(fn: Callable[..., Any] | None = None, /, **task_args: Any) -> Any:
     """Turn a function into a task: `@task`, `@task(name=...)` or `task(fn, name=...)`.
 

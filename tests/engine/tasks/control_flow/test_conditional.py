@@ -205,4 +205,4 @@ class TestArraysAndTables:
         with Flow("f") as flow:
             made = inc.map(Return(pandas.DataFrame({"a": [1, 2]}))())
         state = flow.run().result[made]
-        assert "argument 'x' is of type pandas.DataFrame" in state.message
+        assert "argument 'x' is of type DataFrame" in state.message
