@@ -5,14 +5,19 @@ the Config object and `flowkiln.configuration` a module; `flowkiln.task` is the 
 package.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from flowkiln._version import __version__
-from flowkiln.configuration import config
-from flowkiln.core import Flow, Parameter, Task
-from flowkiln.tasks.control_flow.case_block import case
-from flowkiln.utilities.context import context
 from flowkiln.utilities.lazy_modules import lazy_submodules
-from flowkiln.utilities.logging import get_run_logger
-from flowkiln.utilities.tasks import flatten, mapped, tags, task, unmapped
+
+if TYPE_CHECKING:
+    from flowkiln.configuration import config
+    from flowkiln.core import Flow, Parameter, Task
+    from flowkiln.tasks.control_flow.case_block import case
+    from flowkiln.utilities.context import context
+    from flowkiln.utilities.logging import get_run_logger
+    from flowkiln.utilities.tasks import flatten, mapped, tags, task, unmapped
 
 __all__ = [
     "Flow",
@@ -30,7 +35,17 @@ __all__ = [
     "unmapped",
 ]
 
-__getattr__, __dir__ = lazy_submodules(
+_HOMES = {
+    "config": "flowkiln.configuration",
+    **dict.fromkeys(("Flow", "Parameter", "Task"), "flowkiln.core"),
+    "case": "flowkiln.tasks.control_flow.case_block",
+    "context": "flowkiln.utilities.context",
+    "get_run_logger": "flowkiln.utilities.logging",
+    **dict.fromkeys(("flatten", "mapped", "tags", "task", "unmapped"), "flowkiln.utilities.tasks"),
+}
+"""The modules in which the names of this package are defined."""
+
+_submodule, _directory = lazy_submodules(
     __name__,
     [
         "api",
@@ -46,3 +61,15 @@ __getattr__, __dir__ = lazy_submodules(
         "utilities",
     ],
 )
+
+
+def __getattr__(name: str) -> Any:
+    # Whoever imports a module of this package imports the package too: the command line shows its help without them.
+    if name not in _HOMES:
+        return _submodule(name)
+    found = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*_directory(), *_HOMES})
