@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from threading import RLock
 from typing import IO, TextIO, cast
 
 from rich.console import Console, ConsoleDimensions
@@ -26,6 +28,9 @@ class LenientStream:
         # Python has no stream where the program was started with a closed one.
         self._stream = stream if stream is not None else io.StringIO()
         self.error: Exception | None = None if stream is not None else BrokenPipeError("the stream is closed")
+        self._lock = RLock()
+        self._is_busy = False
+        self._held: deque[str] = deque()
 
     @property
     def encoding(self) -> str:
@@ -41,21 +46,41 @@ class LenientStream:
         return self._stream.fileno()
 
     def write(self, text: str) -> int:
-        """Write what can be written."""
-        if self.error is None:
-            try:
-                self._stream.write(_sayable(text, self.encoding))
-            except (OSError, ValueError) as error:
-                self._give_up(error)
+        """Write what can be written. In a signal handler that came in the midst of a write: once that is over."""
+        with self._lock:
+            self._held.append(text)
+            if not self._is_busy:
+                self._carry_out(self._write_held)
         return len(text)
 
     def flush(self) -> None:
         """Write what is held back, if that is possible."""
+        with self._lock:
+            if not self._is_busy:
+                self._carry_out(self._flush)
+
+    def _carry_out(self, step: Callable[[], object]) -> None:
+        # Python's streams raise when a signal handler writes in the midst of a write.
+        self._is_busy = True
+        try:
+            step()
+        except (OSError, ValueError) as error:
+            self._give_up(error)
+        finally:
+            self._is_busy = False
+
+    def _write_held(self) -> None:
+        while self._held:
+            text = self._held.popleft()
+            if self.error is None:
+                self._stream.write(_sayable(text, self.encoding))
+
+    def _flush(self) -> None:
+        self._write_held()
         if self.error is None:
-            try:
-                self._stream.flush()
-            except (OSError, ValueError) as error:
-                self._give_up(error)
+            self._stream.flush()
+        if self._held:
+            self._flush()
 
     def _give_up(self, error: Exception) -> None:
         self.error = error

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,6 +84,33 @@ class TestStream:
         stream.write("b")
         stream.flush()
         assert str(stream.error) == "[Errno 28] No space left on device"
+
+    def test_a_signal_in_the_midst_of_a_write(self) -> None:
+        """What its handler writes comes after what is being written, where Python's streams raise RuntimeError."""
+
+        class Interrupted(io.BytesIO):
+            """The first write to it is interrupted by a signal."""
+
+            def write(self, data: Any) -> int:
+                """Take the data."""
+                if not self.getvalue():
+                    signal.raise_signal(signal.SIGUSR1)
+                return super().write(data)
+
+        raw = Interrupted()
+        stream = LenientStream(io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8"))  # type: ignore[type-var]
+
+        def handle(number: int, frame: object) -> None:
+            stream.write("told by the handler\n")
+            stream.flush()
+
+        before = signal.signal(signal.SIGUSR1, handle)
+        try:
+            stream.write("a line\n")
+            stream.flush()
+        finally:
+            signal.signal(signal.SIGUSR1, before)
+        assert raw.getvalue() == b"a line\ntold by the handler\n"
 
     def test_a_closed_stream(self) -> None:
         """It takes nothing, and that is no error."""
