@@ -57,7 +57,12 @@ Exit codes:
     type=click.IntRange(min=1),
     help="Processes or threads for dask and threads.  [default: one for each core, at least 2]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON instead of a table.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the outcome as one JSON object instead of a table; docs/run.md describes it.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors (and JSON, with --json).")
 def run(
     files: tuple[str, ...],
