@@ -105,6 +105,8 @@ class FlowRunner(Runner):
         self.task_runner_cls = task_runner_cls or default_task_runner_class()
         self.settled_tasks: Collection[Task] = ()
         """Tasks whose given states this same run reached in an earlier pass: their Cached states are final."""
+        self.observer: Observer | None = None
+        """Gets the records of a pass."""
         self._loop: RunLoop | None = None
         self._stopped_by: State | None = None
 
@@ -156,6 +158,7 @@ class FlowRunner(Runner):
             None if start_tasks is None else tuple(start_tasks),
             LoopOptions(repeats=False),
             settled=self.settled_tasks,
+            observer=self.observer,
         )
         return self.carry_out(state, request)
 

@@ -13,9 +13,11 @@ from flowkiln.core import arguments
 from flowkiln.engine.defaults import default_executor, default_flow_runner_class
 from flowkiln.engine.executors.base import Executor
 from flowkiln.engine.flow_runner import FlowRunner, RunRequest
+from flowkiln.engine.run_log import RunLog
 from flowkiln.engine.run_loop import LoopOptions
 from flowkiln.engine.state import Mapped, Pending, Scheduled, State, utc_now
 from flowkiln.utilities.context import context as run_context
+from flowkiln.utilities.logging import configure_logging
 
 if TYPE_CHECKING:
     from flowkiln.core.flow import Flow
@@ -27,6 +29,7 @@ def run_flow(
 ) -> State:
     """Run a flow until it is finished, or nothing in it can go on by itself, and give its state.
 
+    What happens is logged: to standard error in a program that sets up no logging of its own (docs/logging.md).
     Keywords that name a parameter are parameters; the others go to the runner. Raises ValueError for parameters that
     are unknown or missing, TypeError for other unknown keywords and for arguments of another kind than they are to be.
     """
@@ -44,11 +47,17 @@ def run_flow(
     if isinstance(getattr(state, "result", None), dict):
         task_states = {**state.result, **task_states}
     start = _first_start(flow)
+    configure_logging()
+    log = RunLog(flow)
     while True:
         given = Scheduled(start_time=start, result={}) if state is None else state
         planned = given.start_time if isinstance(given, Scheduled) else None
+        if planned is not None:
+            log.waits(planned, (planned - utc_now()).total_seconds())
         _sleep_until(planned)
-        final = _run_once(flow, runner_cls, given, values, task_states, _with_times(kwargs, planned or start))
+        log.starts()
+        final = _run_once(flow, runner_cls, given, values, task_states, _with_times(kwargs, planned or start), log)
+        log.ended(final)
         if not isinstance(final.result, dict) or not final.is_finished() or flow.schedule is None:
             return final
         following = flow.schedule.next(1)
@@ -118,6 +127,7 @@ def _run_once(
     parameters: dict[str, Any],
     task_states: Mapping[Task, State],
     kwargs: dict[str, Any],
+    log: RunLog,
 ) -> State:
     if state.is_finished():
         state = copy.copy(state)
@@ -133,10 +143,11 @@ def _run_once(
             task_contexts=dict(kwargs.get("task_contexts") or {}),
             start_tasks=kwargs.get("start_tasks"),
             options=LoopOptions(),
+            observer=log,
         )
         state = runner_cls(flow=flow).carry_out(state, request)
     else:
-        state = _make_passes(flow, runner_cls, state, parameters, task_states, kwargs)
+        state = _make_passes(flow, runner_cls, state, parameters, task_states, kwargs, log)
     if isinstance(state.result, dict):
         state.result = {task: state.result.get(task, Pending("Task not run.")) for task in flow.get_tasks()}
     return state
@@ -149,6 +160,7 @@ def _make_passes(
     parameters: dict[str, Any],
     task_states: Mapping[Task, State],
     kwargs: dict[str, Any],
+    log: RunLog,
 ) -> State:
     """Run passes of a runner class of the user's until the flow is finished or a pass changed nothing."""
     states: dict[Task, State] = dict(task_states)
@@ -156,6 +168,7 @@ def _make_passes(
     while True:
         runner = runner_cls(flow=flow)
         runner.settled_tasks = frozenset(settled)
+        runner.observer = log
         state = runner.run(
             state=state, task_states=states, return_tasks=flow.get_tasks(), parameters=parameters, **kwargs
         )

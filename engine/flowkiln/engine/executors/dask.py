@@ -13,6 +13,7 @@ from distributed import Client, Queue, worker_client
 from flowkiln.configuration import config
 from flowkiln.engine.executors.base import Executor
 from flowkiln.engine.executors.dask_ending import OwnProcess
+from flowkiln.engine.executors.dask_keywords import check_keywords
 from flowkiln.engine.executors.dask_news import NewsDesk
 from flowkiln.engine.executors.dask_once import OnceOnly
 from flowkiln.engine.executors.dask_tuning import tune
@@ -35,10 +36,10 @@ class DaskExecutor(Executor):
     """Runs calls on a Dask cluster.
 
     `address` is a scheduler's, or None ("local") for a cluster of its own, with processes if `local_processes`.
-    `kwargs` go to `distributed.Client`. `debug` lets Dask's warnings through. The attribute `tuned` says whether the
-    cluster is ours, so that its waits between messages may be shortened, and what its
-    workers' bodies leave behind be ended: by default one that we start. `threads`
-    tells how many worker threads there will be, where workers may join after the start.
+    `kwargs` go to `distributed.Client`; one that is unknown there raises TypeError. `debug` lets Dask's warnings
+    through. The attribute `tuned` says whether the cluster is ours, so that its waits between messages may be
+    shortened, and what its workers' bodies leave behind be ended: by default one that we start. `threads` tells how
+    many worker threads there will be, where workers may join after the start.
 
     When the worker processes of a cluster that is ours end, bodies that still run there are interrupted, and processes
     that bodies started and left behind are ended.
@@ -51,6 +52,7 @@ class DaskExecutor(Executor):
         if address is None:
             address = config.engine.executor.dask.address
         self.address = None if address == "local" else address
+        check_keywords(kwargs, has_address=self.address is not None)
         self.local_processes = (
             config.engine.executor.dask.local_processes if local_processes is None else local_processes
         )
