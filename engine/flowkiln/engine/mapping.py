@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from flowkiln.engine.elements import NoElements, counted, element, element_count, elements
-from flowkiln.engine.result import NoResult, Result
+from flowkiln.engine.result import NoResult, Result, Undelivered
 from flowkiln.engine.state import Mapped, Pending, State
+from flowkiln.utilities.exceptions import SerializationError
 
 
 def elements_in(state: State) -> int | None:
@@ -70,7 +71,11 @@ def reduced(state: State) -> State:
         return state
     whole = copy.copy(state)
     if state.map_states or state._result == NoResult:
-        whole._result = Result([NoResult if child is None else child.result for child in state.map_states])
+        try:
+            whole._result = Result([NoResult if child is None else child.result for child in state.map_states])
+        except SerializationError as error:
+            # Whoever only waits for the children needs none of their results.
+            whole._result = Undelivered(str(error))
     return whole
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from flowkiln.utilities.exceptions import SerializationError
+
 
 def same_value(one: Any, other: Any) -> bool:
     """Whether two values are equal; what cannot be compared is not.
@@ -108,3 +110,42 @@ class NoResultType(Result):
 
 NoResult = NoResultType()
 """Nothing was computed; distinct from `Result(None)`."""
+
+
+class Undelivered(Result):
+    """Stands for a result that could not be brought to this process; reading it raises SerializationError.
+
+    The state that has it is otherwise the one that the task run came to where it ran.
+    """
+
+    __slots__ = ("reason",)
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        self.result_handler = None
+
+    @property
+    def value(self) -> Any:
+        """Raise: there is none here."""
+        raise SerializationError(self.reason)
+
+    def to_result(self) -> Result:
+        """Raise: there is none here."""
+        raise SerializationError(self.reason)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Undelivered) and self.reason == other.reason
+
+    def __hash__(self) -> int:
+        return hash(self.reason)
+
+    def __reduce__(self) -> tuple[type[Undelivered], tuple[str]]:
+        return Undelivered, (self.reason,)
+
+    def __repr__(self) -> str:
+        return f"<Undelivered: {self.reason}>"
+
+
+def not_arrived(upstream: Any, error: SerializationError) -> SerializationError:
+    """Return an error that says of which upstream task a result could not be brought here."""
+    return SerializationError(f"The result of {getattr(upstream, 'name', upstream)!r} did not arrive. {error}")

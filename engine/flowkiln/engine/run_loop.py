@@ -38,11 +38,13 @@ from flowkiln.engine.driver.units import Held
 from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.executors.session import Delivery, Session
 from flowkiln.engine.records import FlowRunRecord, Observer, TaskRunRecord
+from flowkiln.engine.result import Undelivered
 from flowkiln.engine.runner import raising, unwrap
 from flowkiln.engine.signals import ENDRUN, PAUSE
-from flowkiln.engine.state import Crashed, Mapped, State
+from flowkiln.engine.state import Crashed, Failed, Mapped, State, kind_of
 from flowkiln.engine.unit_runner import UnitReport
 from flowkiln.utilities.context import context as run_context
+from flowkiln.utilities.exceptions import SerializationError
 from flowkiln.utilities.run_facts import follow_threads
 
 if TYPE_CHECKING:
@@ -257,7 +259,16 @@ class RunLoop:
                 states[number] = Crashed("Its result was lost with a worker.")
                 self._over = False
                 self._handle(UnitForgotten(source.key, time.time()), session)
+            elif isinstance(state._result, Undelivered):
+                states[number] = self._fail_undelivered(runs[number], state._result.reason)
         return states
+
+    def _fail_undelivered(self, run: TaskRun, reason: str) -> State:
+        """Say, now that it turns out, that what a task gave cannot be had in this process."""
+        local_id = self._graph.nodes[run.node].local_id
+        failed = Failed(reason, result=SerializationError(reason))
+        self._tell([TaskRunRecord(local_id, run.index, kind_of(failed), reason, end_time=time.time(), visit=run.visit)])
+        return failed
 
 
 def _given(node: Node, state: State) -> GivenState:

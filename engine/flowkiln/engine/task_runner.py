@@ -15,7 +15,7 @@ from flowkiln.engine.bodies import BodyInterrupted, call_body, is_over
 from flowkiln.engine.cache_record import CacheRecord
 from flowkiln.engine.elements import NoElements
 from flowkiln.engine.interrupts import marked_interrupts
-from flowkiln.engine.result import NoResult, Result
+from flowkiln.engine.result import NoResult, Result, not_arrived
 from flowkiln.engine.runner import (
     ENDRUN,
     End,
@@ -53,6 +53,7 @@ from flowkiln.engine.timeouts import call_in_time, call_with_deadline
 from flowkiln.engine.unstarted import unstarted
 from flowkiln.triggers import manual_only
 from flowkiln.utilities.context import context as run_context
+from flowkiln.utilities.exceptions import SerializationError
 from flowkiln.utilities.retries import retry_delay
 from flowkiln.utilities.safe_text import safe_repr
 
@@ -275,6 +276,10 @@ class TaskRunner(Runner):
     def _take_inputs(self, state: State, visit: _Visit) -> State | End:
         try:
             visit.inputs = self._gather_inputs(state, visit)
+        except SerializationError as error:
+            if is_for_caller(error):
+                raise
+            return End(Failed(str(error), result=error))
         except BaseException as error:
             if is_for_caller(error):
                 raise
@@ -292,10 +297,14 @@ class TaskRunner(Runner):
                 continue
             if upstream.is_skipped() and not self.task.takes_skipped_results:
                 inputs[key] = NoResult
-            elif getattr(edge, "flattened", False) and not _is_mapped(edge):
-                inputs[key] = _flattened(key, upstream)
-            else:
-                inputs[key] = mapping.reduced(upstream)._result.to_result()
+                continue
+            try:
+                if getattr(edge, "flattened", False) and not _is_mapped(edge):
+                    inputs[key] = _flattened(key, upstream)
+                else:
+                    inputs[key] = mapping.reduced(upstream)._result.to_result()
+            except SerializationError as error:
+                raise not_arrived(edge.upstream_task, error) from error
         if isinstance(state, Pending) and state.cached_inputs:
             for key, cached in state.cached_inputs.items():
                 if key not in inputs or inputs[key] == NoResult:

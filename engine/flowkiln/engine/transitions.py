@@ -2,7 +2,7 @@
 
 A state handler, or the caller, may replace an outcome by any state; such overrides need not be in the table.
 Inside one visit a failure becomes Retrying and a Success becomes Cached; between visits a result that was lost with its
-worker makes its task run Pending again.
+worker makes its task run Pending again. One that cannot be brought to the process of the run fails it in the end.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ TABLE: Mapping[type[State], frozenset[type[State]]] = {
     states.Running: _AFTER_THE_BODY,
     states.Cancelling: frozenset({states.Cancelled, states.Crashed}),
     states.Looped: frozenset({states.Running, states.Cancelled, states.Crashed, states.Pending, states.Retrying}),
-    states.Success: frozenset({states.Cached, states.Pending}),
-    states.Cached: frozenset({states.Pending, states.Skipped, states.TriggerFailed}),
+    states.Success: frozenset({states.Cached, states.Pending, states.Failed}),
+    states.Cached: frozenset({states.Pending, states.Skipped, states.TriggerFailed, states.Failed}),
     states.Mapped: _LOST,
     states.Skipped: _LOST,
     states.Failed: _RETRIED,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from flowkiln.engine import mapping
 from flowkiln.engine.body_watch import current_watch
@@ -13,6 +14,7 @@ from flowkiln.engine.driver.units import Children, Element, Given, Held, Member,
 from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.interrupts import is_interrupt
 from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
+from flowkiln.engine.result import not_arrived
 from flowkiln.engine.runner import is_for_caller
 from flowkiln.engine.small import SMALL, SMALL_TOGETHER, small_size
 from flowkiln.engine.state import (
@@ -30,9 +32,13 @@ from flowkiln.engine.state import (
     without_result,
 )
 from flowkiln.utilities.context import context as run_context
+from flowkiln.utilities.exceptions import SerializationError
 from flowkiln.utilities.run_facts import run_facts
 from flowkiln.utilities.safe_text import safe_repr
 from flowkiln.utilities.tracebacks import user_traceback
+
+if TYPE_CHECKING:
+    from flowkiln.core.edge import Edge
 
 WORK_PER_UNIT = 0.5
 """Seconds of work after which a unit starts no further member."""
@@ -167,7 +173,11 @@ def _run_member(
         "task_local_id": entry.local_id,
     }
     try:
-        upstream = {edge: resolve(source, held) for edge, source in zip(entry.edges, member.upstream, strict=True)}
+        upstream = {edge: _bring(edge, source, held) for edge, source in zip(entry.edges, member.upstream, strict=True)}
+    except SerializationError as error:
+        if is_for_caller(error):
+            raise
+        return runner.refuse(Failed(str(error), result=error), initial, context)
     except BaseException as error:
         if is_for_caller(error):
             raise
@@ -177,6 +187,13 @@ def _run_member(
         return runner.run(state=initial, upstream_states=upstream, context=context)
     finally:
         scribe.end_body()
+
+
+def _bring(edge: Edge, source: Source, held: Mapping[UnitKey, Sequence[State]]) -> State:
+    try:
+        return resolve(source, held)
+    except SerializationError as error:
+        raise not_arrived(edge.upstream_task, error) from error
 
 
 class _Scribe:

@@ -12,7 +12,8 @@ from flowkiln import Flow, task
 from flowkiln.engine.driver.units import Children, Element, Given, Held, Member, Unit
 from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.prepare import make_environment, prepare
-from flowkiln.engine.state import Mapped, Pending, Success
+from flowkiln.engine.result import Undelivered
+from flowkiln.engine.state import Mapped, Pending, State, Success
 from flowkiln.engine.task_runner import TaskRunner
 from flowkiln.engine.unit_runner import HeldUnit, resolve, run_unit
 from flowkiln.tasks.core.function import FunctionTask
@@ -135,3 +136,31 @@ def test_sources_are_resolved(source: Any, expected: Any) -> None:
     """Every kind of source gives its state; a position that a cut-short unit does not have is a run not done yet."""
     held = {("k", -1, 1): HeldUnit((Success(result=[7, 8]),)).states}
     assert resolve(source, held) == expected
+
+
+def _undelivered() -> State:
+    state = Success()
+    state._result = Undelivered("No way for it.")
+    return state
+
+
+@pytest.mark.parametrize("source", ["plain", "element", "children"])
+def test_who_uses_a_result_that_did_not_arrive_fails_with_the_reason(source: str) -> None:
+    """The upstream task is named; whoever only waits for it runs."""
+    with Flow("undelivered") as flow:
+        made = first()
+        increment(made)
+        task(lambda: 5, name="waits")(upstream_tasks=[made])
+    environment = _environment(flow)
+    wanted = {
+        "plain": Given(_undelivered()),
+        "element": Element(Given(_undelivered()), (0,)),
+        "children": Children((Given(Success(result=1)), Given(_undelivered()))),
+    }[source]
+    numbers = {entry.task.name: number for number, entry in enumerate(environment.entries)}
+    unit = Unit(("u-run", -1, 1), (Member(numbers["increment"], -1, 1, None, (wanted,)),), ())
+    (state,) = run_unit(environment, unit, [])[0].states
+    assert state.message == "The result of 'first' did not arrive. No way for it."
+    if source != "element":
+        unit = Unit(("u-run", -1, 2), (Member(numbers["waits"], -1, 1, None, (wanted,)),), ())
+        assert run_unit(environment, unit, [])[0].states[0].result == 5

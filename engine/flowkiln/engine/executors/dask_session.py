@@ -19,11 +19,12 @@ from flowkiln.engine.driver.wiring import keys_in
 from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.executors.dask_ending import end_run_on_workers
 from flowkiln.engine.executors.dask_news import Abandoned, Forgotten, Loss, NewsDesk, Shortened, WorkerNews
-from flowkiln.engine.executors.dask_stream import dumps
-from flowkiln.engine.executors.dask_worker import Carrier, ClosedGate, gate_of, run_on_worker
+from flowkiln.engine.executors.dask_transfer import dumps_unit
+from flowkiln.engine.executors.dask_worker import Carrier, ClosedGate, gate_of, run_on_worker, share, unshare
 from flowkiln.engine.executors.session import Deliver
 from flowkiln.engine.state import State
 from flowkiln.engine.unit_runner import UnitReport, resolve
+from flowkiln.engine.unsendable import sendable_environment
 from flowkiln.utilities import pickling
 from flowkiln.utilities.safe_text import safe_str, shortened
 
@@ -73,10 +74,20 @@ class DaskSession:
         self._submissions = 0
         self._was_cut_off = False
         self.policy = UnitPolicy(fuse=True, threads=threads)
-        self._environment = pickling.dumps(environment)
+        self._environment = self._travelling(environment)
         self._inline_left = INLINE_LIMIT
         self._environment_future: Future | None = None
         desk.join(self._run_id, self)
+
+    def _travelling(self, environment: RunEnvironment) -> bytes:
+        """The environment as it travels: nothing is sent where scheduler and workers are threads of this process."""
+        if self._client.scheduler.address.startswith("inproc://"):
+            share(environment)
+            return b""
+        try:
+            return pickling.dumps(environment)
+        except Exception:
+            return pickling.dumps(sendable_environment(environment))
 
     def submit(self, units: Sequence[Unit]) -> None:
         """Send units to the scheduler: several as one graph, a single one as a call, which is less work there."""
@@ -94,7 +105,7 @@ class DaskSession:
     def _call(self, unit: Unit, beside: Collection[UnitKey]) -> tuple[Any, ...]:
         """The call that runs a unit; what it needs is a key of the same graph, or a future."""
         needs = [key if key in beside else self._futures[key] for key in unit.needs]
-        return (run_on_worker, self._desk.topic, self._run_id, self._environment_for_unit(), dumps(unit), needs)
+        return (run_on_worker, self._desk.topic, self._run_id, self._environment_for_unit(), dumps_unit(unit), needs)
 
     def _environment_for_unit(self) -> bytes | Future:
         self._inline_left -= len(self._environment)
@@ -144,6 +155,7 @@ class DaskSession:
         self._desk.leave(self._run_id)
         if self._was_cut_off or self._unreported:
             end_run_on_workers(self._client, self._run_id)
+        unshare(self._run_id)
         self._futures.clear()
         self._environment_future = None
 

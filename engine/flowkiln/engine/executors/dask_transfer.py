@@ -1,4 +1,4 @@
-"""How what a unit left behind goes from one process to another: states that cannot, fail; the transfer does not.
+"""How what a unit left behind goes from one process to another: without the results that cannot.
 
 Dask itself would try for ever to send a value that cannot be pickled, and lose the connection over one that cannot be
 unpickled.
@@ -6,7 +6,7 @@ unpickled.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dask.sizeof import sizeof
@@ -14,8 +14,12 @@ from distributed.protocol import pickle
 from distributed.protocol.serialize import dask_deserialize, dask_serialize, pickle_dumps, pickle_loads
 from distributed.sizeof import safe_sizeof
 
-from flowkiln.engine.portable import ForeignError, portable
-from flowkiln.engine.state import Failed, State
+from flowkiln.engine.culprits import culprit_in, travels
+from flowkiln.engine.driver.units import Children, Element, Given, Member, Resumed, Unit
+from flowkiln.engine.executors.dask_stream import dumps
+from flowkiln.engine.portable import portable
+from flowkiln.engine.result import NoResult, Undelivered
+from flowkiln.engine.state import KINDS, State, kind_of, without_result
 from flowkiln.engine.unit_runner import HeldUnit
 from flowkiln.utilities.safe_text import safe_repr, safe_str
 
@@ -25,13 +29,58 @@ class TransferableUnit(HeldUnit):
     """What a unit left behind on a Dask worker."""
 
 
+_CLASSES = {name: kind for kind, name in KINDS.items()}
+
+WHAT_TO_DO = "Return plain data, or open it inside the task that uses it."
+
+
 def sendable(state: State) -> State:
-    """Give the state itself if it can be pickled, else a Failed one that says what cannot."""
+    """Give the state itself if it can be pickled, else one of its kind whose result says why it is not there."""
     try:
         pickle.dumps(state)
     except BaseException as error:
-        reason = f"A result of type {type(state.result).__name__} cannot be sent to another process: {safe_str(error)}"
-        return Failed(reason, result=ForeignError(reason))
+        why = culprit_in(state.result) or safe_str(error)
+        reason = f"A result of type {type(state.result).__qualname__} cannot be sent to another process: {why}."
+        return _without_result(state, f"{reason} {WHAT_TO_DO}")
+    return state
+
+
+def _without_result(state: State, reason: str) -> State:
+    light = without_result(state)
+    if not travels(light):
+        return _undelivered(kind_of(state), reason)
+    light._result = NoResult if state._result == NoResult else Undelivered(reason)
+    return light
+
+
+def dumps_unit(unit: Unit) -> bytes:
+    """Pickle a unit; of states that are given in it, the results that cannot travel are left out."""
+    try:
+        return dumps(unit)
+    except Exception:
+        return dumps(replace(unit, members=tuple(map(_sendable_member, unit.members))))
+
+
+def _sendable_member(member: Member) -> Member:
+    initial = None if member.initial is None else _sendable_source(member.initial)
+    return replace(member, initial=initial, upstream=tuple(map(_sendable_source, member.upstream)))
+
+
+def _sendable_source(source: Any) -> Any:
+    match source:
+        case Given(state):
+            return Given(sendable(state))
+        case Resumed(inner) | Element(inner):
+            return replace(source, source=_sendable_source(inner))
+        case Children(sources):
+            return Children(tuple(map(_sendable_source, sources)))
+        case _:
+            return source
+
+
+def _undelivered(kind: str, reason: str) -> State:
+    state: State = _CLASSES[kind]()
+    state._result = Undelivered(reason)
     return state
 
 
@@ -41,17 +90,17 @@ def _pack(held: TransferableUnit) -> tuple[dict[str, Any], list[Any]]:
         header, frames = pickle_dumps(states)
     except BaseException:
         header, frames = pickle_dumps(tuple(map(sendable, states)))
-    return {**header, "states": len(states)}, frames
+    return {**header, "kinds": [kind_of(state) for state in states]}, frames
 
 
 def _unpack(header: dict[str, Any], frames: list[Any]) -> TransferableUnit:
     try:
         return TransferableUnit(pickle_loads(header, frames))
     except BaseException as error:
-        count = header["states"]
-        which = "A result" if count == 1 else f"One of {count} results that travelled together"
-        reason = f"{which} cannot be read in another process, where unpickling it fails: {safe_repr(error)}"
-        return TransferableUnit(tuple(Failed(reason, result=ForeignError(reason)) for _ in range(count)))
+        kinds = header["kinds"]
+        which = "A result" if len(kinds) == 1 else f"One of {len(kinds)} results that travelled together"
+        reason = f"{which} cannot be read in another process, where unpickling it fails: {safe_repr(error)}."
+        return TransferableUnit(tuple(_undelivered(kind, f"{reason} {WHAT_TO_DO}") for kind in kinds))
 
 
 STATE_SIZE = 500

@@ -60,14 +60,34 @@ class _Environments:
                 if worker.nanny:
                     # A process of Dask's own: nobody else makes it show what task bodies log.
                     configure_logging()
-                found = cloudpickle.loads(pickled)
+                found = _shared[run_id] if run_id in _shared else cloudpickle.loads(pickled)
                 self._kept[key] = found
                 while len(self._kept) > ENVIRONMENTS_KEPT:
                     self._kept.popitem(last=False)
             return found
 
+    def forget(self, run_id: str) -> None:
+        """Forget a run's environment."""
+        with self._lock:
+            for key in [key for key in self._kept if key[1] == run_id]:
+                del self._kept[key]
+
 
 _environments = _Environments()
+_shared: dict[str, RunEnvironment] = {}
+
+
+def share(environment: RunEnvironment) -> None:
+    """Let workers that are threads of this process use an environment as it is."""
+    _shared[environment.run_id] = environment
+
+
+def unshare(run_id: str) -> None:
+    """Forget an environment that was shared."""
+    _shared.pop(run_id, None)
+    _environments.forget(run_id)
+
+
 _streams = Streams()
 
 

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
+import pytest
+from distributed.protocol import deserialize, serialize
+
 from flowkiln import Flow, task
+from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.executors import DaskExecutor
+from flowkiln.engine.executors.dask_transfer import TransferableUnit
+from flowkiln.engine.result import Result
+from flowkiln.engine.state import Retrying, State, Success
+from flowkiln.triggers import all_finished
+from flowkiln.utilities.exceptions import SerializationError
 
 
 class Unreadable:
@@ -14,13 +26,69 @@ class Unreadable:
         return int, ("no number",)
 
 
-def test_a_result_that_cannot_be_unpickled_fails_its_task_alone() -> None:
-    """The flow ends with a state for every task, and the one that cannot be read says so."""
-    executor = DaskExecutor(local_processes=True, n_workers=2, threads_per_worker=1)
-    with Flow("unreadable") as flow:
-        bad = task(lambda: Unreadable(), name="bad")()
+class Client:
+    """Has a lock inside."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
+def _sent(*states: State) -> tuple[State, ...]:
+    received: TransferableUnit = deserialize(*serialize(TransferableUnit(states)))
+    return received.states
+
+
+UNSENDABLE = [
+    (threading.Lock, "A result of type lock cannot be sent to another process: cannot pickle '_thread.lock' object."),
+    (Client, "A result of type Client cannot be sent to another process: the attribute 'lock' is a lock."),
+    (Unreadable, "A result cannot be read in another process, where unpickling it fails"),
+]
+
+
+@pytest.mark.parametrize(("make", "reason"), UNSENDABLE)
+def test_a_state_arrives_without_a_result_that_cannot(make: Any, reason: str) -> None:
+    """It is a success still; whoever reads its result is told why it is not there, and what to do."""
+    (state,) = _sent(Success("done", result=make()))
+    assert type(state) is Success
+    with pytest.raises(SerializationError) as caught:
+        _ = state.result
+    assert str(caught.value).startswith(reason)
+    assert str(caught.value).endswith("Return plain data, or open it inside the task that uses it.")
+
+
+def test_what_travels_beside_it_arrives() -> None:
+    """And a state that waits keeps how often it was tried."""
+    one, two, three = _sent(
+        Success(result=threading.Lock()),
+        Success(result=2),
+        Retrying(run_count=3, cached_inputs={"x": Result(threading.Lock())}),
+    )
+    assert type(one) is Success
+    assert two.result == 2
+    assert isinstance(three, Retrying)
+    assert three.run_count == 3
+
+
+@pytest.mark.parametrize("make", [make for make, _ in UNSENDABLE])
+def test_a_wanted_result_that_cannot_travel_fails_its_task_alone(make: Any, dask_processes: DaskExecutor) -> None:
+    """The flow ends with a state for every task, and a record says what became of the one."""
+    with Flow("unsendable") as flow:
+        bad = task(lambda: make(), name="bad")()
         good = task(lambda: {"three": 3}, name="good")()
-    state = flow.run(executor=executor)
+        told = task(lambda: "told", name="told", trigger=all_finished)(upstream_tasks=[bad])
+    records: list[Any] = []
+
+    class Observer:
+        def on_task_runs(self, found: Any) -> None:
+            records.extend(found)
+
+        def on_flow_run(self, record: Any) -> None:
+            pass
+
+    state = Conductor(flow, dask_processes, observer=Observer(), return_tasks=(bad, good, told)).run()
     assert state.result[good].result == {"three": 3}
-    assert state.result[bad].is_failed()
-    assert "unpickling it fails" in str(state.result[bad].message)
+    assert state.result[told].result == "told"
+    assert type(state.result[bad]).__name__ == "Failed"
+    assert "another process" in str(state.result[bad].message)
+    ends = [record.state for record in records if record.task == "bad"]
+    assert ends == ["Running", "Success", "Failed"]
