@@ -7,6 +7,8 @@ import os
 import sys
 from pathlib import Path
 
+from flowkiln.loading.hidden_modules import refuse_hidden_modules
+
 
 class ImportPath:
     """A folder at the head of `sys.path` and of the environment's PYTHONPATH, until `close`.
@@ -14,10 +16,13 @@ class ImportPath:
     Worker processes of a local Dask cluster are started by this process and inherit both, so that functions of the
     folder's modules can travel by name. `close` also forgets the modules that came from the folder: another flow may
     have modules of the same names.
+
+    Raises FlowLoadError if the folder has a module that hides one of Python's.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
+        refuse_hidden_modules(self.folder)
         self._python_path_before = os.environ.get("PYTHONPATH")
         sys.path.insert(0, str(self.folder))
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(self.folder), self._python_path_before]))
