@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 import click
 
 from flowkiln._version import __version__
+from flowkiln.utilities.processes import kill_descendants
 
 ENTRY_POINT_GROUP = "flowkiln.commands"
 """Entry points of this group name click commands. Their modules must be quick to import: `--help` imports them all."""
@@ -22,6 +27,15 @@ _OWN_COMMANDS = {
 class _Commands(click.Group):
     """Finds subcommands by name and imports them when they are asked for."""
 
+    def main(self, args: Any = None, *more: Any, **extra: Any) -> Any:
+        """Run the command line; a program ends then, even if threads of bodies do not."""
+        try:
+            return super().main(args, *more, **extra)
+        except SystemExit as end:
+            if args is None:
+                _leave_bodies_behind(end)
+            raise
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*_OWN_COMMANDS, *_foreign_commands()})
 
@@ -32,6 +46,18 @@ class _Commands(click.Group):
             return command
         entry_point = _foreign_commands().get(cmd_name)
         return None if entry_point is None else _load(entry_point)
+
+
+def _leave_bodies_behind(end: SystemExit) -> None:
+    """End this process if bodies cannot be stopped: Python would wait for threads and processes that they wait for."""
+    bodies = sys.modules.get("flowkiln.engine.bodies")  # not there, and not to be imported, for other commands
+    if bodies is not None and bodies.unstopped() and isinstance(end.code, int):
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):
+                stream.flush()
+        # A pool of processes that such a body waits for starts new ones all the time.
+        kill_descendants()
+        os._exit(end.code)
 
 
 def _foreign_commands() -> dict[str, EntryPoint]:

@@ -9,7 +9,7 @@ from threading import Thread
 
 from flowkiln.engine.bodies import waking_main_thread
 from flowkiln.engine.endings import PATIENCE, end_run_here
-from flowkiln.utilities.processes import adopting_orphans, descendants, end_descendants
+from flowkiln.utilities.processes import adopting_orphans, descendants, end_descendants, kill_descendants
 
 
 class Leftovers:
@@ -22,9 +22,13 @@ class Leftovers:
         """Have the bodies of a run that run in this process end, and what they wait for. Returns at once."""
         Thread(target=end_run_here, args=(run_id, self._spared), name="flowkiln-ending", daemon=True).start()
 
-    def end(self, patience: float = PATIENCE) -> None:
+    def end(self) -> None:
         """End all that is left."""
-        end_descendants(patience, self._spared)
+        end_descendants(PATIENCE, self._spared)
+
+    def kill(self) -> None:
+        """Kill all that is left, without waiting: right before the program ends."""
+        kill_descendants(self._spared)
 
 
 @contextmanager

@@ -17,9 +17,11 @@ _HELP = f"""Run the flow of FILE on this machine.
 FILE is a Python file with one flow at module level (flow.py, or flow.py:name), or a YAML file with a Flow and perhaps
 a FlowRun; the FlowRun may be in a second file.
 
-Ctrl-C ends the run: what has not finished is Cancelled. A second Ctrl-C ends the program at once. With the executor
-dask, bodies that are running are stopped then, and when the flow's timeout is over; the others, which run them in this
-process, wait for them.
+Ctrl-C, SIGTERM and the flow's timeout end the run: what has not finished is Cancelled. Bodies that run get an exception
+and about three seconds for their `finally` blocks; then the processes that they started are ended, by SIGTERM and then
+by SIGKILL. With dask and threads a body that waits in one long call (a sleep, a lock) is not reached by the exception:
+it ends with its process, or its thread is left behind. A second Ctrl-C ends the program at once. Processes that a body
+leaves behind end with the run.
 
 \b
 Exit codes:

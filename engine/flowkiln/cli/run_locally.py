@@ -66,13 +66,15 @@ def run_locally(
 
         def before_exit() -> None:
             console.show_cursor(True)
-            leftovers.end(patience=0)
+            leftovers.kill()
 
         with (
             ending_on_interrupt(terminate, before_exit) as interruption,
             _deadline(loaded, end) as deadline,
         ):
             state = conductor.run()
+            # Here, where a second Ctrl-C is looked after.
+            leftovers.end()
     ended, record = time.time(), record_of_flow(state)
     if as_json:
         results = {names[task]: state.result[task] for task in returned} if isinstance(state.result, dict) else {}

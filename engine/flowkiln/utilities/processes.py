@@ -59,6 +59,11 @@ def end_descendants(patience: float, spared: Collection[int] = ()) -> None:
         _wait(found, _KILLED_WITHIN)
 
 
+def kill_descendants(spared: Collection[int] = ()) -> None:
+    """Kill what `descendants` gives without waiting: for a process that ends right after it, before others start."""
+    _signal(descendants(spared), "kill")
+
+
 def _has_children() -> bool:
     """Whether there is a child, also one that has ended: to look for them takes long."""
     try:

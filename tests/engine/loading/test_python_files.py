@@ -72,7 +72,9 @@ class TestFindingTheFlow:
 
     def test_the_name_of_a_module_that_is_there(self, tmp_path: Path) -> None:
         """A file called json.py must not take the place of Python's, nor be passed over in silence."""
-        with pytest.raises(FlowLoadError, match=r"it hides the module 'json' that Python needs.*; give the file another name"):
+        with pytest.raises(
+            FlowLoadError, match=r"it hides the module 'json' that Python needs.*; give the file another name"
+        ):
             load_file(write(tmp_path / "json.py", ONE))
 
 
