@@ -70,6 +70,12 @@ def call_body(run: Callable[..., Any], /, **inputs: Any) -> Any:
         _leave(thread, body)
 
 
+def forget(thread: int) -> None:
+    """Forget the body of a thread, which is left behind: nothing waits for it."""
+    with _lock:
+        _bodies.pop(thread, None)
+
+
 def _leave(thread: int, body: _Body) -> None:
     with _lock:
         if _bodies.get(thread) is not body:
@@ -82,6 +88,10 @@ def _leave(thread: int, body: _Body) -> None:
         else:
             _bodies[thread] = body.outer
             body.outer.is_told = body.is_told
+
+
+BOOKKEEPING = frozenset({call_body.__code__, _leave.__code__})
+"""Code that must not be interrupted, though it runs as part of a body."""
 
 
 def is_over(run_id: str | None) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVarTuple
 
 from flowkiln.engine.bodies import BodyInterrupted
+from flowkiln.engine.deadlines import is_stop
 from flowkiln.engine.interrupts import is_interrupt
 from flowkiln.engine.signals import ENDRUN, PAUSE, StateSignal
 from flowkiln.engine.state import Failed, Pending, State
@@ -50,9 +51,10 @@ def raising() -> bool:
 def is_for_caller(error: BaseException) -> bool:
     """Whether an exception of user code goes to the caller of `run` instead of becoming a state.
 
-    All do with raise_on_exception; a Ctrl-C, and the end of a run that this one is part of, always do.
+    All do with raise_on_exception. A Ctrl-C, the end of a run that this one is part of, and the stop of a deadline
+    around the whole run always do.
     """
-    return raising() or isinstance(error, BodyInterrupted) or is_interrupt(error)
+    return raising() or isinstance(error, BodyInterrupted) or is_interrupt(error) or is_stop(error)
 
 
 class Runner:

@@ -49,7 +49,7 @@ from flowkiln.engine.state import (
     message_text,
     utc_now,
 )
-from flowkiln.engine.timeouts import call_in_time, call_with_deadline
+from flowkiln.engine.timeouts import DeadlineExceeded, call_in_time, call_with_deadline
 from flowkiln.engine.unstarted import unstarted
 from flowkiln.triggers import manual_only
 from flowkiln.utilities.context import context as run_context
@@ -60,6 +60,7 @@ from flowkiln.utilities.safe_text import safe_repr
 if TYPE_CHECKING:
     from flowkiln.core.edge import Edge
     from flowkiln.core.task import Task
+    from flowkiln.engine.body_threads import Place
     from flowkiln.engine.executors.base import Executor
 
 __all__ = ["ENDRUN", "TaskRunner", "TaskRunnerInitializeResult", "call_state_handlers"]
@@ -97,7 +98,11 @@ class TaskRunner(Runner):
     """Whether a FlowRunner looks after Ctrl-C: to do so for each task run would take longer."""
 
     on_stuck: Callable[[State], None] | None = None
-    """Told the state of a run whose body cannot be stopped in time; without it, such a body is waited for."""
+    """Told the state of a run whose body cannot be stopped in time, to end the process; without it, such a body is left
+    behind in its thread."""
+
+    place: Callable[[], Place] | None = None
+    """Makes what belongs to the current thread, for a thread that runs the body for it."""
 
     on_state: Callable[[State], None] | None = None
     """Told each state that the handlers settled on; for records, not for decisions."""
@@ -354,7 +359,7 @@ class TaskRunner(Runner):
                 raise
             return Cancelled("The run ended while the task ran.")
         except TimeoutError as error:
-            if raising():
+            if is_for_caller(error) or not self._is_deadline(error, visit):
                 raise
             return TimedOut(f"The task timed out: {error}", result=error, cached_inputs=inputs)
         except SystemExit as error:
@@ -368,17 +373,34 @@ class TaskRunner(Runner):
         return Success("Task run succeeded.", Result(value, self.result_handler))
 
     def _call(self, values: dict[str, Any], visit: _Visit) -> Any:
+        handler = self._handler(visit)
+        if handler is not call_in_time:
+            return handler(partial(call_body, self.task.run), timeout=self.task.timeout, **values)
+        if self.task.timeout is None:
+            return call_body(self.task.run, **values)
+        tell = self.on_stuck
+        return call_with_deadline(
+            partial(call_body, self.task.run),
+            self.task.timeout,
+            values,
+            name=run_context["task_full_name"],
+            on_stuck=None if tell is None else lambda: tell(self._settle_stuck(visit)),
+            place=self.place,
+        )
+
+    def _handler(self, visit: _Visit) -> Callable[..., Any]:
         own: Callable[..., Any] = getattr(visit.executor, "timeout_handler", call_in_time)
-        handler = self.timeout_handler or own
-        if handler is call_in_time:
-            tell = self.on_stuck
-            on_stuck = None if tell is None else lambda: tell(self._settle_stuck(visit))
-            return call_with_deadline(partial(call_body, self.task.run), self.task.timeout, values, on_stuck)
-        return handler(partial(call_body, self.task.run), timeout=self.task.timeout, **values)
+        return self.timeout_handler or own
+
+    def _is_deadline(self, error: TimeoutError, visit: _Visit) -> bool:
+        """Whether the task's time is over. A handler of the user's says so by any TimeoutError."""
+        if isinstance(error, DeadlineExceeded):
+            return True
+        return self.task.timeout is not None and self._handler(visit) is not call_in_time
 
     def _settle_stuck(self, visit: _Visit) -> State:
         """Settle a body that cannot be stopped, as if it had been: it will be ended with its process."""
-        error = TimeoutError(f"took longer than {self.task.timeout} s and could not be stopped")
+        error = DeadlineExceeded(f"took longer than {self.task.timeout} s and could not be stopped")
         timed_out = TimedOut(f"The task timed out: {error}", result=error, cached_inputs=visit.inputs)
         steps = (lambda _running, _visit: timed_out, self._check_retry)
         return state_of(self.take_all(steps, Running("Starting task run."), visit))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from flowkiln.engine import mapping
+from flowkiln.engine.body_threads import Place
 from flowkiln.engine.body_watch import current_watch
 from flowkiln.engine.driver.events import Outcome
 from flowkiln.engine.driver.units import Children, Element, Given, Held, Member, Resumed, Source, Unit, UnitKey
@@ -77,13 +78,15 @@ def run_unit(
     worker: str = "",
     announce: Callable[[int, TaskRunRecord], None] | None = None,
     abandon: Callable[[Outcome, tuple[TaskRunRecord, ...]], None] | None = None,
+    place: Callable[[], Place] | None = None,
     may_begin: Callable[[int], bool] = lambda position: True,
 ) -> tuple[HeldUnit, UnitReport]:
     """Run the members of a unit one after another.
 
     It starts no further member after half a second of work. `announce` is told that the member at a position began,
     while it runs; all else is in the report. `abandon` gets what became of a member whose body cannot be stopped in
-    time; it is to end this process. `may_begin` is asked before the member at a position starts, or is retried.
+    time; it is to end this process. Without it such a body is left behind in a thread of its own, which runs it in the
+    `place` of this one. `may_begin` is asked before the member at a position starts, or is retried.
 
     A unit does not run where another one left nothing that it needs: that one has not run, or what it left is lost.
     """
@@ -103,12 +106,12 @@ def run_unit(
         if (states and not is_time_left()) or not may_begin(position):
             break
         scribe = _Scribe(environment.entries[member.node].local_id, member, position, worker, announce)
-        state = _run_member(environment, member, held, scribe, abandon)
+        state = _run_member(environment, member, held, scribe, abandon, place)
         while unit.repeats and _is_to_be_retried_now(state) and state is not scribe.initial:
             if not is_time_left() or not may_begin(position):
                 break
             scribe.start_again(state)
-            state = _run_member(environment, replace(member, initial=Given(state)), held, scribe, abandon)
+            state = _run_member(environment, replace(member, initial=Given(state)), held, scribe, abandon, place)
         records.extend(scribe.end(state))
         if states and before is not None and before.only_for_next and state.is_finished():
             states[-1] = without_result(states[-1])
@@ -154,14 +157,14 @@ def _run_member(
     held: Mapping[UnitKey, Sequence[State]],
     scribe: _Scribe,
     abandon: Callable[[Outcome, tuple[TaskRunRecord, ...]], None] | None,
+    place: Callable[[], Place] | None,
 ) -> State:
     entry = environment.entries[member.node]
     runner = environment.task_runner(member.node)
     runner.on_state = scribe.write
+    runner.place = place
     if abandon is not None:
-        runner.on_stuck = lambda state: abandon(
-            _outcome(environment, member, state, whole=False), tuple(scribe.end(state))
-        )
+        runner.on_stuck = lambda state: abandon(_last_outcome(environment, member, state), tuple(scribe.end(state)))
     mapped_parent = member.map_index == NOT_MAPPED
     initial = None if member.initial is None else resolve(member.initial, held)
     scribe.initial = initial
@@ -283,6 +286,14 @@ def _is_of(record: TaskRunRecord, state: State) -> bool:
 def _traceback(state: State) -> str:
     error = state.result if isinstance(state, Failed) else None
     return user_traceback(error)[-TRACEBACK_LIMIT:] if isinstance(error, BaseException) else ""
+
+
+def _last_outcome(environment: RunEnvironment, member: Member, state: State) -> Outcome:
+    """Make the outcome of a member whose process ends, and with it what it holds: the error must come along."""
+    outcome = _outcome(environment, member, state, whole=False)
+    if isinstance(state.result, TimeoutError):
+        outcome.state.result = state.result
+    return outcome
 
 
 def _outcome(environment: RunEnvironment, member: Member, state: State, *, whole: bool) -> Outcome:

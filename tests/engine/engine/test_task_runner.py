@@ -42,6 +42,7 @@ from flowkiln.engine.state import (
     utc_now,
 )
 from flowkiln.engine.task_runner import TaskRunner
+from flowkiln.engine.timeouts import DeadlineExceeded
 from flowkiln.triggers import all_failed, all_finished, any_successful, manual_only
 from flowkiln.utilities.debug import raise_on_exception
 from flowkiln.utilities.tasks import pause_task
@@ -395,18 +396,45 @@ class TestBody:
         assert isinstance(final.result, signal)
         assert seen == ["Pending→Running", f"Running→{cls.__name__}"]
 
-    def test_any_timeout_error_counts_as_a_timeout(self) -> None:
-        """Also one that the user raised."""
+    @pytest.mark.parametrize("timeout", [None, 60])
+    def test_a_timeout_error_of_the_bodys_own_is_a_failure(self, timeout: int | None) -> None:
+        """The task's deadline has nothing to do with it."""
         error = TimeoutError("mine")
 
         def body(x: int) -> None:
             raise error
 
-        final = TaskRunner(task_of(body)).run(upstream_states={edge("x"): Success(result=1)})
-        assert type(final) is TimedOut
-        assert "timed out" in str(final.message)
+        final = TaskRunner(task_of(body, timeout=timeout)).run(upstream_states={edge("x"): Success(result=1)})
+        assert type(final) is Failed
+        assert final.message == "Unexpected error: TimeoutError('mine')"
         assert final.result is error
-        assert final.cached_inputs == {"x": Result(1)}
+
+    @pytest.mark.parametrize(
+        ("raised", "timeout", "outcome"),
+        [
+            (TimeoutError, 5, TimedOut),
+            (TimeoutError, None, Failed),
+            (DeadlineExceeded, 5, TimedOut),
+            (DeadlineExceeded, None, TimedOut),
+        ],
+    )
+    def test_an_executors_own_timeout_handler_tells_a_timeout(
+        self, raised: type[TimeoutError], timeout: int | None, outcome: type[State]
+    ) -> None:
+        """By any TimeoutError if the task has a timeout; by DeadlineExceeded also if the limit is the handler's own."""
+
+        class Own(LocalExecutor):
+            @staticmethod
+            def timeout_handler(fn: Any, *args: Any, timeout: Any = None, **kwargs: Any) -> Any:
+                raise raised("too long")
+
+        final = TaskRunner(task_of(lambda x: x, timeout=timeout)).run(
+            upstream_states={edge("x"): Success(result=1)}, executor=Own()
+        )
+        assert type(final) is outcome
+        if outcome is TimedOut:
+            assert "timed out" in str(final.message)
+            assert final.cached_inputs == {"x": Result(1)}  # type: ignore[attr-defined]
 
     def test_an_executors_own_timeout_handler_is_used(self) -> None:
         """Who writes an executor decides how bodies are called."""
@@ -432,7 +460,8 @@ class TestStuckBodies:
         self, monkeypatch: pytest.MonkeyPatch, max_retries: int, settled: type[State]
     ) -> None:
         """With the inputs, after the handlers were called, and with the retry that is due to it."""
-        monkeypatch.setattr("flowkiln.engine.timeouts.GRACE", 0.01)
+        monkeypatch.setattr("flowkiln.engine.body_threads.GRACE", 0.01)
+        monkeypatch.setattr("flowkiln.engine.body_threads.STUCK_AFTER", 0.02)
         told: list[State] = []
         seen: list[str] = []
         released = threading.Event()

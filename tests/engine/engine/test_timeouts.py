@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import logging
+import pickle
 import signal
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from distributed import get_worker, worker_client
 
 import flowkiln
 from flowkiln import Flow
-from flowkiln.engine import signals, timeouts
-from flowkiln.engine.executors import Executor
+from flowkiln.engine import alarms, body_threads, signals
+from flowkiln.engine.executors import DaskExecutor, Executor, LocalExecutor
 from flowkiln.engine.signals import ENDRUN
 from flowkiln.engine.state import Failed, Mapped, Paused, Skipped, Success, TimedOut
 from flowkiln.engine.timeouts import DeadlineExceeded, call_in_time, call_with_deadline
+from flowkiln.triggers import all_finished
 
 
 def busy(seconds: float = 60.0) -> None:
@@ -87,23 +94,44 @@ class TestDeadline:
         with pytest.raises(DeadlineExceeded):
             place(lambda: call_with_deadline(swallow, 0.1, {}))
 
-    def test_a_body_that_goes_on_is_stopped_again(self, place: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A loop that catches everything does not outlive its deadline for long."""
-        monkeypatch.setattr(timeouts, "AGAIN", 0.2)
-        stops: list[int] = []
+    @pytest.mark.parametrize("caught", [Exception, BaseException])
+    def test_a_body_that_goes_on_is_stopped_again(
+        self, place: Any, caught: type[BaseException], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A loop that catches all errors does not outlive its deadline for long; with BaseException it may be left."""
+        for module in (alarms, body_threads):
+            monkeypatch.setattr(module, "GRACE", 0.2)
+        monkeypatch.setattr(alarms, "AGAIN", 0.02)
+        is_over = threading.Event()
 
         def stubborn() -> None:
-            while True:
+            while not is_over.is_set():
                 try:
-                    busy()
-                except Exception:
-                    stops.append(1)
-                    if len(stops) == 3:
-                        raise
+                    time.sleep(0.005)
+                except caught:
+                    continue
 
         with pytest.raises(DeadlineExceeded):
             place(lambda: call_with_deadline(stubborn, 0.05, {}))
-        assert len(stops) == 3
+        is_over.set()
+
+    def test_cleanups_run_before_that(self, place: Any) -> None:
+        """What is raised first is a TimeoutError, and there is time to clean up."""
+        cleaned: list[str] = []
+
+        def careful() -> None:
+            try:
+                busy()
+            except TimeoutError as error:
+                cleaned.append(str(error))
+                raise
+            finally:
+                time.sleep(0.05)
+                cleaned.append("finally")
+
+        with pytest.raises(DeadlineExceeded):
+            place(lambda: call_with_deadline(careful, 0.1, {}))
+        assert cleaned == ["the deadline was exceeded", "finally"]
 
     def test_another_error_after_the_deadline_counts_as_exceeded(self, place: Any) -> None:
         """The error is its cause."""
@@ -163,6 +191,123 @@ class TestDeadline:
         assert place(lambda: call_in_time(lambda x, y: x + y, 1, y=2, timeout=60)) == 3
         with pytest.raises(TimeoutError):
             place(lambda: call_in_time(busy, timeout=0.1))
+
+
+class TestThreadsLeftBehind:
+    """Outside of the main thread, a body that never comes back to Python does not hold its caller."""
+
+    def test_the_caller_goes_on_and_says_so(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The warning names the task, the thread and the line; what the thread does later has no effect."""
+        monkeypatch.setattr(body_threads, "GRACE", 0.05)
+        lock = threading.Lock()
+        ended = threading.Event()
+        left: list[threading.Thread] = []
+
+        def stuck() -> str:
+            left.append(threading.current_thread())
+            try:
+                with lock:
+                    return "too late"
+            finally:
+                ended.set()
+
+        with lock:
+            with caplog.at_level(logging.WARNING), pytest.raises(DeadlineExceeded, match="left behind"):
+                in_thread(lambda: call_with_deadline(stuck, 0.05, {}, name="load[3]"))
+            assert left[0].daemon
+            assert left[0].is_alive()
+        (record,) = caplog.records
+        assert record.levelno == logging.WARNING
+        for named in ("load[3]", left[0].name, __file__, "in stuck"):
+            assert named in record.getMessage()
+        assert ended.wait(20)
+        left[0].join(20)
+
+    def test_the_context_goes_in_and_comes_back(self) -> None:
+        """The body sees that of its caller, who sees what it changed."""
+
+        def call() -> Any:
+            with flowkiln.context(given=1):
+                value = call_with_deadline(lambda: flowkiln.context.update(made=flowkiln.context.given + 1), 60, {})
+                return value, flowkiln.context.made
+
+        assert in_thread(call) == (None, 2)
+
+    def test_an_enclosing_deadline_stops_what_is_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Bodies that run flows are bodies too: both threads end."""
+        monkeypatch.setattr(body_threads, "LOOK_EVERY", 0.01)
+        ended = threading.Event()
+
+        def inner() -> None:
+            try:
+                busy()
+            finally:
+                ended.set()
+
+        def outer() -> None:
+            with Flow("inner") as flow:
+                flowkiln.task(inner, timeout=60)()
+            flow.run(executor=LocalExecutor())
+
+        with pytest.raises(DeadlineExceeded):
+            in_thread(lambda: call_with_deadline(outer, 2, {}))
+        assert ended.wait(20)
+
+    def test_workers_clients_work_in_it(self, single_thread: DaskExecutor) -> None:
+        """A body that waits for other work of its worker gives up its place, whatever thread it runs in."""
+
+        def body() -> int:
+            with worker_client() as client:
+                return int(client.submit(int, "7", pure=False).result()) + len(get_worker().address[:0])
+
+        with Flow("f") as flow:
+            made = [flowkiln.task(body, timeout=60)() for _ in range(3)]
+        final = flow.run(executor=single_thread)
+        assert [final.result[each].result for each in made] == [7, 7, 7]
+
+    def test_the_pool_keeps_its_threads(self, single_thread: DaskExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Bodies that are left behind, also in the middle of waiting for others, take no thread of it along."""
+        monkeypatch.setattr(body_threads, "GRACE", 0.05)
+
+        def stuck() -> None:
+            with worker_client():
+                time.sleep(3)
+
+        with Flow("f") as flow:
+            left = [flowkiln.task(body, timeout=1)() for body in (stuck, lambda: time.sleep(3))]
+            fine = flowkiln.task(lambda x: x, timeout=60).map(flowkiln.task(lambda: [1, 2, 3])())
+        final = flow.run(executor=single_thread)
+        assert [type(final.result[each]) for each in left] == [TimedOut, TimedOut]
+        assert final.result[fine].result == [1, 2, 3]
+
+    def test_the_program_ends_without_it(self, tmp_path: Path) -> None:
+        """Neither the end of the run nor that of the interpreter waits."""
+        script = tmp_path / "script.py"
+        script.write_text(
+            "import threading\n"
+            "from flowkiln import Flow, task\n"
+            "from flowkiln.engine.executors import DaskExecutor\n"
+            "@task(timeout=1)\n"
+            "def body():\n"
+            "    lock = threading.Lock()\n"
+            "    lock.acquire()\n"
+            "    lock.acquire()\n"
+            "with Flow('f') as flow: left = body()\n"
+            "final = flow.run(executor=DaskExecutor(local_processes=False, n_workers=1, threads_per_worker=1))\n"
+            "print(type(final.result[left]).__name__)\n"
+        )
+        ended = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, timeout=120)
+        assert (ended.returncode, ended.stdout) == (0, "TimedOut\n")
+
+
+@pytest.fixture(scope="module")
+def single_thread() -> Iterator[DaskExecutor]:
+    """A started executor with one thread in this process."""
+    executor = DaskExecutor(local_processes=False, n_workers=1, threads_per_worker=1)
+    with executor.start():
+        yield executor
 
 
 class TestAlarmsOfOthers:
@@ -264,6 +409,38 @@ class TestTasks:
         final = flow.run(executor=any_executor)
         assert type(final.result[skipped]) is Skipped
         assert type(final.result[paused]) is Paused
+
+    @pytest.mark.parametrize("stuck", [sleep_long, lambda: time.sleep(5)], ids=["in Python", "in C"])
+    def test_who_is_downstream_gets_the_error(self, stuck: Callable[[], None], any_executor: Executor) -> None:
+        """Plain and in the list of a reducer: a TimeoutError with its message, which can be pickled."""
+
+        def told(one: Any, several: Any) -> list[str]:
+            errors = [pickle.loads(pickle.dumps(error)) for error in (one, *several)]
+            return [f"{isinstance(error, TimeoutError)} {error}" for error in errors]
+
+        with Flow("f") as flow:
+            one = flowkiln.task(stuck, timeout=1)()
+            several = flowkiln.task(lambda x: stuck(), timeout=1).map(flowkiln.task(lambda: [0])())
+            reducer = flowkiln.task(told, trigger=all_finished)(one, several)
+        final = flow.run(executor=any_executor)
+        assert type(final.result[one]) is TimedOut
+        assert isinstance(final.result[one].result, TimeoutError)
+        assert len(final.result[reducer].result) == 2
+        for text in final.result[reducer].result:
+            assert text.startswith("True took longer than 1 s")
+
+    def test_its_own_timeout_error_is_a_failure(self, any_executor: Executor) -> None:
+        """With a deadline or without."""
+
+        def body() -> None:
+            raise TimeoutError("my own")
+
+        with Flow("f") as flow:
+            made = [flowkiln.task(body)(), flowkiln.task(body, timeout=60)()]
+        final = flow.run(executor=any_executor)
+        for each in made:
+            assert type(final.result[each]) is Failed
+            assert final.result[each].message == "Unexpected error: TimeoutError('my own')"
 
     def test_side_effects_stay(self) -> None:
         """No throw-away process."""

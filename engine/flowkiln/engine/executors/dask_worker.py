@@ -18,6 +18,7 @@ from flowkiln.engine.endings import PATIENCE
 from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.executors.dask_news import Abandoned, Began, Forgotten
 from flowkiln.engine.executors.dask_once import was_sent_before
+from flowkiln.engine.executors.dask_place import PoolPlace
 from flowkiln.engine.executors.dask_stream import Streams
 from flowkiln.engine.executors.dask_transfer import TransferableUnit
 from flowkiln.engine.records import TaskRunRecord
@@ -140,6 +141,7 @@ def _run(topic: str, run_id: str, environment: bytes, pickled_unit: bytes, needs
             announce=announce,
             # Only a process that a nanny starts again may be ended.
             abandon=abandon if worker.nanny else None,
+            place=PoolPlace,
             may_begin=lambda position: (
                 gate_of(run_id) not in worker.plugins and not is_over(run_id) and progress.may_begin(position)
             ),

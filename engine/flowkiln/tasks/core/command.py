@@ -16,6 +16,7 @@ from threading import Thread
 from typing import IO, Any
 
 from flowkiln.core.task import Task
+from flowkiln.engine.deadlines import DeadlineExceeded
 from flowkiln.engine.signals import FAIL
 from flowkiln.utilities.exceptions import FlowkilnError
 from flowkiln.utilities.json_text import JsonError, read_json
@@ -141,7 +142,7 @@ def _wait(process: subprocess.Popen[bytes], deadline: float | None) -> int:
             return process.wait(_LOOK_EVERY)
         except subprocess.TimeoutExpired:
             if deadline is not None and time.monotonic() > deadline:
-                raise TimeoutError("The program did not end in time.") from None
+                raise DeadlineExceeded("The program did not end in time.") from None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

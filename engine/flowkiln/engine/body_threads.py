@@ -1,0 +1,212 @@
+"""Deadlines outside of the main thread, where no alarm rings: an exception is set in the thread of the body.
+
+Python raises it between two bytecodes. A body that never returns to Python, because it sleeps or waits for a lock, is
+not stopped by it. Either its process can be ended, or it has a thread of its own that can be left behind.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import ctypes
+import logging
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, Protocol
+
+from flowkiln.engine import bodies
+from flowkiln.engine.deadlines import GRACE, DeadlineExceeded, StopBody, StopBodyNow
+
+STUCK_AFTER = 2 * GRACE
+"""Seconds after the deadline when a process is ended whose body still runs."""
+
+LOOK_EVERY = 0.2
+"""Seconds between two looks: then what others set in a waiting thread, such as an enclosing deadline, is raised."""
+
+_ENGINE = frozenset({__file__, bodies.__file__})
+
+logger = logging.getLogger(__name__)
+
+
+class Place(Protocol):
+    """What belongs to a thread that runs bodies, as long as another thread runs one for it."""
+
+    def take(self) -> None:
+        """Give it to the current thread, in which the body is about to run."""
+
+    def give_back(self) -> None:
+        """Give it back to the current thread, which had it before."""
+
+    def forget(self) -> None:
+        """Give up what the current thread still has: its body was left behind, and ended after all."""
+
+
+def _raise_in(thread: int, error: type[BaseException] | None) -> None:
+    """Set what a thread raises next; None takes back what was not raised yet."""
+    what = None if error is None else ctypes.py_object(error)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), what)
+
+
+class WatchedThread:
+    """Has the body run in the current thread, and another one watch the clock.
+
+    `on_stuck` is called in that one, with this one's context, when the body cannot be stopped. It ends the process.
+    """
+
+    def __init__(self, timeout: float, on_stuck: Callable[[], None]) -> None:
+        self.rang = False
+        self._timeout, self._on_stuck = timeout, on_stuck
+        self._context = contextvars.copy_context()
+        self._thread = threading.get_ident()
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+
+    def call(self, fn: Callable[..., Any], kwargs: Mapping[str, Any]) -> Any:
+        """Call `fn(**kwargs)` in this thread."""
+        try:
+            try:
+                threading.Thread(target=self._watch, name="flowkiln-deadline", daemon=True).start()
+                return fn(**kwargs)
+            finally:
+                self._end()
+        finally:
+            # It may ring inside the first `_end`.
+            self._end()
+
+    def _end(self) -> None:
+        with self._lock:
+            self._over.set()
+            # What was set in the last moment must not hit whatever this thread does next.
+            _raise_in(self._thread, None)
+
+    def _watch(self) -> None:
+        if self._over.wait(self._timeout):
+            return
+        stuck_at = time.monotonic() + STUCK_AFTER
+        for stop in (StopBody, StopBodyNow):
+            with self._lock:
+                if self._over.is_set():
+                    return
+                self.rang = True
+                _raise_in(self._thread, stop)
+            if self._over.wait(GRACE if stop is StopBody else stuck_at - time.monotonic()):
+                return
+        self._context.run(self._on_stuck)
+
+
+class OwnThread:
+    """Has the body run in a thread of its own, which is left behind when it cannot be stopped.
+
+    The body sees the context of the calling thread, and this one sees afterwards what the body made of it. `name` says
+    in messages whose body it is.
+    """
+
+    def __init__(self, timeout: float, name: str, place: Place | None) -> None:
+        self.rang = False
+        self._timeout, self._name, self._place = timeout, name, place
+        self._context = contextvars.copy_context()
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._is_left = False
+        self._value: Any = None
+        self._error: BaseException | None = None
+
+    def call(self, fn: Callable[..., Any], kwargs: Mapping[str, Any]) -> Any:
+        """Call `fn(**kwargs)` in a new thread; raise DeadlineExceeded if that has to be left behind."""
+        thread = threading.Thread(
+            target=self._run, args=(fn, kwargs), name=f"flowkiln-body-of-{self._name}", daemon=True
+        )
+        thread.start()
+        has_ended = False
+        try:
+            has_ended = self._wait(self._timeout) or self._stop(thread)
+        finally:
+            # Not ended by itself nor stopped: perhaps because a deadline around this one is over.
+            has_ended = has_ended or self._has_ended_or_is_left(thread)
+            if self._place is not None:
+                self._place.give_back()
+        if not has_ended:
+            self._warn(thread)
+            message = f"took longer than {self._timeout:g} s and cannot be stopped; its thread is left behind"
+            raise DeadlineExceeded(message)
+        for variable, value in self._context.items():
+            if variable.get(None) is not value:
+                variable.set(value)
+        if self._error is not None:
+            try:
+                raise self._error
+            finally:
+                self._error = None  # it refers to this frame, and this frame to it
+        return self._value
+
+    def _run(self, fn: Callable[..., Any], kwargs: Mapping[str, Any]) -> None:
+        # One that was set in the last moment may be raised anywhere in here.
+        with suppress(StopBody, StopBodyNow):
+            self._run_body(fn, kwargs)
+            self._end()
+        self._end()
+
+    def _run_body(self, fn: Callable[..., Any], kwargs: Mapping[str, Any]) -> None:
+        try:
+            if self._place is not None:
+                self._place.take()
+            self._value = self._context.run(fn, **kwargs)
+        except BaseException as error:
+            self._error = error
+
+    def _end(self) -> None:
+        with self._lock:
+            self._over.set()
+            _raise_in(threading.get_ident(), None)
+            if self._is_left and self._place is not None:
+                self._place.forget()
+
+    def _wait(self, seconds: float) -> bool:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if self._over.wait(min(left, LOOK_EVERY)):
+                return True
+        return self._over.is_set()
+
+    def _stop(self, thread: threading.Thread) -> bool:
+        self.rang = True
+        self._raise_in_body(thread, StopBody)
+        if self._wait(0.75 * GRACE):
+            return True
+        self._raise_in_body(thread, StopBodyNow)
+        return self._wait(0.25 * GRACE)
+
+    def _raise_in_body(self, thread: threading.Thread, stop: type[BaseException]) -> None:
+        with self._lock:
+            if not self._over.is_set() and thread.ident is not None:
+                _raise_in(thread.ident, stop)
+
+    def _has_ended_or_is_left(self, thread: threading.Thread) -> bool:
+        self._raise_in_body(thread, StopBodyNow)
+        with self._lock:
+            self._is_left = not self._over.is_set()
+            if self._is_left and thread.ident is not None:
+                bodies.forget(thread.ident)
+        return not self._is_left
+
+    def _warn(self, thread: threading.Thread) -> None:
+        logger.warning(
+            "The body of %s cannot be stopped at its deadline of %g s. Its thread %r is left behind%s; "
+            "nothing waits for it.",
+            self._name,
+            self._timeout,
+            thread.name,
+            _position(thread),
+        )
+
+
+def _position(thread: threading.Thread) -> str:
+    """Say where a thread is: the innermost line of the file in which the user's code begins."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    stack = traceback.extract_stack(frame) if frame is not None else []
+    engine = max((n for n, line in enumerate(stack) if line.filename in _ENGINE), default=-1)
+    lines = [line for line in stack[engine + 1 :] if line.filename == stack[engine + 1].filename] or stack
+    return f" at {lines[-1].filename}, line {lines[-1].lineno}, in {lines[-1].name}" if lines else ""

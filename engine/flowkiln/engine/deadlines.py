@@ -1,0 +1,26 @@
+"""What is raised when a deadline is over: inside the body, and to who called it."""
+
+from __future__ import annotations
+
+GRACE = 1.0
+"""Seconds after its deadline in which a body may end by itself, before what it catches is no longer respected."""
+
+
+class DeadlineExceeded(TimeoutError):
+    """The call did not end in time."""
+
+    def __str__(self) -> str:
+        return super().__str__() or "the deadline was exceeded"
+
+
+class StopBody(DeadlineExceeded):
+    """Raised inside a body at its deadline, so that it cleans up and ends."""
+
+
+class StopBodyNow(BaseException):
+    """Raised inside a body that goes on nevertheless; `except Exception` does not catch it."""
+
+
+def is_stop(error: BaseException) -> bool:
+    """Whether an exception was raised inside a body by its deadline."""
+    return isinstance(error, StopBody | StopBodyNow)
