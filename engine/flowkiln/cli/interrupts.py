@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
 from flowkiln.cli.exit_codes import ExitCode
 
-_LEFT_AT_ONCE = "Left at once: what still ran was killed, and there is no outcome.\n"
+LEFT_AT_ONCE = "Left at once: what still ran was killed, and there is no outcome.\n"
 
 
 @dataclass
@@ -37,9 +37,6 @@ def ending_on_interrupt(terminate: Callable[[], None], before_exit: Callable[[],
             return
         if interruption.requested:
             before_exit()
-            with suppress(OSError):
-                # No stream of Python's: this may have come in the midst of writing to it.
-                os.write(2, _LEFT_AT_ONCE.encode())
             os._exit(ExitCode.INTERRUPTED)
         interruption.requested = True
         terminate()

@@ -7,13 +7,13 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from flowkiln.cli.console import LenientStream, make_console
 from flowkiln.cli.display import announce_end, watching
 from flowkiln.cli.executor_kinds import ExecutorKind, make_executor
 from flowkiln.cli.exit_codes import ExitCode
-from flowkiln.cli.interrupts import Interruption, ending_on_interrupt
+from flowkiln.cli.interrupts import LEFT_AT_ONCE, Interruption, ending_on_interrupt
 from flowkiln.cli.json_outcome import document, run_outcome
 from flowkiln.cli.leftovers import nothing_left_behind
 from flowkiln.cli.output.capture import StandardStreams
@@ -67,6 +67,9 @@ def run_locally(
         def before_exit() -> None:
             console.show_cursor(True)
             leftovers.kill()
+            with suppress(Exception):  # it may have come in the midst of writing there
+                errors.write(LEFT_AT_ONCE)
+                errors.flush()
 
         with (
             ending_on_interrupt(terminate, before_exit) as interruption,
