@@ -17,6 +17,8 @@ _HELP = f"""Run the flow of FILE on this machine.
 FILE is a Python file with one flow at module level (flow.py, or flow.py:name), or a YAML file with a Flow and perhaps
 a FlowRun; the FlowRun may be in a second file.
 
+What bodies write and log is shown on standard error, line by line; standard output has the outcome and nothing else.
+
 Ctrl-C, SIGTERM and the flow's timeout end the run: what has not finished is Cancelled. Bodies that run get an exception
 and about three seconds for their `finally` blocks; then the processes that they started are ended, by SIGTERM and then
 by SIGKILL. With dask and threads a body that waits in one long call (a sleep, a lock) is not reached by the exception:
