@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 import uuid
@@ -67,9 +68,9 @@ def run_locally(
         def before_exit() -> None:
             console.show_cursor(True)
             leftovers.kill()
-            with suppress(Exception):  # it may have come in the midst of writing there
-                errors.write(LEFT_AT_ONCE)
-                errors.flush()
+            with suppress(OSError):
+                # Not by the stream: this may have come in the midst of writing to it.
+                os.write(errors.fileno(), LEFT_AT_ONCE.encode())
 
         with (
             ending_on_interrupt(terminate, before_exit) as interruption,
