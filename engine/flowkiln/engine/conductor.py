@@ -52,10 +52,9 @@ class Conductor:
             context=dict(context or {}),
             task_contexts={},
             start_tasks=None,
-            options=LoopOptions(until_resumed=until_resumed),
+            options=LoopOptions(until_resumed=until_resumed, results_decide=False),
             observer=observer,
             run_id=self._run_id,
-            results_decide=False,
         )
 
     def run(self) -> State:

@@ -71,10 +71,7 @@ class FlowRunnerInitializeResult:
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What the caller asked for.
-
-    `results_decide`: a wanted result that cannot be fetched makes the run Failed, not only its own State.
-    """
+    """What the caller asked for."""
 
     task_states: Mapping[Task, State]
     return_tasks: Collection[Task]
@@ -88,7 +85,6 @@ class RunRequest:
     settled: Collection[Task] = ()
     observer: Observer | None = None
     run_id: str = ""
-    results_decide: bool = True
 
 
 class FlowRunner(Runner):
@@ -272,7 +268,7 @@ class FlowRunner(Runner):
         self, prepared: Prepared, states: list[State], found: Mapping[int, State], request: RunRequest
     ) -> State:
         visited = [node.visited for node in prepared.graph.nodes]
-        if request.results_decide:
+        if request.options.results_decide:
             states = [found.get(number, state) for number, state in enumerate(states)]
         return_states = {task: found[prepared.numbers[task]] for task in request.return_tasks}
         if self._stopped_by is not None:

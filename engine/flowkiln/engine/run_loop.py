@@ -55,11 +55,13 @@ if TYPE_CHECKING:
 class LoopOptions:
     """How a graph is run. `repeats` False: one pass.
 
-    `until_resumed` keeps a run open whose only unfinished tasks wait for somebody.
+    `until_resumed` keeps a run open whose only unfinished tasks wait for somebody. `results_decide`: a wanted result
+    that cannot be fetched fails its task, and so perhaps the run; without it, it is only missing.
     """
 
     repeats: bool = True
     until_resumed: bool = False
+    results_decide: bool = True
 
 
 class RunLoop:
@@ -265,9 +267,10 @@ class RunLoop:
 
     def _fail_undelivered(self, run: TaskRun, reason: str) -> State:
         """Say, now that it turns out, that what a task gave cannot be had in this process."""
-        local_id = self._graph.nodes[run.node].local_id
         failed = Failed(reason, result=SerializationError(reason))
-        self._tell([TaskRunRecord(local_id, run.index, kind_of(failed), reason, end_time=time.time(), visit=run.visit)])
+        if self._options.results_decide:
+            name, kind = self._graph.nodes[run.node].local_id, kind_of(failed)
+            self._tell([TaskRunRecord(name, run.index, kind, reason, end_time=time.time(), visit=run.visit)])
         return failed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from flowkiln import Flow, task
 from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.executors import DaskExecutor
 from flowkiln.engine.executors.dask_transfer import TransferableUnit
+from flowkiln.engine.flow_runner import FlowRunner
+from flowkiln.engine.records import FlowRunRecord, TaskRunRecord
 from flowkiln.engine.result import Result
 from flowkiln.engine.state import Retrying, State, Success
 from flowkiln.triggers import all_finished
@@ -69,26 +72,41 @@ def test_what_travels_beside_it_arrives() -> None:
     assert three.run_count == 3
 
 
+class Ends:
+    """An observer that notes the states of one task, in order."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.states = name, list[str]()
+
+    def on_task_runs(self, records: Sequence[TaskRunRecord]) -> None:
+        """Note them."""
+        self.states += [record.state for record in records if record.task == self.name]
+
+    def on_flow_run(self, record: FlowRunRecord) -> None:
+        """They do not count here."""
+
+
+@pytest.mark.parametrize("decides", [True, False], ids=["Flow.run", "Conductor"])
 @pytest.mark.parametrize("make", [make for make, _ in UNSENDABLE])
-def test_a_wanted_result_that_cannot_travel_fails_its_task_alone(make: Any, dask_processes: DaskExecutor) -> None:
-    """The flow ends with a state for every task, and a record says what became of the one."""
+def test_a_wanted_result_that_cannot_travel_fails_its_task_alone(
+    make: Any, decides: bool, dask_processes: DaskExecutor
+) -> None:
+    """The flow ends with a state for every task. Who only shows results does not change by it how the run ends."""
     with Flow("unsendable") as flow:
         bad = task(lambda: make(), name="bad")()
         good = task(lambda: {"three": 3}, name="good")()
         told = task(lambda: "told", name="told", trigger=all_finished)(upstream_tasks=[bad])
-    records: list[Any] = []
-
-    class Observer:
-        def on_task_runs(self, found: Any) -> None:
-            records.extend(found)
-
-        def on_flow_run(self, record: Any) -> None:
-            pass
-
-    state = Conductor(flow, dask_processes, observer=Observer(), return_tasks=(bad, good, told)).run()
+    flow.set_reference_tasks([bad])
+    ends, wanted = Ends("bad"), (bad, good, told)
+    if decides:
+        runner = FlowRunner(flow)
+        runner.observer = ends
+        state = runner.run(executor=dask_processes, return_tasks=wanted)
+    else:
+        state = Conductor(flow, dask_processes, observer=ends, return_tasks=wanted).run()
     assert state.result[good].result == {"three": 3}
     assert state.result[told].result == "told"
     assert type(state.result[bad]).__name__ == "Failed"
     assert "another process" in str(state.result[bad].message)
-    ends = [record.state for record in records if record.task == "bad"]
-    assert ends == ["Running", "Success", "Failed"]
+    assert ends.states == ["Running", "Success", *(["Failed"] if decides else [])]
+    assert state.is_failed() is decides
