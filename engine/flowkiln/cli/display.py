@@ -11,11 +11,13 @@ from rich.live import Live
 from rich.text import Text
 
 from flowkiln.cli.progress import FAILURES, FINISHED, UNTOUCHED, WAITING, RunProgress, TaskProgress, full_name
-from flowkiln.cli.reasons import origins
-from flowkiln.cli.tables import TaskTable, describe_counts, listed, waiting
+from flowkiln.cli.reasons import Origins, origins
+from flowkiln.cli.tables import TaskTable, describe_counts, first_line, listed, waiting
 from flowkiln.engine.records import NOT_MAPPED, FlowRunRecord, TaskRunRecord
 
 _QUIET_STATES = frozenset({UNTOUCHED, "Submitted", "Queued"})
+_EXPLAINED = FAILURES | WAITING | {"Paused", "Skipped", UNTOUCHED}
+"""States whose message is printed with them."""
 MAX_ROWS = 40
 """More tasks than this are not shown all at once while the run goes on: the finished ones go first."""
 
@@ -23,13 +25,14 @@ MAX_ROWS = 40
 class LinePrinter:
     """An Observer that prints a line for each change: for logs, pipes and CI.
 
-    Children of a mapped task are only counted, but for failures, retries and pauses. Tasks that nobody wrote are not
-    told of unless they fail.
+    Children of a mapped task are only counted, except for failures, retries and pauses. Implicit tasks have no lines
+    unless they fail.
     """
 
     def __init__(self, console: Console, progress: RunProgress) -> None:
         self._console = console
         self._progress = progress
+        self._origins = Origins(progress.tasks)
 
     def on_task_runs(self, records: Sequence[TaskRunRecord]) -> None:
         """Take the records, then print what they change."""
@@ -46,25 +49,34 @@ class LinePrinter:
             if record.state in FAILURES | WAITING | {"Paused"} and record.map_index != NOT_MAPPED:
                 self._print(task, record)
             if record.state == "Mapped":
-                self._line(f"{record.task}: {_mapped_over(task)}")
+                _print_line(self._console, f"{record.task}: {_mapped_over(task)}")
             elif task.state != was and task.is_mapped and task.finished_children == task.total:
-                self._line(f"{record.task}: {describe_counts(task.counts)} of {task.total}")
+                _print_line(self._console, f"{record.task}: {describe_counts(task.counts)} of {task.total}")
 
     def on_flow_run(self, record: FlowRunRecord) -> None:
         """Print the state of the whole run."""
         self._progress.on_flow_run(record)
-        self._line(f"flow run: {record.title}" + (f" ({record.message})" if record.message else ""))
+        reason = "" if record.state == "Running" else _reason(record.state_class, record.message)
+        _print_line(self._console, f"flow run: {record.state}{reason}")
 
     def _print(self, task: TaskProgress, record: TaskRunRecord) -> None:
         attempts = task.attempts_of(record)
         attempt = f", attempt {attempts}" if attempts > 1 and record.state == "Running" else ""
         wait = f", {waiting(record.due)}" if record.due is not None and record.state in WAITING else ""
-        is_told = record.state in FAILURES | WAITING | {"Paused", UNTOUCHED}
-        message = f" ({record.message})" if record.message and is_told else ""
-        self._line(f"{full_name(record)}: {record.title}{attempt}{wait}{message}")
+        is_child = record.map_index != NOT_MAPPED
+        names = self._origins.of_child(task, record) if is_child else self._origins.of(task)
+        message = f"because of {listed(names)}" if names else first_line(record) if record.state in _EXPLAINED else ""
+        reason = _reason(record.state_class, message)
+        _print_line(self._console, f"{full_name(record)}: {record.state}{attempt}{wait}{reason}")
 
-    def _line(self, text: str) -> None:
-        self._console.print(f"{time.strftime('%H:%M:%S')} {text}", markup=False, highlight=False, soft_wrap=True)
+
+def _reason(*parts: str) -> str:
+    said = ": ".join(filter(None, parts))
+    return f" ({said})" if said else ""
+
+
+def _print_line(console: Console, text: str) -> None:
+    console.print(f"{time.strftime('%H:%M:%S')} {text}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _mapped_over(task: TaskProgress) -> str:
@@ -81,7 +93,7 @@ class _LiveView:
     def __rich__(self) -> Group:
         with self._progress.lock:
             tasks = self._progress.shown()
-            reasons = origins(self._progress.tasks.values()) if len(tasks) <= MAX_ROWS else {}
+            reasons = origins(self._progress.tasks) if len(tasks) <= MAX_ROWS else {}
             if len(tasks) > MAX_ROWS:
                 open_tasks = [task for task in tasks if task.state not in FINISHED]
                 tasks = [task for task in open_tasks if task.state != UNTOUCHED][:MAX_ROWS] or open_tasks[:MAX_ROWS]
@@ -99,7 +111,7 @@ def announce_end(console: Console, progress: RunProgress) -> None:
     """Show from now on that the run is being ended: in the header of a live table, elsewhere as a line."""
     waits_for = progress.begin_to_end()
     if not console.is_terminal:
-        console.print(_ending(waits_for), markup=False, highlight=False, soft_wrap=True)
+        _print_line(console, _ending(waits_for))
 
 
 def _ending(waits_for: Sequence[str]) -> str:

@@ -116,7 +116,7 @@ def run_outcome(
     results: Mapping[str, State],
 ) -> RunOutcome:
     """Say how a run went. `times` are its start and end in seconds since the epoch, `results` of reference tasks."""
-    (started, ended), because = times, origins(progress.tasks.values())
+    (started, ended), because = times, origins(progress.tasks)
     given = {task: _result(progress.tasks[task], state) for task, state in results.items()}
     values = {task: value for task, value in given.items() if value is not None}
     return RunOutcome(

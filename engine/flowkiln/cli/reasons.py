@@ -2,29 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from flowkiln.cli.progress import CAUSES, TaskProgress
+from flowkiln.cli.progress import CAUSES, TaskProgress, full_name
 from flowkiln.engine.records import TaskRunRecord
 
 MOST_NAMES = 4
-"""Of more tasks that are to blame no more names are kept."""
+"""How many names of tasks that are to blame are kept."""
 
 
-def origins(tasks: Iterable[TaskProgress]) -> dict[str, tuple[str, ...]]:
-    """Return for each task that did not run for others' sake the names of those that failed, or were skipped, first.
+class Origins:
+    """Finds for each task that did not run because of others which of them failed, or were skipped, first.
 
-    Tasks are given each after those upstream of it. What failed or was skipped by itself has no entry.
+    Names of a task are final once the task and those upstream of it have ended.
     """
-    known: dict[str, TaskProgress] = {}
-    found: dict[str, tuple[str, ...]] = {}
-    for task in tasks:
-        known[task.name] = task
-        if passes_on(task):
-            to_blame = dict.fromkeys(name for above in task.upstream for name in _to_blame(above, task, known, found))
-            if to_blame:
-                found[task.name] = tuple(to_blame)[:MOST_NAMES]
-    return found
+
+    def __init__(self, tasks: Mapping[str, TaskProgress]) -> None:
+        self._tasks = tasks
+        self._found: dict[str, tuple[str, ...]] = {}
+
+    def of(self, task: TaskProgress) -> tuple[str, ...]:
+        """Return the names for a task; none if it ran, or if it failed or was skipped by itself."""
+        if not passes_on(task):
+            return ()
+        if task.name not in self._found:
+            names = (name for above in task.upstream for name in self._to_blame(self._tasks[above], task.state))
+            self._found[task.name] = tuple(dict.fromkeys(names))[:MOST_NAMES]
+        return self._found[task.name]
+
+    def of_child(self, task: TaskProgress, record: TaskRunRecord) -> tuple[str, ...]:
+        """Return the names for a child of a mapped task, while others of its children and upstream tasks may run."""
+        if record.state not in ("TriggerFailed", "Skipped") or _has_begun(record):
+            return ()
+        names: dict[str, None] = {}
+        for upstream in (self._tasks[name] for name in task.upstream):
+            child = upstream.children.get(record.map_index)
+            if child is None:
+                names.update(dict.fromkeys(self._to_blame(upstream, record.state)))
+            elif _is_alike(child.state, record.state):
+                names[full_name(child)] = None
+        return tuple(names)[:MOST_NAMES]
+
+    def _to_blame(self, upstream: TaskProgress, state: str) -> tuple[str, ...]:
+        return self.of(upstream) or (upstream.name,) if _is_alike(upstream.state, state) else ()
+
+
+def origins(tasks: Mapping[str, TaskProgress]) -> dict[str, tuple[str, ...]]:
+    """Return what `Origins` finds, for those tasks for which that is something.
+
+    Tasks are given each after those upstream of it.
+    """
+    found = Origins(tasks)
+    return {name: names for name, task in tasks.items() if (names := found.of(task))}
 
 
 def passes_on(task: TaskProgress) -> bool:
@@ -36,9 +65,6 @@ def _has_begun(record: TaskRunRecord) -> bool:
     return record.run_count > 0 or record.start_time is not None
 
 
-def _to_blame(
-    above: str, task: TaskProgress, known: Mapping[str, TaskProgress], found: Mapping[str, tuple[str, ...]]
-) -> tuple[str, ...]:
-    upstream = known[above]
-    is_alike = upstream.state == "Skipped" if task.state == "Skipped" else upstream.state in (*CAUSES, "TriggerFailed")
-    return found.get(above, (above,)) if is_alike else ()
+def _is_alike(upstream: str, state: str) -> bool:
+    """Whether a State upstream explains that a task is TriggerFailed or Skipped."""
+    return upstream == "Skipped" if state == "Skipped" else upstream in (*CAUSES, "TriggerFailed")

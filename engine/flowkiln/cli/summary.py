@@ -20,7 +20,7 @@ SHOWN_CHILDREN = 5
 
 def print_summary(console: Console, name: str, flow: FlowRunRecord, progress: RunProgress, seconds: float) -> None:
     """Print a table of all tasks, what failed first with its traceback, and the final state."""
-    shown, because = progress.shown(), origins(progress.tasks.values())
+    shown, because = progress.shown(), origins(progress.tasks)
     if shown:
         console.print(TaskTable(shown, because))
     causes = sorted((task for task in shown if _is_cause(task, because)), key=_when)

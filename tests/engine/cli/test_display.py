@@ -29,7 +29,7 @@ def lines(*records: TaskRunRecord) -> list[str]:
 def rendered(run: RunProgress, width: int) -> list[str]:
     """The lines of the table."""
     console = Console(file=io.StringIO(), width=width)
-    console.print(TaskTable(run.shown(), origins(run.tasks.values())))
+    console.print(TaskTable(run.shown(), origins(run.tasks)))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     return [line.rstrip() for line in text.splitlines()]
 
@@ -84,7 +84,38 @@ class TestLines:
     def test_a_class_of_the_flow(self) -> None:
         """Its name stands beside the state that it is."""
         said = lines(record("a", "Failed", message="3 rows are empty", state_class="QualityFailed"))
-        assert said == ["a: Failed (QualityFailed) (3 rows are empty)"]
+        assert said == ["a: Failed (QualityFailed: 3 rows are empty)"]
+
+    def test_what_did_not_run(self) -> None:
+        """The tasks in its way are named in place of the trigger's advice, for children too; a skip has its reason."""
+        text = io.StringIO()
+        run = RunProgress(["a", "b", "m", "n", "s", "t"], {"b": ["a"], "n": ["a", "m"], "t": ["s"]})
+        with watching(Console(file=text), "flow", run) as observer:
+            for one in (
+                record("a", "Failed", run_count=1, message="Unexpected error: ValueError('x')\nmore"),
+                record("b", "TriggerFailed", message="Trigger was no"),
+                record("m", "Mapped", map_size=4),
+                record("n", "Mapped", map_size=4),
+                record("m", "Failed", 1, run_count=1),
+                record("n", "TriggerFailed", 1, message="Trigger was no"),
+                record("n", "TriggerFailed", 2, message="Trigger was no"),
+                record("m", "TriggerFailed", 2, message="of its own"),
+                record("s", "Skipped", run_count=1, message="no rows"),
+                record("t", "Skipped", message="An upstream task was skipped"),
+            ):
+                observer.on_task_runs([one])
+        assert [line[9:] for line in text.getvalue().splitlines()] == [
+            "a: Failed (ValueError('x'))",
+            "b: TriggerFailed (because of a)",
+            "m: mapped over 4",
+            "n: mapped over 4",
+            "m[1]: Failed",
+            "n[1]: TriggerFailed (because of a, m[1])",
+            "n[2]: TriggerFailed (because of a)",
+            "m[2]: TriggerFailed (of its own)",
+            "s: Skipped (no rows)",
+            "t: Skipped (because of s)",
+        ]
 
     def test_what_nobody_wrote(self) -> None:
         """A constant or an index is told of only when it fails."""
@@ -100,11 +131,12 @@ class TestLines:
         assert lines(record("a", "Failed", message="[red]x[/red] [0]")) == ["a: Failed ([red]x[/red] [0])"]
 
     def test_the_flow(self) -> None:
-        """Its states are lines too."""
+        """Its states are lines too; that it runs needs no reason."""
         text = io.StringIO()
         with watching(Console(file=text), "flow", RunProgress([])) as observer:
+            observer.on_flow_run(FlowRunRecord("Running", "Running flow."))
             observer.on_flow_run(FlowRunRecord("Success", "fine"))
-        assert text.getvalue().endswith("flow run: Success (fine)\n")
+        assert [line[9:] for line in text.getvalue().splitlines()] == ["flow run: Running", "flow run: Success (fine)"]
 
 
 class TestTable:

@@ -28,7 +28,7 @@ def blamed(upstream: dict[str, list[str]], *records: TaskRunRecord) -> dict[str,
     names = sorted({*upstream, *(name for above in upstream.values() for name in above)})
     run = RunProgress(names, upstream)
     run.on_task_runs(records)
-    return origins(run.tasks.values())
+    return origins(run.tasks)
 
 
 class TestReasons:

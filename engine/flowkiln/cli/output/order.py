@@ -18,6 +18,9 @@ HELD_AT_MOST = 10_000
 
 _Key = tuple[str | None, int]
 
+_NO_TASK: _Key = (None, NOT_MAPPED)
+"""The key of lines that belong to no task run of this flow run."""
+
 
 class OrderedLog:
     """An Observer in front of a display, and the place where all lines of the run's log arrive.
@@ -38,10 +41,14 @@ class OrderedLog:
     def say(self, line: Line) -> None:
         """Show a line, once its task run is known to run."""
         facts = line.facts
-        key = (facts.task, NOT_MAPPED if facts.map_index is None else facts.map_index)
         with self.lock:
-            attempt = self._running.get(key, 0)
-            if facts.run != self._run_id or facts.task is None or (attempt and attempt >= (facts.run_count or 0)):
+            if facts.run != self._run_id or facts.task is None:
+                # It keeps its place among those that wait.
+                key, is_due = _NO_TASK, not self._held
+            else:
+                key = (facts.task, NOT_MAPPED if facts.map_index is None else facts.map_index)
+                is_due = key in self._running and self._running[key] >= (facts.run_count or 0)
+            if is_due:
                 self._printing.print((line,))
                 return
             if not self._held:
@@ -74,6 +81,7 @@ class OrderedLog:
         """Show a State change of the flow run."""
         with self.lock:
             self.gather()
+            self._release_all()
             self._display.on_flow_run(record)
 
     def tick(self) -> None:
@@ -106,6 +114,8 @@ class OrderedLog:
             self._held[key] = later
         self._held_count -= len(due)
         self._printing.print(due)
+        if self._held.keys() == {_NO_TASK}:
+            self._release_all()
 
     def _release_all(self) -> None:
         for lines in self._held.values():

@@ -61,6 +61,11 @@ def log(shown: Shown) -> OrderedLog:
         ([line("x"), record("a", "TriggerFailed")], ["x", "a TriggerFailed"]),
         ([line("x", task=None)], ["x"]),
         ([line("x", run="another")], ["x"]),
+        (
+            [line("x"), line("y", task=None), line("z", run="another"), record("a", "Running"), line("u", task=None)],
+            ["a Running", "x", "y", "z", "u"],
+        ),
+        ([record("a", "Success"), line("x"), FlowRunRecord("Success")], ["a Success", "x", "Success"]),
         ([record("a", "Running"), line("x", attempt=None)], ["a Running", "x"]),
         (
             [
@@ -77,7 +82,10 @@ def log(shown: Shown) -> OrderedLog:
     ],
 )
 def test_order(
-    log: OrderedLog, shown: Shown, events: list[Line | TaskRunRecord | list[TaskRunRecord]], expected: list[str]
+    log: OrderedLog,
+    shown: Shown,
+    events: list[Line | TaskRunRecord | FlowRunRecord | list[TaskRunRecord]],
+    expected: list[str],
 ) -> None:
     """A line of a task run is shown between its beginning and its end, whichever news come first."""
     for event in events:
@@ -86,6 +94,8 @@ def test_order(
                 log.say(event)
             case TaskRunRecord():
                 log.on_task_runs([event])
+            case FlowRunRecord():
+                log.on_flow_run(event)
             case records:
                 log.on_task_runs(records)
     assert shown.all == expected
