@@ -17,7 +17,7 @@ NARROWEST = 20
 USUAL_HEIGHT = 25
 
 
-class LenientStream:
+class ResilientStream:
     """Writes to a stream what it takes.
 
     Characters that its encoding lacks are replaced. Once it takes nothing any more, because the disk is full or nobody
@@ -73,7 +73,7 @@ class LenientStream:
         while self._held:
             text = self._held.popleft()
             if self.error is None:
-                self._stream.write(_sayable(text, self.encoding))
+                self._stream.write(_encodable_by(text, self.encoding))
 
     def _flush(self) -> None:
         self._write_held()
@@ -110,7 +110,7 @@ class _OwnTerminal(Console):
         )
 
 
-def make_console(stream: LenientStream, *, quiet: bool = False) -> Console:
+def make_console(stream: ResilientStream, *, quiet: bool = False) -> Console:
     """Make a console on a stream."""
     return _OwnTerminal(
         file=cast(IO[str], stream),
@@ -128,7 +128,7 @@ def _at_least(variable: str, least: int, usual: int, environment: Mapping[str, s
     return least if int(given) else usual
 
 
-def _sayable(text: str, encoding: str) -> str:
+def _encodable_by(text: str, encoding: str) -> str:
     try:
         text.encode(encoding)
     except UnicodeEncodeError:

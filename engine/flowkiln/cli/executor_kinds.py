@@ -30,9 +30,9 @@ def make_executor(kind: ExecutorKind, workers: int | None, output: OutputAddress
     count = workers or max(2, os.cpu_count() or 2)
     match kind:
         case ExecutorKind.DASK:
-            from flowkiln.cli.local_dask import TalkingDaskExecutor
+            from flowkiln.cli.local_dask import CapturedDaskExecutor
 
-            return TalkingDaskExecutor(output, local_processes=True, n_workers=count, threads_per_worker=1)
+            return CapturedDaskExecutor(output, local_processes=True, n_workers=count, threads_per_worker=1)
         case ExecutorKind.THREADS:
             from flowkiln.engine.executors import DaskExecutor
 

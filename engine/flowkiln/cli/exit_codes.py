@@ -23,9 +23,9 @@ class ExitCode(IntEnum):
 
 _MEANINGS = {
     ExitCode.SUCCESS: "the flow run ended as Success",
-    ExitCode.FAILED: "the flow run ended as Failed",
+    ExitCode.FAILED: "the flow run ended as Failed, or took longer than its timeout",
     ExitCode.INVALID: "wrong usage, an invalid document, or parameters that do not fit",
     ExitCode.LOAD_FAILED: "the flow's code cannot be imported, or there is no flow in it",
     ExitCode.PAUSED: "nothing is left to do but Paused tasks, which wait for somebody",
-    ExitCode.INTERRUPTED: "ended by Ctrl-C",
+    ExitCode.INTERRUPTED: "ended by Ctrl-C or SIGTERM",
 }

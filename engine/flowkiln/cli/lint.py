@@ -30,7 +30,7 @@ def lint(files: tuple[Path, ...], as_json: bool) -> None:
 
     Exit code 0: nothing was found; 2: something was.
     """
-    from flowkiln.cli.console import LenientStream
+    from flowkiln.cli.console import ResilientStream
 
     flows, runs, findings = _check(files)
     if as_json:
@@ -39,7 +39,7 @@ def lint(files: tuple[Path, ...], as_json: bool) -> None:
         text = "\n".join(map(str, findings))
     else:
         text = f"{_count(flows, 'Flow')} and {_count(runs, 'FlowRun')} are valid."
-    stream = LenientStream(sys.stdout)
+    stream = ResilientStream(sys.stdout)
     stream.write(f"{text}\n")
     stream.flush()
     if findings:

@@ -15,7 +15,7 @@ from flowkiln.cli.output.worker import OutputOfWorker
 from flowkiln.engine.executors.dask import DaskExecutor
 
 
-class TalkingDaskExecutor(DaskExecutor):
+class CapturedDaskExecutor(DaskExecutor):
     """Has worker processes that Ctrl-C does not reach, and brings their output and log to this process.
 
     A terminal sends Ctrl-C to workers too, but it is this process that has to decide what becomes of the run.

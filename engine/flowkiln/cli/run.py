@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 _HELP = f"""Run the flow of FILE on this machine.
 
-FILE is a Python file with one flow at module level (flow.py, or flow.py:name), or a YAML file with a Flow and perhaps
-a FlowRun; the FlowRun may be in a second file.
+FILE is a Python file with a flow at module level (flow.py; flow.py:name where there are several), or a YAML file with a
+Flow and optionally a FlowRun; the FlowRun may be in a second file.
 
-What bodies write and log is shown on standard error, line by line; standard output has the outcome and nothing else.
+What task bodies write and log is shown on standard error, line by line. Standard output has only the outcome.
 
-Ctrl-C, SIGTERM and the flow's timeout end the run: what has not finished is Cancelled. Bodies that run get an exception
-and about three seconds for their `finally` blocks; then the processes that they started are ended, by SIGTERM and then
-by SIGKILL. With dask and threads a body that waits in one long call (a sleep, a lock) is not reached by the exception:
-it ends with its process, or its thread is left behind. A second Ctrl-C ends the program at once. Processes that a body
-leaves behind end with the run.
+Ctrl-C, SIGTERM and the flow's timeout end the run: tasks that have not finished become Cancelled. An exception is
+raised in running bodies, and their `finally` blocks have about three seconds. Then the processes that they started get
+SIGTERM, and SIGKILL if they go on. With dask and threads, the exception does not reach a body that waits in one long
+call (a sleep, a lock): it ends with its process, or its thread is left behind. A second Ctrl-C ends the program at
+once. Processes that a body leaves behind end with the run.
 
 \b
 Exit codes:
@@ -39,27 +39,27 @@ Exit codes:
     "given",
     multiple=True,
     metavar="NAME=VALUE",
-    help="A parameter, read by its schema: as it stands for text, as JSON for numbers, lists and the like; without a "
-    "schema as JSON if it parses, else as text.",
+    help="A parameter. Its schema says how it is read: text as it stands, numbers, lists and the like as JSON. Without "
+    "a schema it is JSON if it parses as that, else text.",
 )
 @click.option(
     "--parameters",
     "parameters_file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A YAML or JSON file with parameters; -p wins over it, and it over a FlowRun.",
+    help="A YAML or JSON file with parameters; -p overrides it, and it overrides the FlowRun.",
 )
 @click.option(
     "--executor",
     type=click.Choice(["dask", "threads", "sync", "local"]),
     default="dask",
     show_default=True,
-    help="dask: processes of a local Dask cluster; threads: one process of it with threads; "
-    "sync: one after the other as Dask orders them; local: one after the other in this process.",
+    help="dask: worker processes of a local Dask cluster; threads: Dask with threads of this process; "
+    "sync: one task after another in this process, ordered by Dask; local: one after another, without Dask.",
 )
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
-    help="Processes or threads for dask and threads.  [default: one for each core, at least 2]",
+    help="How many processes (dask) or threads (threads).  [default: one for each core, at least 2]",
 )
 @click.option(
     "--json",
@@ -67,7 +67,12 @@ Exit codes:
     is_flag=True,
     help="Print the outcome as one JSON object instead of a table; docs/run.md describes it.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors (and JSON, with --json).")
+@click.option(
+    "-q",
+    "--quiet",
+    is_flag=True,
+    help="Print nothing of a run that succeeds, else only why it did not, on standard error; with --json, only JSON.",
+)
 def run(
     files: tuple[str, ...],
     given: tuple[str, ...],

@@ -9,24 +9,42 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 
-from flowkiln.cli.console import LenientStream, make_console
+from flowkiln.cli.child_processes import ending_child_processes
+from flowkiln.cli.console import ResilientStream, make_console
 from flowkiln.cli.display import announce_end, watching
 from flowkiln.cli.executor_kinds import ExecutorKind, make_executor
 from flowkiln.cli.exit_codes import ExitCode
 from flowkiln.cli.interrupts import LEFT_AT_ONCE, Interruption, ending_on_interrupt
 from flowkiln.cli.json_outcome import document, run_outcome
-from flowkiln.cli.leftovers import nothing_left_behind
 from flowkiln.cli.output.capture import StandardStreams
 from flowkiln.cli.output.order import OrderedLog
 from flowkiln.cli.output.printing import LinePrinting
-from flowkiln.cli.progress import progress_of
-from flowkiln.cli.summary import print_summary
+from flowkiln.cli.progress import RunProgress, progress_of
+from flowkiln.cli.summary import print_failures, print_summary
+from flowkiln.cli.tables import duration
 from flowkiln.core.local_ids import local_ids
 from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.records import record_of_flow
 from flowkiln.engine.state import Cancelled, State
 from flowkiln.loading import LoadedFlow
+
+
+@dataclass(frozen=True, slots=True)
+class _EndedRun:
+    """A run that has ended. `times` are its start and end, in seconds since the epoch."""
+
+    id: str
+    loaded: LoadedFlow
+    state: State
+    progress: RunProgress
+    times: tuple[float, float]
+
+    @property
+    def seconds(self) -> float:
+        """How long the run took."""
+        return self.times[1] - self.times[0]
 
 
 def run_locally(
@@ -36,17 +54,15 @@ def run_locally(
 
     What bodies write and log is shown on standard error, between the changes of state.
     """
-    errors, output = LenientStream(streams.err), LenientStream(streams.out)
+    errors, output = ResilientStream(streams.err), ResilientStream(streams.out)
     console = make_console(errors, quiet=quiet)
-    names = local_ids(loaded.flow)
     progress = progress_of(loaded.flow)
-    returned = tuple(task for task in names if task in loaded.flow.reference_tasks()) if as_json else ()
     run_id, started = uuid.uuid4().hex, time.time()
     with ExitStack() as held:
         display = held.enter_context(watching(console, loaded.name, progress))
         log = OrderedLog(display, LinePrinting(console, loaded.name), run_id)
         address = held.enter_context(streams.capturing(log))
-        leftovers = held.enter_context(nothing_left_behind())
+        children = held.enter_context(ending_child_processes())
         conductor = Conductor(
             loaded.flow,
             make_executor(ExecutorKind(executor), workers, address),
@@ -54,7 +70,7 @@ def run_locally(
             context=loaded.context,
             observer=log,
             run_id=run_id,
-            return_tasks=returned,
+            return_tasks=tuple(loaded.flow.reference_tasks()) if as_json else (),
         )
 
         def terminate() -> None:
@@ -63,13 +79,13 @@ def run_locally(
 
         def end() -> None:
             conductor.terminate()
-            leftovers.end_bodies(run_id)
+            children.end_bodies(run_id)
 
         def before_exit() -> None:
             console.show_cursor(True)
-            leftovers.kill()
+            children.kill()
             with suppress(OSError):
-                # Not by the stream: this may have come in the midst of writing to it.
+                # Past the stream: the signal may have interrupted a write to it.
                 os.write(errors.fileno(), LEFT_AT_ONCE.encode())
 
         with (
@@ -77,27 +93,39 @@ def run_locally(
             _deadline(loaded, end) as deadline,
         ):
             state = conductor.run()
-            # Here, where a second Ctrl-C is looked after.
-            leftovers.end()
-    ended, record = time.time(), record_of_flow(state)
+            # Inside the block, so a second Ctrl-C still ends the program at once.
+            children.end()
+    run = _EndedRun(run_id, loaded, state, progress, (started, time.time()))
     if as_json:
-        results = {names[task]: state.result[task] for task in returned} if isinstance(state.result, dict) else {}
-        outcome = run_outcome(loaded.name, run_id, record, (started, ended), progress, results)
-        output.write(json.dumps(document(outcome), indent=2, allow_nan=False) + "\n")
+        _print_json(output, run)
     elif not quiet:
-        print_summary(make_console(output), loaded.name, record, progress, ended - started)
+        print_summary(make_console(output), loaded.name, record_of_flow(state), progress, run.seconds)
+    elif not state.is_successful():
+        print_failures(make_console(errors), loaded.name, record_of_flow(state), progress, run.seconds)
     output.flush()
-    say = make_console(errors)
     if output.error is not None and not isinstance(output.error, BrokenPipeError):
-        say.print(f"The outcome could not be written to standard output: {output.error}", style="red", markup=False)
-    if deadline.is_set() and isinstance(state, Cancelled):
-        say.print(f"The run took longer than its timeout of {loaded.timeout}.", style="red")
+        _print_error(errors, f"The outcome could not be written to standard output: {output.error}")
+    if deadline.is_set() and isinstance(state, Cancelled) and loaded.timeout is not None:
+        _print_error(errors, f"The run took longer than its timeout of {duration(loaded.timeout.total_seconds())}.")
         return ExitCode.FAILED
     return exit_code(state, interruption)
 
 
+def _print_json(output: ResilientStream, run: _EndedRun) -> None:
+    """Print the outcome as JSON, with the results of the reference tasks."""
+    found = run.state.result if isinstance(run.state.result, dict) else {}
+    # In the order of the flow's tasks.
+    results = {name: found[task] for task, name in local_ids(run.loaded.flow).items() if task in found}
+    outcome = run_outcome(run.loaded.name, run.id, record_of_flow(run.state), run.times, run.progress, results)
+    output.write(json.dumps(document(outcome), indent=2, allow_nan=False) + "\n")
+
+
+def _print_error(errors: ResilientStream, text: str) -> None:
+    make_console(errors).print(text, style="red", markup=False, highlight=False, soft_wrap=True)
+
+
 def exit_code(state: State, interruption: Interruption) -> ExitCode:
-    """Say by the final State, and by whether somebody ended the run, how the program ends."""
+    """Return the exit code for the final State, and for a run that somebody ended."""
     if state.is_successful():
         return ExitCode.SUCCESS
     if interruption.requested:
@@ -107,7 +135,7 @@ def exit_code(state: State, interruption: Interruption) -> ExitCode:
 
 @contextmanager
 def _deadline(loaded: LoadedFlow, end: Callable[[], None]) -> Iterator[threading.Event]:
-    """End the run when the flow's timeout is over; the event then is set."""
+    """End the run when the flow's timeout is over, and set the event."""
     passed = threading.Event()
 
     def expire() -> None:

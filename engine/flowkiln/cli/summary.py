@@ -20,25 +20,30 @@ SHOWN_CHILDREN = 5
 
 def print_summary(console: Console, name: str, flow: FlowRunRecord, progress: RunProgress, seconds: float) -> None:
     """Print a table of all tasks, what failed first with its traceback, and the final state."""
-    shown, because = progress.shown(), origins(progress.tasks)
+    shown = progress.shown()
     if shown:
-        console.print(TaskTable(shown, because))
+        console.print(TaskTable(shown, origins(progress.tasks)))
+        console.print()
+    print_failures(console, name, flow, progress, seconds)
+
+
+def print_failures(console: Console, name: str, flow: FlowRunRecord, progress: RunProgress, seconds: float) -> None:
+    """Print what failed first with its traceback, what did not run because of it, and the final state."""
+    shown, because = progress.shown(), origins(progress.tasks)
     causes = sorted((task for task in shown if _is_cause(task, because)), key=_when)
     for task in causes[:SHOWN_FAILURES]:
-        console.print()
         for line in _failure(task, console.width):
-            _say(console, line)
-    if len(causes) > SHOWN_FAILURES:
-        _say(console, Text(f"\n… and {len(causes) - SHOWN_FAILURES} more tasks failed."))
-    if consequence := _consequence(causes, [task for task in shown if task.name in because]):
-        _say(console, Text(f"\n{consequence}"))
-    if shown:
+            _print(console, line)
         console.print()
+    if len(causes) > SHOWN_FAILURES:
+        _print(console, Text(f"… and {len(causes) - SHOWN_FAILURES} more tasks failed.\n"))
+    if consequence := _consequence(causes, [task for task in shown if task.name in because]):
+        _print(console, Text(f"{consequence}\n"))
     end = Text.assemble((f"{name}: ", "bold"), (flow.title, STYLES.get(flow.state, "")), f" in {duration(seconds)}")
-    _say(console, end.append(f"  {flow.message}" if flow.message else ""))
+    _print(console, end.append(f"  {flow.message}" if flow.message else ""))
 
 
-def _say(console: Console, text: Text) -> None:
+def _print(console: Console, text: Text) -> None:
     """Print a text, on a terminal in lines that end with a word; elsewhere lines stay whole, for those who search."""
     console.print(text, soft_wrap=not console.is_terminal)
 

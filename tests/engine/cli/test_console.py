@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flowkiln.cli.console import LenientStream, make_console
+from flowkiln.cli.console import ResilientStream, make_console
 
 from .builders import PROGRAM
 
@@ -72,14 +72,14 @@ class TestStream:
     def test_encodings(self, encoding: str, text: str, written: bytes) -> None:
         """What an encoding lacks is replaced, all else is written."""
         raw = io.BytesIO()
-        stream = LenientStream(io.TextIOWrapper(raw, encoding=encoding))
+        stream = ResilientStream(io.TextIOWrapper(raw, encoding=encoding))
         stream.write(text)
         stream.flush()
         assert (raw.getvalue(), stream.error) == (written, None)
 
     def test_a_full_disk(self) -> None:
         """The error is kept, not raised, and nothing more is tried."""
-        stream = LenientStream(Full())
+        stream = ResilientStream(Full())
         stream.write("a")
         stream.write("b")
         stream.flush()
@@ -98,7 +98,7 @@ class TestStream:
                 return super().write(data)
 
         raw = Interrupted()
-        stream = LenientStream(io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8"))  # type: ignore[type-var]
+        stream = ResilientStream(io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8"))  # type: ignore[type-var]
 
         def handle(number: int, frame: object) -> None:
             stream.write("told by the handler\n")
@@ -116,7 +116,7 @@ class TestStream:
         """It takes nothing, and that is no error."""
         closed = io.StringIO()
         closed.close()
-        LenientStream(closed).write("a")
+        ResilientStream(closed).write("a")
 
 
 class TestSizes:
@@ -124,7 +124,7 @@ class TestSizes:
     def test_widths(self, monkeypatch: pytest.MonkeyPatch, columns: str, width: int) -> None:
         """A width on which nothing can be shown is not taken."""
         monkeypatch.setenv("COLUMNS", columns)
-        assert make_console(LenientStream(sys.stderr)).width == width
+        assert make_console(ResilientStream(sys.stderr)).width == width
 
 
 class TestRuns:

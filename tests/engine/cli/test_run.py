@@ -116,6 +116,13 @@ class TestOutcome:
         ended = invoke("run", flow_file, "--executor", "local", "--quiet")
         assert (ended.exit_code, ended.output) == (0, "")
 
+    def test_quiet_failure(self, flow_file: Path) -> None:
+        """Why a quiet run failed is told on standard error, without the table and without the log."""
+        ended = invoke("run", flow_file, "-p", "bad=1", "--executor", "local", "--quiet")
+        assert (ended.exit_code, ended.stdout) == (1, "")
+        first, *_, last = ended.stderr.splitlines()
+        assert (first, last[:13]) == ("burn[1]: Failed", "kiln: Failed ")
+
     def test_json(self, flow_file: Path) -> None:
         """States, attempts, children, and results of the reference tasks; what JSON cannot say is a repr."""
         outcome = run_json(flow_file, "--executor", "local")
@@ -286,4 +293,4 @@ class TestEnding:
         file = write_documents(tmp_path / "f.yaml", flow_document("x", source=source, tasks=tasks, timeout="1s"))
         ended = invoke("run", file, "--workers", "1")
         assert ended.exit_code == 1
-        assert "The run took longer than its timeout of 0:00:01." in ended.stderr
+        assert "The run took longer than its timeout of 1.0 s." in ended.stderr

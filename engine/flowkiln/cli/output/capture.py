@@ -21,9 +21,10 @@ from flowkiln.cli.output.log_handler import logging_to
 from flowkiln.cli.output.messages import new_token
 from flowkiln.cli.output.order import OrderedLog
 from flowkiln.cli.output.sources import Source
+from flowkiln.cli.output.standard_input import prompting
 from flowkiln.cli.output.streams import LineStream, text_stream
 from flowkiln.engine.body_watch import watching_bodies
-from flowkiln.utilities.run_facts import RunFacts
+from flowkiln.utilities.run_facts import RunFacts, run_facts
 
 PIPE_SIZE = 64 * 1024
 """Bytes that a pipe holds: one read takes all that was written before it."""
@@ -65,6 +66,7 @@ class StandardStreams:
             held.callback(capture.close)
             held.enter_context(watching_bodies(capture))
             held.enter_context(logging_to(capture.say))
+            held.enter_context(prompting(capture.show_open_lines))
             capture.start()
             yield capture.address
 
@@ -162,6 +164,11 @@ class _Capture:
             self._log.gather = lambda: None
             for source in self._sources:
                 source.close()
+
+    def show_open_lines(self) -> None:
+        """Say what the body of this thread has not completed, such as a prompt."""
+        for stream in self._streams:
+            stream.end_lines(run_facts())
 
     def began(self, facts: RunFacts) -> None:
         """Take that a body begins in this thread."""

@@ -56,11 +56,12 @@ class LineStream(io.BufferedIOBase):
         """A line that is not complete waits: for its end, or for that of the body."""
         if os.getpid() != self._process:
             # Multiprocessing does this before it ends a child.
-            self._become_child()
             self.end_lines()
 
     def end_lines(self, facts: RunFacts | None = None) -> None:
         """Tell what the threads of a task run, or all, have not completed."""
+        if os.getpid() != self._process:
+            self._become_child()
         for thread, (_, known) in list(self._open.items()):
             if facts is None or known[:3] == facts[:3]:
                 self._end(thread)

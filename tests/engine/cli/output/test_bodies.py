@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -297,15 +298,27 @@ with Flow("asking") as flow:
 
 
 def test_input(tmp_path: Path) -> None:
-    """A body in the program's own process reads the program's standard input; its prompt is shown first."""
+    """A body in the program's own process reads the program's standard input; its prompt is shown before it reads."""
     path = tmp_path / "kiln_asking.py"
     path.write_text(ASKING)
-    ended = subprocess.run(
+    with subprocess.Popen(
         [*PROGRAM, "run", str(path), "--executor", "local", "--json"],
-        input="Ada\n",
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=True,
-    )
-    assert json.loads(ended.stdout)["results"] == {"ask": "Ada"}
-    assert of_task("ask", ended.stderr) == ["Running", "| Name? ", "Success"]
+    ) as program:
+        assert program.stdin is not None
+        assert program.stderr is not None
+        watchdog = threading.Timer(60, program.kill)
+        watchdog.start()
+        shown = ""
+        for line in program.stderr:
+            shown += line
+            if "Name?" in line:
+                print("Ada", file=program.stdin, flush=True)
+        assert program.stdout is not None
+        outcome = program.stdout.read()
+        watchdog.cancel()
+    assert json.loads(outcome)["results"] == {"ask": "Ada"}
+    assert of_task("ask", shown) == ["Running", "| Name? ", "Success"]

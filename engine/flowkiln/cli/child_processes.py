@@ -1,4 +1,4 @@
-"""What the bodies of a run started, and may leave behind: it ends with the run."""
+"""The processes that the bodies of a run start: they end with the run."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from flowkiln.engine.endings import PATIENCE, end_run_here
 from flowkiln.utilities.processes import adopting_orphans, descendants, end_descendants, kill_descendants
 
 
-class Leftovers:
-    """The processes that the program started since this was made; those before are not the run's."""
+class ChildProcesses:
+    """All processes below this one, except those that ran when this was made: they do not belong to the run."""
 
     def __init__(self) -> None:
         self._spared = {process.pid for process in descendants()}
 
     def end_bodies(self, run_id: str) -> None:
-        """Have the bodies of a run that run in this process end, and what they wait for. Returns at once."""
+        """End the bodies of a run in this process, and the processes that they wait for. Returns at once."""
         Thread(target=end_run_here, args=(run_id, self._spared), name="flowkiln-ending", daemon=True).start()
 
     def end(self) -> None:
-        """End all that is left."""
+        """End all of them, first by SIGTERM."""
         end_descendants(PATIENCE, self._spared)
 
     def kill(self) -> None:
-        """Kill all that is left, without waiting: right before the program ends."""
+        """Kill all of them without waiting, right before the program ends."""
         kill_descendants(self._spared)
 
 
 @contextmanager
-def nothing_left_behind() -> Iterator[Leftovers]:
+def ending_child_processes() -> Iterator[ChildProcesses]:
     """End, at the end of the block, all processes that were started in it. Main thread only."""
     with adopting_orphans(), waking_main_thread():
-        leftovers = Leftovers()
+        children = ChildProcesses()
         program = os.getpid()
         try:
-            yield leftovers
+            yield children
         finally:
             if os.getpid() == program:
-                leftovers.end()
+                children.end()

@@ -1,0 +1,49 @@
+"""Standard input of bodies: what a body wrote is shown before it reads, so that a prompt comes before its answer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO, cast
+
+
+class PromptingInput:
+    """A text stream that calls `before_read` each time before it reads; anything else is that of `stream`."""
+
+    def __init__(self, stream: TextIO, before_read: Callable[[], object]) -> None:
+        self._stream, self._before_read = stream, before_read
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def read(self, size: int = -1, /) -> str:
+        """Read text."""
+        self._before_read()
+        return self._stream.read(size)
+
+    def readline(self, size: int = -1, /) -> str:
+        """Read a line, as `input()` and `pdb` do."""
+        self._before_read()
+        return self._stream.readline(size)
+
+    def readlines(self, hint: int = -1, /) -> list[str]:
+        """Read lines up to the end."""
+        self._before_read()
+        return self._stream.readlines(hint)
+
+    def __iter__(self) -> Iterator[str]:
+        while line := self.readline():
+            yield line
+
+
+@contextmanager
+def prompting(before_read: Callable[[], object]) -> Iterator[None]:
+    """Call `before_read`, inside the block, before something reads `sys.stdin`."""
+    before = sys.stdin
+    if before is not None:  # The program may be started without one.
+        sys.stdin = cast(TextIO, PromptingInput(before, before_read))
+    try:
+        yield
+    finally:
+        sys.stdin = before
