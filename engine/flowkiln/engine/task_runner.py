@@ -439,8 +439,7 @@ class TaskRunner(Runner):
         delay = retry_delay(self.task, run_count, random.random)
         text = message_text(state)
         return Retrying(
-            f"Retrying task: attempt {run_count} of {self.task.max_retries + 1} failed"
-            + (f" ({text})." if text else "."),
+            f"Attempt {run_count} of {self.task.max_retries + 1} failed" + (f" ({text})." if text else "."),
             start_time=utc_now() + delay,
             cached_inputs=visit.inputs,
             run_count=run_count,

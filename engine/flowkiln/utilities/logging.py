@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import sys
 from collections.abc import Mapping, MutableMapping
@@ -36,9 +37,9 @@ def configure_logging() -> None:
     handler = _StandardError()
     logger.addHandler(handler)
     try:
-        handler.setFormatter(SafeFormatter(config.get_nested("logging.format")))
+        handler.setFormatter(_Formatter(config.get_nested("logging.format")))
     except (TypeError, ValueError) as error:
-        handler.setFormatter(SafeFormatter(_DEFAULT_FORMAT))
+        handler.setFormatter(_Formatter(_DEFAULT_FORMAT))
         logger.warning("The setting logging.format is no format of Python's logging (%s): the default is used.", error)
     logger.setLevel(configured_level())
 
@@ -54,6 +55,19 @@ def configured_level() -> int:
         get_logger().warning("The setting logging.level is %r, which is none of %s: INFO is used.", wanted, known)
         return logging.INFO
     return level
+
+
+class _Formatter(SafeFormatter):
+    """Shows whose body logged in place of the logger's name: `flowkiln.run.load[3]`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as text."""
+        known = vars(record)
+        if record.name == RUN and known.get("task") is not None:
+            index = "" if known.get("map_index") is None else f"[{known['map_index']}]"
+            record = copy.copy(record)
+            record.name = f"{RUN}.{known['task']}{index}"
+        return super().format(record)
 
 
 class _StandardError(logging.StreamHandler[Any]):

@@ -44,7 +44,7 @@ with Flow("kiln") as flow:
 TOLD = """\
 INFO FlowRunner | Flow 'kiln': starting the flow run.
 INFO TaskRunner | Task 'numbers': starting the task run.
-INFO run | three numbers
+INFO run.numbers | three numbers
 INFO TaskRunner | Task 'numbers': the task run ended as Success.
 INFO TaskRunner | Task 'invert': mapped over 3 elements.
 ERROR TaskRunner | Task 'invert[0]': the task run ended as Failed: Unexpected error: ZeroDivisionError(...)
@@ -79,6 +79,14 @@ class TestProgram:
         """A program that sets up no logging tells on standard error what happens, and why something failed."""
         assert sorted(run(tmp_path, FLOW + "flow.run()\n")) == sorted(TOLD.splitlines())
 
+    def test_who_logs(self, tmp_path: Path) -> None:
+        """A line of a body names its task run, mapped children by their index."""
+        source = FLOW.replace("return 1 /", "get_run_logger().info('inverting'); return 1 /")
+        lines = run(tmp_path, source + "flow.run()\n")
+        assert [line for line in lines if "inverting" in line] == [
+            f"INFO run.invert[{n}] | inverting" for n in range(3)
+        ]
+
     def test_tracebacks(self, tmp_path: Path) -> None:
         """A failure comes with the line that raised."""
         path = tmp_path / "kiln_plain.py"
@@ -103,9 +111,9 @@ class TestProgram:
         assert "DEBUG TaskRunner | Task 'invert[1]': the task run ended as Success." in lines
 
     def test_logging_of_the_program(self, tmp_path: Path) -> None:
-        """A program's own handlers get the records, each once."""
+        """A program's own handlers get the records, each once, with the loggers' own names."""
         own = "logging.basicConfig(level='INFO', format='%(levelname)s %(name)s | %(message)s')\nflow.run()\n"
-        assert sorted(run(tmp_path, FLOW + own)) == sorted(TOLD.splitlines())
+        assert sorted(run(tmp_path, FLOW + own)) == sorted(TOLD.replace("run.numbers", "run").splitlines())
 
     def test_importing_sets_up_nothing(self) -> None:
         """An import leaves logging as it is."""
