@@ -1,4 +1,4 @@
-"""Where a run is shown. Nothing that goes wrong there ends the run: what cannot be written is lost or replaced."""
+"""The console of a run. A failed write never ends the run: what cannot be written is dropped or replaced."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ USUAL_HEIGHT = 25
 
 
 class ResilientStream:
-    """Writes to a stream what it takes.
+    """Writes to a stream, and never raises.
 
-    Characters that its encoding lacks are replaced. Once it takes nothing any more, because the disk is full or nobody
-    reads, everything is lost without an error; `error` then says why.
+    Characters that its encoding lacks are replaced. Once a write fails, because the disk is full or the reader is gone,
+    all further text is dropped; `error` then has the reason.
     """
 
     def __init__(self, stream: TextIO | None) -> None:

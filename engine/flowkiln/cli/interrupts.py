@@ -16,7 +16,7 @@ LEFT_AT_ONCE = "Left at once: what still ran was killed, and there is no outcome
 
 @dataclass
 class Interruption:
-    """Whether somebody asked for the end."""
+    """Whether a signal asked to end the run."""
 
     requested: bool = False
 

@@ -138,10 +138,10 @@ class _Writer:
             self.losses.add(Loss.CUT)
             text = shortened(text, self.characters)
         self.characters -= len(text)
-        sayable = encodable(text)
-        if sayable != text:
+        escaped = encodable(text)
+        if escaped != text:
             self.losses.add(Loss.REPR)
-        return sayable
+        return escaped
 
     def _repr(self, value: Any) -> str:
         return self._repr_text(safe_repr(_beginning(value), REPR_LIMIT))

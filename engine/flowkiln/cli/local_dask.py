@@ -16,9 +16,9 @@ from flowkiln.engine.executors.dask import DaskExecutor
 
 
 class CapturedDaskExecutor(DaskExecutor):
-    """Has worker processes that Ctrl-C does not reach, and brings their output and log to this process.
+    """Captures the output and the log of its worker processes, and keeps Ctrl-C from them.
 
-    A terminal sends Ctrl-C to workers too, but it is this process that has to decide what becomes of the run.
+    A terminal sends Ctrl-C to workers too, but this process decides how the run ends.
     """
 
     def __init__(self, output: OutputAddress, **kwargs: Any) -> None:
@@ -27,10 +27,10 @@ class CapturedDaskExecutor(DaskExecutor):
 
     @contextmanager
     def start(self) -> Iterator[Client]:
-        """Open a client and a local cluster whose processes are as the class says."""
+        """Start a local cluster and a client, and install the capture in each worker."""
         with ExitStack() as held:
-            # Processes and threads inherit what is blocked in the thread that starts them. The resource tracker
-            # unblocks SIGINT in the thread that first needs it: let that be this one.
+            # Processes and threads inherit the signal mask of the thread that starts them. The resource tracker
+            # unblocks SIGINT when it starts, so it starts before the mask is set.
             resource_tracker.ensure_running()
             unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             try:

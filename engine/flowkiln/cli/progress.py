@@ -27,9 +27,9 @@ RUNNING = frozenset({"Running", "Cancelling"})
 class TaskProgress:
     """A task of the flow: the last record of its own run, and for a mapped task those of its children.
 
-    `upstream` are the local ids of the tasks next to it. `is_implicit`: made of a value or an index in the flow's code,
-    so that nobody looks for it unless it fails. `attempts` is how often a body ran: of a mapped task, that child's
-    which ran most often.
+    `upstream` has the local ids of the tasks directly upstream. `is_implicit` marks a task that stands for a value or
+    an index in the flow's code; it is shown only if it fails. `attempts` counts how often the body ran; for a mapped
+    task it is the highest count of a child.
     """
 
     name: str
@@ -57,12 +57,12 @@ class TaskProgress:
 
     @property
     def finished_children(self) -> int:
-        """How many children have ended, well or not."""
+        """How many children have ended, in whatever State."""
         return sum(count for state, count in self.counts.items() if state in FINISHED)
 
     @property
     def state(self) -> str:
-        """The task's State for people: for a mapped task what its children come to, else its own."""
+        """The State that is shown: a mapped task's sums up those of its children."""
         if not self.is_mapped or self.record.state in FAILURES:
             return self.record.state
         if self.finished_children < self.total:
@@ -75,7 +75,7 @@ class TaskProgress:
 
     @property
     def is_shown(self) -> bool:
-        """Whether people look for the task: it is one that they wrote, or it is to blame for something."""
+        """Whether the task is shown: it is explicit in the flow's code, or it failed by itself."""
         return not self.is_implicit or self.state in CAUSES
 
     @property
@@ -92,7 +92,7 @@ class TaskProgress:
         return self.last_end - self.first_start
 
     def noted(self) -> Iterator[TaskRunRecord]:
-        """The records that people want to see, of what failed, waits or was left out; the task's own comes first."""
+        """The records of runs that failed, wait, or did not run; the task's own comes first."""
         if self.record.state in NOTABLE:
             yield self.record
         yield from self.notable.values()
@@ -158,10 +158,10 @@ class RunProgress:
         self.lock = RLock()
         self.flow = FlowRunRecord(UNTOUCHED)
         self.waits_for: list[str] | None = None
-        above, unseen = upstream or {}, frozenset(implicit)
+        upstream_of, are_implicit = upstream or {}, frozenset(implicit)
         self.tasks = {
             name: TaskProgress(
-                name, TaskRunRecord(name, NOT_MAPPED, UNTOUCHED), tuple(above.get(name, ())), name in unseen
+                name, TaskRunRecord(name, NOT_MAPPED, UNTOUCHED), tuple(upstream_of.get(name, ())), name in are_implicit
             )
             for name in names
         }
@@ -178,14 +178,14 @@ class RunProgress:
             self.flow = record
 
     def begin_to_end(self) -> list[str]:
-        """Note that somebody ends the run; returns the full names of the task runs whose bodies run now."""
+        """Note that the run is being ended, and return the full names of the task runs whose bodies are running."""
         with self.lock:
             if self.waits_for is None:
                 self.waits_for = [name for task in self.shown() for name in task.running()]
             return self.waits_for
 
     def shown(self) -> list[TaskProgress]:
-        """The tasks that people look for, in order."""
+        """The tasks that are shown, in order."""
         with self.lock:
             return [task for task in self.tasks.values() if task.is_shown]
 

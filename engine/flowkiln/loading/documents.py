@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Generic, TypeVar
 
 from flowkiln.api import API_VERSION, GROUP
 from flowkiln.api.flow import FLOW_KIND, FlowSpec
@@ -24,44 +24,40 @@ _KINDS = (FLOW_KIND, FLOW_RUN_KIND)
 _FIELDS = ("apiVersion", "kind", "metadata", "spec", "status")
 
 
-@dataclass(frozen=True, slots=True)
-class FlowDocument:
-    """A Flow; `namespace` is empty where none is written."""
+Spec = TypeVar("Spec", FlowSpec, FlowRunSpec)
 
+
+@dataclass(frozen=True)
+class _Document(Generic[Spec]):
+    """An object of Flowkiln in a file; `namespace` is empty where none is written."""
+
+    kind: ClassVar[str]
     file: Path
     name: str
-    spec: FlowSpec
+    spec: Spec
     namespace: str = ""
     written: Written | None = None
 
     @property
     def title(self) -> str:
         """Kind and name."""
-        return f"{FLOW_KIND} {self.name!r}"
+        return f"{self.kind} {self.name!r}"
 
     def finding(self, problem: Problem) -> Finding:
         """Make a finding of a problem of this document."""
         return Finding.at(self.written, self.file, self.title, problem)
 
 
-@dataclass(frozen=True, slots=True)
-class FlowRunDocument:
-    """A FlowRun; `namespace` is empty where none is written."""
+class FlowDocument(_Document[FlowSpec]):
+    """A Flow."""
 
-    file: Path
-    name: str
-    spec: FlowRunSpec
-    namespace: str = ""
-    written: Written | None = None
+    kind = FLOW_KIND
 
-    @property
-    def title(self) -> str:
-        """Kind and name."""
-        return f"{FLOW_RUN_KIND} {self.name!r}"
 
-    def finding(self, problem: Problem) -> Finding:
-        """Make a finding of a problem of this document."""
-        return Finding.at(self.written, self.file, self.title, problem)
+class FlowRunDocument(_Document[FlowRunSpec]):
+    """A FlowRun."""
+
+    kind = FLOW_RUN_KIND
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +90,8 @@ class Documents:
         """
         named = [flow for flow in self.flows if flow.name == name]
         same = (flow for flow in named if flow.namespace == namespace)
-        unsaid = (flow for flow in named if not (flow.namespace and namespace))
-        return next(chain(same, unsaid), None)
+        unqualified = (flow for flow in named if not (flow.namespace and namespace))
+        return next(chain(same, unqualified), None)
 
 
 def read_documents(files: Iterable[Path]) -> Documents:
