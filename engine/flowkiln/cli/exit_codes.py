@@ -26,6 +26,6 @@ _MEANINGS = {
     ExitCode.FAILED: "the flow run ended as Failed, or took longer than its timeout",
     ExitCode.INVALID: "wrong usage, an invalid document, or parameters that do not fit",
     ExitCode.LOAD_FAILED: "the flow's code cannot be imported, or there is no flow in it",
-    ExitCode.PAUSED: "nothing is left to do but Paused tasks, which wait for somebody",
+    ExitCode.PAUSED: "only Paused tasks are left, which wait for someone to resume them",
     ExitCode.INTERRUPTED: "ended by Ctrl-C or SIGTERM",
 }

@@ -80,8 +80,17 @@ def _failure(task: TaskProgress, width: int) -> Iterator[Text]:
 
 
 def _consequence(causes: Sequence[TaskProgress], kept_from_running: Sequence[TaskProgress]) -> str:
-    failed = [task.name for task in kept_from_running if task.state == "TriggerFailed"]
+    failed = [task for task in kept_from_running if task.state == "TriggerFailed"]
     if not causes or not failed:
         return ""
+    names = [f"{task.name}{_part_that_ran(task)}" for task in failed]
     tasks = "task" if len(failed) == 1 else "tasks"
-    return f"{len(failed)} {tasks} did not run because of {'it' if len(causes) == 1 else 'them'}: {listed(failed, 8)}"
+    not_in_full = ", or only in part," if any(map(_part_that_ran, failed)) else ""
+    reason = "it" if len(causes) == 1 else "them"
+    return f"{len(failed)} {tasks} did not run{not_in_full} because of {reason}: {listed(names, 8)}"
+
+
+def _part_that_ran(task: TaskProgress) -> str:
+    """Say how many children of a mapped task ran, if any did."""
+    ran = task.total - task.counts["TriggerFailed"]
+    return f" (ran {ran} of {task.total} children)" if task.is_mapped and ran else ""

@@ -1,4 +1,4 @@
-"""Parameters that somebody gives to a run by hand, and what is wrong with them in their words."""
+"""Parameters from the command line: how they are read, and errors that quote them as they were typed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run is given comes together: the FlowRun's own values, and those that somebody gives by hand."""
+"""The values of a run: those of its FlowRun, overridden by those of the command line."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def complete_run(flow: FlowDocument, run: FlowRunDocument | None, given: Mapping
 
 
 def _in_words(problem: Problem, flow: FlowDocument, run: FlowRunDocument | None, given: Mapping[str, Any]) -> str:
-    """Name a problem by what was typed, else by the FlowRun, else by the flow: never by a FlowRun that nobody wrote."""
+    """Name a problem by what was typed, else by the FlowRun if there is one, else by the flow."""
     name = _given_name(problem.field, given)
     if name is None and run is not None:
         return str(run.finding(problem))

@@ -106,6 +106,17 @@ class TestFailures:
         assert "m[5]: Failed" not in text
         assert f"… and {20 - SHOWN_CHILDREN} more of the 20 children of m failed." in text
 
+    def test_a_map_of_which_a_part_ran(self) -> None:
+        """The line about what did not run says how many children did."""
+        run = RunProgress("abc", {"b": ["a"], "c": ["b"]})
+        for name in "ab":
+            run.on_task_runs([record(name, "Mapped", map_size=2), record(name, "Success", 0, run_count=1)])
+        run.on_task_runs(
+            [record("a", "Failed", 1, run_count=1), record("b", "TriggerFailed", 1), record("c", "TriggerFailed")]
+        )
+        line = "\n2 tasks did not run, or only in part, because of it: b (ran 1 of 2 children), c\n"
+        assert line in summary(run, FlowRunRecord("Failed"))
+
     def test_very_many(self) -> None:
         """Of more failures only the number is told."""
         names = [f"t{number}" for number in range(SHOWN_FAILURES + 3)]

@@ -1,4 +1,4 @@
-"""Takes what this process and its children write to standard output and error, for the log of a run."""
+"""Captures what this process and its children write to standard output and error, for the log of a run."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class OutputAddress:
 class StandardStreams:
     """Standard output and error as this program got them.
 
-    From the start on, what anybody else writes to standard output goes to standard error: standard output has the
-    outcome of the run, and nothing else. `capturing` makes lines of a run's log from both.
+    From then on, whatever else is written to standard output goes to standard error, so standard output has only the
+    outcome of the run. `capturing` turns both into lines of a run's log.
     """
 
     def __init__(self, out: TextIO, err: TextIO, streams: tuple[LineStream, LineStream]) -> None:

@@ -98,7 +98,7 @@ class LineStream(io.BufferedIOBase):
 
 
 def write_raw(number: int, text: str) -> None:
-    """Write to a file descriptor; nobody may be there to read it."""
+    """Write to a file descriptor, and ignore a reader that is gone."""
     data = text.encode(errors="backslashreplace")
     try:
         while data:
