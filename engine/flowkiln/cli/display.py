@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -112,6 +113,11 @@ def announce_end(console: Console, progress: RunProgress) -> None:
     waits_for = progress.begin_to_end()
     if not console.is_terminal:
         _print_line(console, _ending(waits_for))
+
+
+def last_words(console: Console, text: str) -> str:
+    """Return a text as it is written below a live table: a terminal shows ^C there, and breaks lines within words."""
+    return f"\n{textwrap.fill(text, console.width)}\n" if console.is_terminal else f"{text}\n"
 
 
 def _ending(waits_for: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from types import FrameType
 
 from flowkiln.cli.exit_codes import ExitCode
 
-LEFT_AT_ONCE = "Left at once: what still ran was killed, and there is no outcome.\n"
+LEFT_AT_ONCE = "Left at once: what still ran was killed, and there is no outcome."
 
 
 @dataclass

@@ -7,7 +7,7 @@ import time
 import pytest
 from rich.console import Console
 
-from flowkiln.cli.display import MAX_ROWS, watching
+from flowkiln.cli.display import MAX_ROWS, last_words, watching
 from flowkiln.cli.progress import RunProgress
 from flowkiln.cli.reasons import origins
 from flowkiln.cli.tables import TaskTable
@@ -137,6 +137,17 @@ class TestLines:
             observer.on_flow_run(FlowRunRecord("Running", "Running flow."))
             observer.on_flow_run(FlowRunRecord("Success", "fine"))
         assert [line[9:] for line in text.getvalue().splitlines()] == ["flow run: Running", "flow run: Success (fine)"]
+
+
+class TestLastWords:
+    def test_a_terminal(self) -> None:
+        """They begin below ^C and do not break within words."""
+        console = Console(file=io.StringIO(), width=12, force_terminal=True)
+        assert last_words(console, "Left at once: killed.") == "\nLeft at\nonce:\nkilled.\n"
+
+    def test_elsewhere(self) -> None:
+        """They are one line."""
+        assert last_words(Console(file=io.StringIO(), width=12), "Left at once: killed.") == "Left at once: killed.\n"
 
 
 class TestTable:
