@@ -78,7 +78,7 @@ class TaskTable:
     def _narrow(self, rows: Sequence[Mapping[str, str]], width: int) -> Iterator[RenderableType]:
         """A line for each task, and below it what there is to say, indented."""
         longest = max((len(row["STATE"]) for row in rows), default=0)
-        facts = {row["TASK"]: f"{row['STATE'].ljust(longest)}  {row['TIME']}".rstrip() for row in rows}
+        facts = {row["TASK"]: _facts(row, longest) for row in rows}
         room = width - _GAP - max(map(len, facts.values()), default=0)
         column = max((len(name) for name in facts if len(name) <= room), default=0) + _GAP
         for row in rows:
@@ -90,8 +90,20 @@ class TaskTable:
                 yield Text(name, overflow="ellipsis", no_wrap=True)
                 yield _indented(line)
             attempts = f"{row['ATTEMPTS']} attempts" if _says_something("ATTEMPTS", row) else ""
-            for details in filter(None, (", ".join(filter(None, (row["CHILDREN"], attempts))), row["NOTE"])):
+            children = "" if _is_short(row["CHILDREN"]) else row["CHILDREN"]
+            for details in filter(None, (", ".join(filter(None, (children, attempts))), row["NOTE"])):
                 yield _indented(Text(_clipped(details, (width - _INDENT) * _LINES_OF_NOTES), overflow="ellipsis"))
+
+
+def _facts(row: Mapping[str, str], longest: int) -> str:
+    """Return state, time, and children that need no states, in one line."""
+    children = row["CHILDREN"] if _is_short(row["CHILDREN"]) else ""
+    return "  ".join(filter(None, (row["STATE"].ljust(longest), row["TIME"], children))).rstrip()
+
+
+def _is_short(children: str) -> bool:
+    """Whether all children that ended succeeded: then the two numbers say all."""
+    return ":" not in children
 
 
 def _indented(text: Text) -> Padding:

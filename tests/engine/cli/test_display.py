@@ -224,6 +224,12 @@ class TestTable:
         assert shown[-2:] == ["report            TriggerFailed", "    because of clean"]
         assert max(map(len, shown)) <= width
 
+    def test_a_narrow_terminal_where_all_is_well(self) -> None:
+        """The number of children that succeeded stays in the task's line."""
+        run = RunProgress(["a", "m"])
+        run.on_task_runs([record("a", "Success"), record("m", "Mapped", map_size=1), record("m", "Success", 0)])
+        assert rendered(run, 40) == ["a  Success", "m  Success  1/1"]
+
     def test_a_name_that_is_too_long_for_one_line(self) -> None:
         """It has a line of its own."""
         name = "n" * 35
