@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine
+from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
 _WORK_WITHOUT_AWAIT = ("distributed", "dask", "dask_kubernetes")
@@ -25,7 +26,12 @@ def unstarted(run: Callable[..., Any], value: Any) -> str | None:
             f"The body returned an object of type {kind.__name__} that nobody awaited. Await it in an `async` "
             "function, run that with `asyncio.run(...)` in the body, and return what it gives."
         )
-    code = getattr(value, "gi_code", None) if inspect.isgenerator(value) else getattr(value, "ag_code", None)
-    if code is not None and code is getattr(inspect.unwrap(run), "__code__", None):
+    if kind is GeneratorType:
+        code = value.gi_code
+    elif kind is AsyncGeneratorType:
+        code = value.ag_code
+    else:
+        return None
+    if code is getattr(inspect.unwrap(run), "__code__", None):
         return "The body is a generator function (it has a `yield`) and has not run. Return a list instead."
     return None

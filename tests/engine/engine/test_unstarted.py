@@ -32,6 +32,18 @@ def rows() -> Iterator[int]:
     yield 1
 
 
+class Opaque:
+    """A value that does not answer questions about its attributes."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+def test_a_value_is_not_asked_for_attributes() -> None:
+    """A value of a user's class, whose attributes may raise anything, is a value like others."""
+    assert unstarted(rows, Opaque()) is None
+
+
 class Later:
     """Something to be awaited."""
 
