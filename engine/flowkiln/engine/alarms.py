@@ -33,7 +33,8 @@ class Alarm:
     """Raises StopBody, then StopBodyNow inside a call. Somebody else's alarm that is due earlier still reaches them."""
 
     def __init__(self, timeout: float) -> None:
-        self._deadline = time.monotonic() + timeout
+        self._timeout_at = self._deadline = time.monotonic() + timeout
+        self._is_late = False
         self._stops = self._rings = 0
         self._is_over = False
         self._others_due: float | None = None
@@ -43,7 +44,7 @@ class Alarm:
     @property
     def rang(self) -> bool:
         """Whether the deadline was over while the call went on."""
-        return self._stops > 0
+        return self._stops > 0 or self._is_late
 
     def call(self, fn: Callable[..., Any], kwargs: Mapping[str, Any]) -> Any:
         """Call `fn(**kwargs)`; what was set before, handler and timer, is there again afterwards."""
@@ -54,6 +55,8 @@ class Alarm:
             return _body(self, fn, kwargs)
         finally:
             self._is_over = True
+            # The body may have set an alarm of its own, which takes the place of this one.
+            self._is_late = time.monotonic() >= self._timeout_at
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, self._others_handler or signal.SIG_DFL)
             if self._others_due is not None:

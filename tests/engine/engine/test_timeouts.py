@@ -354,6 +354,16 @@ class TestAlarmsOfOthers:
         busy_until(lambda: len(alarm) > during)
         assert 2 <= during < len(alarm)
 
+    def test_a_body_with_an_alarm_of_its_own_has_timed_out_all_the_same(self, alarm: list[float]) -> None:
+        """The body's alarm takes the place of ours, so the body ends late by itself."""
+
+        def with_own_alarm() -> None:
+            signal.alarm(0)
+            busy(0.2)
+
+        with pytest.raises(DeadlineExceeded):
+            call_with_deadline(with_own_alarm, 0.05, {})
+
     def test_without_others_no_alarm_is_left(self, alarm: list[float]) -> None:
         """The timer is off."""
         call_with_deadline(lambda: None, 60, {})
