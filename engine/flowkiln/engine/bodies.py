@@ -13,17 +13,20 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
 
-from flowkiln.utilities.context import context as run_context
+from flowkiln.utilities.context import current_content
 
 _WAKE = signal.SIGURG
 """Wakes the main thread. Nobody uses it, and by default it does nothing."""
 
 _LOOK_EVERY = 0.02
+
+RUNS_REMEMBERED = 1024
+"""Runs that are known to be over. A worker process may serve runs for months."""
 
 
 class BodyInterrupted(BaseException):
@@ -33,10 +36,18 @@ class BodyInterrupted(BaseException):
 class _Body:
     """A body that runs. `outer` is the body that started the run of this one, in the same thread."""
 
-    __slots__ = ("is_told", "name", "outer", "run_id")
+    __slots__ = ("_facts", "is_told", "outer")
 
-    def __init__(self, run_id: str | None, name: str, outer: _Body | None) -> None:
-        self.run_id, self.name, self.outer, self.is_told = run_id, name, outer, False
+    def __init__(self, facts: Mapping[str, Any], outer: _Body | None) -> None:
+        self._facts, self.outer, self.is_told = facts, outer, False
+
+    @property
+    def run_id(self) -> str | None:
+        return self._facts.get("run_id")
+
+    @property
+    def name(self) -> str:
+        return str(self._facts.get("task_full_name", ""))
 
     def chain(self) -> Iterator[_Body]:
         body: _Body | None = self
@@ -46,7 +57,7 @@ class _Body:
 
 
 _bodies: dict[int, _Body] = {}
-_over: set[str] = set()
+_over: dict[str, None] = {}
 _lock = threading.Lock()
 
 
@@ -56,18 +67,19 @@ def call_body(run: Callable[..., Any], /, **inputs: Any) -> Any:
     Raises BodyInterrupted when the run is over, and what the body raises.
     """
     thread = threading.get_ident()
-    body = _Body(run_context.get("run_id"), run_context.get("task_full_name", ""), _bodies.get(thread))
+    body = _Body(current_content(), _bodies.get(thread))
     try:
         try:
             _bodies[thread] = body
-            if body.run_id in _over:
+            if _over and body.run_id in _over:
                 raise BodyInterrupted
             return _call_in_one_process(run, inputs)
         finally:
             _leave(thread, body)
     finally:
-        # The exception may come inside the first one.
-        _leave(thread, body)
+        if _bodies.get(thread) is body:
+            # The exception came inside the first one.
+            _leave(thread, body)
 
 
 def forget(thread: int) -> None:
@@ -112,13 +124,22 @@ def interrupt(run_id: str | None = None) -> None:
     """Tell the bodies of a run, or of all runs, that it is over; no further body of it begins in this process."""
     with _lock:
         if run_id is not None:
-            _over.add(run_id)
+            _note_over(run_id)
         for thread in running(run_id):
             body = _bodies[thread]
             if run_id is None:
-                _over.update(one.run_id for one in body.chain() if one.run_id is not None)
+                for one in body.chain():
+                    if one.run_id is not None:
+                        _note_over(one.run_id)
             body.is_told = True
             _raise_in(thread)
+
+
+def _note_over(run_id: str) -> None:
+    _over.pop(run_id, None)
+    _over[run_id] = None
+    while len(_over) > RUNS_REMEMBERED:
+        del _over[next(iter(_over))]
 
 
 def _raise_in(thread: int) -> None:

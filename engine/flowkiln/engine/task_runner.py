@@ -63,6 +63,8 @@ if TYPE_CHECKING:
     from flowkiln.engine.body_threads import Place
     from flowkiln.engine.executors.base import Executor
 
+_NOTHING = nullcontext()
+
 __all__ = ["ENDRUN", "TaskRunner", "TaskRunnerInitializeResult", "call_state_handlers"]
 
 
@@ -146,7 +148,7 @@ class TaskRunner(Runner):
         A task that is Running or finished (Mapped and Cached aside) comes back as the identical object.
         """
         visit = _Visit(upstream_states or {}, executor)
-        with nullcontext() if self.in_flow_run else marked_interrupts(), run_context(context or {}):
+        with _NOTHING if self.in_flow_run else marked_interrupts(), run_context(context or {}):
             try:
                 before = unwrap(state)
                 self._fill_context(before)

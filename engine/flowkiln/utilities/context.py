@@ -95,3 +95,8 @@ class Context(DotDict):
 
 
 context = Context()
+
+
+def current_content() -> Mapping[Any, Any]:
+    """Return the content of the context as it is now. It stays so: a change of the context replaces it."""
+    return context._items

@@ -20,6 +20,8 @@ def safe_repr(value: Any, limit: int | None = None) -> str:
 
 def safe_str(value: Any, limit: int | None = None) -> str:
     """Return `str(value)`, or a stand-in that names the type where that raises; cut to `limit` characters."""
+    if type(value) is str and value.isascii():
+        return shortened(value, limit)
     try:
         text = str(value)
     except BaseException as error:
