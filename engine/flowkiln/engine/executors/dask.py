@@ -84,7 +84,7 @@ class DaskExecutor(Executor):
             options["address"] = self.address
         try:
             with dask.config.set(_SETTINGS if self.address is None else {}), Client(**options) as client:
-                client.register_plugin(OnceOnly())
+                self._mark_what_is_sent_again(client)
                 if self.tuned:
                     tune(client)
                     client.register_plugin(OwnProcess())
@@ -99,6 +99,17 @@ class DaskExecutor(Executor):
                     self._desk.close()
         finally:
             self.client, self.is_started, self._desk = None, False, None
+
+    def _mark_what_is_sent_again(self, client: Client) -> None:
+        try:
+            client.register_plugin(OnceOnly())
+        except ModuleNotFoundError as error:
+            where = client.scheduler.address
+            raise ModuleNotFoundError(
+                f"The Dask scheduler at {where} cannot load flowkiln ({error}). Install the same version of flowkiln "
+                "there as here and on the workers.",
+                name=error.name,
+            ) from error
 
     def submit(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Submit one call; futures may be among its arguments."""
