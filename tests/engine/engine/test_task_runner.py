@@ -504,7 +504,7 @@ class TestRetries:
             reached = TaskRunner(task).run(state=reached, upstream_states={edge("x"): Success(result=1)})
             assert isinstance(reached, Retrying)
             assert reached.cached_inputs == {"x": Result(1)}
-            counts.append((reached.run_count, f"attempt {reached.run_count} of 3" in str(reached.message)))
+            counts.append((reached.run_count, f"Attempt {reached.run_count} of 3" in str(reached.message)))
         assert counts == [(1, True), (2, True)]
         assert type(TaskRunner(task).run(state=reached)) is Failed
 
