@@ -77,16 +77,17 @@ def run_unit(
     *,
     worker: str = "",
     announce: Callable[[int, TaskRunRecord], None] | None = None,
-    abandon: Callable[[Outcome, tuple[TaskRunRecord, ...]], None] | None = None,
+    abandon: Callable[[tuple[Outcome, ...], tuple[TaskRunRecord, ...]], None] | None = None,
     place: Callable[[], Place] | None = None,
     may_begin: Callable[[int], bool] = lambda position: True,
 ) -> tuple[HeldUnit, UnitReport]:
     """Run the members of a unit one after another.
 
     It starts no further member after half a second of work. `announce` is told that the member at a position began,
-    while it runs; all else is in the report. `abandon` gets what became of a member whose body cannot be stopped in
-    time; it is to end this process. Without it such a body is left behind in a thread of its own, which runs it in the
-    `place` of this one. `may_begin` is asked before the member at a position starts, or is retried.
+    while it runs; all else is in the report. `abandon` ends this process, for a member whose body cannot be stopped in
+    time: it gets the outcomes and records of all members that ran, those of this one last. Without it such a body is
+    left behind in a thread of its own, which runs it in the `place` of this one. `may_begin` is asked before the member
+    at a position starts, or is retried.
 
     A unit does not run where another one left nothing that it needs: that one has not run, or what it left is lost.
     """
@@ -99,6 +100,12 @@ def run_unit(
     records: list[TaskRunRecord] = []
     began, before, room = time.monotonic(), None, SMALL_TOGETHER
 
+    def give_up(outcome: Outcome, last: Sequence[TaskRunRecord]) -> None:
+        if abandon is not None:
+            abandon((*outcomes, outcome), (*records, *last))
+
+    on_stuck = None if abandon is None else give_up
+
     def is_time_left() -> bool:
         return time.monotonic() - began <= WORK_PER_UNIT
 
@@ -106,12 +113,12 @@ def run_unit(
         if (states and not is_time_left()) or not may_begin(position):
             break
         scribe = _Scribe(environment.entries[member.node].local_id, member, position, worker, announce)
-        state = _run_member(environment, member, held, scribe, abandon, place)
+        state = _run_member(environment, member, held, scribe, on_stuck, place)
         while unit.repeats and _is_to_be_retried_now(state) and state is not scribe.initial:
             if not is_time_left() or not may_begin(position):
                 break
             scribe.start_again(state)
-            state = _run_member(environment, replace(member, initial=Given(state)), held, scribe, abandon, place)
+            state = _run_member(environment, replace(member, initial=Given(state)), held, scribe, on_stuck, place)
         records.extend(scribe.end(state))
         if states and before is not None and before.only_for_next and state.is_finished():
             states[-1] = without_result(states[-1])
@@ -156,15 +163,15 @@ def _run_member(
     member: Member,
     held: Mapping[UnitKey, Sequence[State]],
     scribe: _Scribe,
-    abandon: Callable[[Outcome, tuple[TaskRunRecord, ...]], None] | None,
+    on_stuck: Callable[[Outcome, Sequence[TaskRunRecord]], None] | None,
     place: Callable[[], Place] | None,
 ) -> State:
     entry = environment.entries[member.node]
     runner = environment.task_runner(member.node)
     runner.on_state = scribe.write
     runner.place = place
-    if abandon is not None:
-        runner.on_stuck = lambda state: abandon(_last_outcome(environment, member, state), tuple(scribe.end(state)))
+    if on_stuck is not None:
+        runner.on_stuck = lambda state: on_stuck(_last_outcome(environment, member, state), scribe.end(state))
     mapped_parent = member.map_index == NOT_MAPPED
     initial = None if member.initial is None else resolve(member.initial, held)
     scribe.initial = initial

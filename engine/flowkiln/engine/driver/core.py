@@ -70,6 +70,9 @@ TERMINATED = "The run was terminated."
 """The message of what had not finished when the run was ended."""
 
 
+RESULT_LOST = "Its result was lost with a worker, so it runs again."
+
+
 @dataclass(frozen=True, slots=True)
 class GivenState:
     """A state that the caller starts a task from, and how many elements its result has.
@@ -169,8 +172,8 @@ class Driver:
                 self._unit_forgotten(key)
             case WorkerLost(lost, message, charged):
                 self._worker_lost(lost, message, charged)
-            case MemberStuck(key, outcome):
-                self._member_stuck(key, outcome)
+            case MemberStuck(key, outcomes):
+                self._member_stuck(key, outcomes)
             case UnitShortened(key, length):
                 for run in self._under_way.shorten(key, length):
                     self._go_again(run)
@@ -304,7 +307,7 @@ class Driver:
                     again.append(one)
             if run.start_from is not None and not all(map(self._leftovers.has, keys_in(run.start_from))):
                 run.start_from = _start_without(run)
-            run.state = Pending("Its result was lost with a worker, so it runs again.")
+            run.state = Pending(RESULT_LOST)
             run.visited, run.alone = False, True
             self._go_again(run)
             self._announce(run, run.state)
@@ -329,18 +332,22 @@ class Driver:
         run.alone = run.alone or verdict is Verdict.ALONE
         self._go_again(run)
 
-    def _member_stuck(self, key: UnitKey, outcome: Outcome) -> None:
-        """Take the end of a member whose worker had to be ended; what else the unit had done is gone with it."""
+    def _member_stuck(self, key: UnitKey, outcomes: tuple[Outcome, ...]) -> None:
+        """Take the end of a member whose worker was ended. Other results of its unit are lost unless they are small."""
         unit = self._under_way.lose(key) if key in self._under_way else None
         if unit is None:
             return
         self._out.append(CancelUnits((key,)))
-        for run in unit.runs:
-            if (run.node, run.index) == (outcome.node, outcome.map_index):
+        for run, outcome in zip(unit.runs, outcomes, strict=False):
+            if outcome is outcomes[-1] or outcome.whole:
                 run.source = Given(outcome.state)
                 self._member_ended(run, outcome)
             else:
                 self._go_again(run)
+                if outcome.state.is_finished():
+                    self._announce(run, Pending(RESULT_LOST))
+        for run in unit.runs[len(outcomes) :]:
+            self._go_again(run)
         self._release(self._leftovers.settle(key, unit.needs))
 
     def _handlers_called(self, node: int, state: State) -> None:

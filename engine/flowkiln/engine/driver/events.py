@@ -87,10 +87,13 @@ class WorkerLost:
 
 @dataclass(frozen=True, slots=True)
 class MemberStuck:
-    """A member could not be stopped in time: its worker process was ended, and `outcome` is what it came to."""
+    """A member could not be stopped in time, so its worker process was ended.
+
+    `outcomes` are those of the members that ran, in order; the stuck one is the last.
+    """
 
     key: UnitKey
-    outcome: Outcome
+    outcomes: tuple[Outcome, ...]
     now: float
 
 

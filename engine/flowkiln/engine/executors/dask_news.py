@@ -36,10 +36,10 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Abandoned:
-    """A member could not be stopped; its process ends now."""
+    """A member could not be stopped; its process ends now. The outcomes are those of all that ran, its own the last."""
 
     key: UnitKey
-    outcome: Outcome
+    outcomes: tuple[Outcome, ...]
     records: tuple[TaskRunRecord, ...]
 
 

@@ -179,13 +179,13 @@ class DaskSession:
                 self._deliver(UnitForgotten(key, time.time()))
             case Shortened(key, length):
                 self._deliver(UnitShortened(key, length, time.time()))
-            case Abandoned(key, outcome, records):
+            case Abandoned(key, outcomes, records):
                 self._ended_on_purpose.add(news.address)
                 self._began.pop(key, None)
                 self._unreported.pop(key, None)
                 for record in records:
                     self._deliver(record)
-                self._deliver(MemberStuck(key, outcome, time.time()))
+                self._deliver(MemberStuck(key, outcomes, time.time()))
 
     def on_loss(self, loss: Loss) -> None:
         """Take that a worker died."""

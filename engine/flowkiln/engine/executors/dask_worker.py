@@ -126,8 +126,8 @@ def _run(topic: str, run_id: str, environment: bytes, pickled_unit: bytes, needs
         if unit.announce_first:
             stream.tell_at_once()
 
-    def abandon(outcome: Outcome, records: tuple[TaskRunRecord, ...]) -> None:
-        stream.tell_at_once(Abandoned(unit.key, outcome, records))
+    def abandon(outcomes: tuple[Outcome, ...], records: tuple[TaskRunRecord, ...]) -> None:
+        stream.tell_at_once(Abandoned(unit.key, outcomes, records))
         end_descendants(PATIENCE)
         os._exit(1)
 

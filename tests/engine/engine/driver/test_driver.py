@@ -513,14 +513,25 @@ class TestLosses:
         assert driver.handle(ended(unit, Success())) == [Finish(())]
 
     def test_a_stuck_member_has_its_outcome_and_the_others_go_again(self) -> None:
-        """Its worker was ended, and all that the unit had done with it."""
+        """Its worker was ended, and all that the unit had done with it, which is announced."""
         driver, out = started(CHAIN, policy=UnitPolicy(fuse=True))
         (unit,) = units(out)
-        stuck = Outcome(1, -1, 1, TimedOut("too long"))
-        out = driver.handle(MemberStuck(unit.key, stuck, NOW))
+        large, stuck = Outcome(0, -1, 1, Success()), Outcome(1, -1, 1, TimedOut("too long"))
+        out = driver.handle(MemberStuck(unit.key, (large, stuck), NOW))
         assert CancelUnits((unit.key,)) in out
         assert [run for one in units(out) for run in runs(one)] == [(0, -1), (2, -1)]
         assert isinstance(driver.states()[1], TimedOut)
+        (announced,) = [record for o in out if isinstance(o, Announce) for record in o.records]
+        assert (announced.task, announced.state) == ("n0", "Pending")
+
+    def test_small_results_beside_a_stuck_member_are_kept(self) -> None:
+        """They came with the news of it, so what gave them does not run again."""
+        driver, out = started(CHAIN, policy=UnitPolicy(fuse=True))
+        (unit,) = units(out)
+        small, stuck = Outcome(0, -1, 1, Success(result=1), whole=True), Outcome(1, -1, 1, TimedOut("too long"))
+        out = driver.handle(MemberStuck(unit.key, (small, stuck), NOW))
+        assert [run for one in units(out) for run in runs(one)] == [(2, -1)]
+        assert driver.source_of(driver.node_runs(0).parent) == Given(Success(result=1))
 
     def test_results_that_are_lost_are_made_again(self) -> None:
         """And that is announced."""
