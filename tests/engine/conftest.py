@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from flowkiln.engine.executors import DaskExecutor, Executor, LocalExecutor, SynchronousExecutor
 
-# How long an example takes says nothing but how busy the machine is.
-settings.register_profile("unhurried", settings(deadline=None, suppress_health_check=[HealthCheck.too_slow]))
+# How long an example takes says nothing but how busy the machine is. Explaining a failure traces the whole process,
+# with all the threads of the shared clusters.
+settings.register_profile(
+    "unhurried",
+    settings(
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+        phases=[phase for phase in Phase if phase is not Phase.explain],
+    ),
+)
 settings.load_profile("unhurried")
 
 IN_PROCESS = ["local", "synchronous", "dask_threads"]

@@ -6,7 +6,6 @@ in the main thread only; in any other thread the exception comes when the call r
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
@@ -19,6 +18,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from flowkiln.utilities.context import current_content
+from flowkiln.utilities.thread_exceptions import raise_in, take_back
 
 _WAKE = signal.SIGURG
 """Wakes the main thread. Nobody uses it, and by default it does nothing."""
@@ -96,13 +96,13 @@ def _leave(thread: int, body: _Body) -> None:
             del _bodies[thread]
             if body.is_told:
                 # It must not hit what this thread does next.
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), None)
+                take_back()
         else:
             _bodies[thread] = body.outer
             body.outer.is_told = body.is_told
 
 
-BOOKKEEPING = frozenset({call_body.__code__, _leave.__code__})
+BOOKKEEPING = frozenset({call_body.__code__, _leave.__code__, take_back.__code__})
 """Code that must not be interrupted, though it runs as part of a body."""
 
 
@@ -147,7 +147,7 @@ def _raise_in(thread: int) -> None:
     if thread == main and signal.getsignal(_WAKE) is _on_wake:
         signal.pthread_kill(thread, _WAKE)
     else:
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(BodyInterrupted))
+        raise_in(thread, BodyInterrupted)
 
 
 def unstopped() -> list[str]:

@@ -7,7 +7,6 @@ not stopped by it. Either its process can be ended, or it has a thread of its ow
 from __future__ import annotations
 
 import contextvars
-import ctypes
 import logging
 import sys
 import threading
@@ -19,6 +18,7 @@ from typing import Any, Protocol
 
 from flowkiln.engine import bodies
 from flowkiln.engine.deadlines import GRACE, DeadlineExceeded, StopBody, StopBodyNow
+from flowkiln.utilities.thread_exceptions import raise_in, take_back
 
 STUCK_AFTER = 2 * GRACE
 """Seconds after the deadline when a process is ended whose body still runs."""
@@ -42,12 +42,6 @@ class Place(Protocol):
 
     def forget(self) -> None:
         """Give up what the current thread still has: its body was left behind, and ended after all."""
-
-
-def _raise_in(thread: int, error: type[BaseException] | None) -> None:
-    """Set what a thread raises next; None takes back what was not raised yet."""
-    what = None if error is None else ctypes.py_object(error)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), what)
 
 
 class WatchedThread:
@@ -79,8 +73,9 @@ class WatchedThread:
     def _end(self) -> None:
         with self._lock:
             self._over.set()
-            # What was set in the last moment must not hit whatever this thread does next.
-            _raise_in(self._thread, None)
+            if self.rang:
+                # What was set in the last moment must not hit whatever this thread does next.
+                take_back()
 
     def _watch(self) -> None:
         if self._over.wait(self._timeout):
@@ -91,7 +86,7 @@ class WatchedThread:
                 if self._over.is_set():
                     return
                 self.rang = True
-                _raise_in(self._thread, stop)
+                raise_in(self._thread, stop)
             if self._over.wait(GRACE if stop is StopBody else stuck_at - time.monotonic()):
                 return
         self._context.run(self._on_stuck)
@@ -110,7 +105,7 @@ class OwnThread:
         self._context = contextvars.copy_context()
         self._lock = threading.Lock()
         self._over = threading.Event()
-        self._is_left = False
+        self._is_left = self._is_stopped = False
         self._value: Any = None
         self._error: BaseException | None = None
 
@@ -129,6 +124,8 @@ class OwnThread:
             if self._place is not None:
                 self._place.give_back()
         if not has_ended:
+            # What the thread is to raise stays, but not its mark on the process: `take_back` says why.
+            take_back()
             self._warn(thread)
             message = f"took longer than {self._timeout:g} s and cannot be stopped; its thread is left behind"
             raise DeadlineExceeded(message)
@@ -160,7 +157,8 @@ class OwnThread:
     def _end(self) -> None:
         with self._lock:
             self._over.set()
-            _raise_in(threading.get_ident(), None)
+            if self._is_stopped:
+                take_back()
             if self._is_left and self._place is not None:
                 self._place.forget()
 
@@ -182,7 +180,8 @@ class OwnThread:
     def _raise_in_body(self, thread: threading.Thread, stop: type[BaseException]) -> None:
         with self._lock:
             if not self._over.is_set() and thread.ident is not None:
-                _raise_in(thread.ident, stop)
+                self._is_stopped = True
+                raise_in(thread.ident, stop)
 
     def _has_ended_or_is_left(self, thread: threading.Thread) -> bool:
         self._raise_in_body(thread, StopBodyNow)
