@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,10 @@ from flowkiln.engine import signals
 from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.executors import Executor, LocalExecutor
 from flowkiln.engine.interrupts import is_interrupt, marked_interrupts
-from flowkiln.engine.records import FlowRunRecord, TaskRunRecord
 from flowkiln.engine.state import Failed, Mapped, Skipped, State, Success, TriggerFailed
 from flowkiln.triggers import all_finished
 from flowkiln.utilities.debug import raise_on_exception
+from tests.engine.engine.recorder import Recorder
 
 
 class Panic(BaseException):
@@ -66,24 +66,6 @@ RAISED: dict[str, tuple[Callable[[], BaseException], str, str]] = {
 """How an exception is made, the message of a task run that raises it, and the last line of its traceback."""
 
 ALL = pytest.mark.parametrize("name", RAISED)
-
-
-class Recorder:
-    """Keeps the records of a run."""
-
-    def __init__(self) -> None:
-        self.records: list[TaskRunRecord] = []
-
-    def on_task_runs(self, records: Sequence[TaskRunRecord]) -> None:
-        """Keep them."""
-        self.records.extend(records)
-
-    def on_flow_run(self, record: FlowRunRecord) -> None:
-        """Of no interest here."""
-
-    def of(self, name: str) -> list[TaskRunRecord]:
-        """Give those of one task."""
-        return [record for record in self.records if record.task == name]
 
 
 def raising(name: str, *_: Any, **__: Any) -> Any:

@@ -17,27 +17,10 @@ from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.executors import DaskExecutor
 from flowkiln.engine.records import FlowRunRecord, TaskRunRecord
 from flowkiln.triggers import all_finished
+from tests.engine.engine.recorder import Recorder
 
 LARGE = 100_000
 """Bytes of a result that does not travel with its unit's report."""
-
-
-class Recorder:
-    """Keeps the records of a run."""
-
-    def __init__(self) -> None:
-        self.records: list[TaskRunRecord] = []
-
-    def on_task_runs(self, records: Sequence[TaskRunRecord]) -> None:
-        """Keep them."""
-        self.records.extend(records)
-
-    def on_flow_run(self, record: FlowRunRecord) -> None:
-        """Of no interest here."""
-
-    def of(self, name: str) -> list[TaskRunRecord]:
-        """Give those of one task."""
-        return [record for record in self.records if record.task == name]
 
 
 class Diary:

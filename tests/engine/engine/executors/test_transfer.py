@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -14,11 +13,11 @@ from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.executors import DaskExecutor
 from flowkiln.engine.executors.dask_transfer import TransferableUnit
 from flowkiln.engine.flow_runner import FlowRunner
-from flowkiln.engine.records import FlowRunRecord, TaskRunRecord
 from flowkiln.engine.result import Result
 from flowkiln.engine.state import Retrying, State, Success
 from flowkiln.triggers import all_finished
 from flowkiln.utilities.exceptions import SerializationError
+from tests.engine.engine.recorder import Recorder
 
 
 class Unreadable:
@@ -72,20 +71,6 @@ def test_what_travels_beside_it_arrives() -> None:
     assert three.run_count == 3
 
 
-class Ends:
-    """An observer that notes the states of one task, in order."""
-
-    def __init__(self, name: str) -> None:
-        self.name, self.states = name, list[str]()
-
-    def on_task_runs(self, records: Sequence[TaskRunRecord]) -> None:
-        """Note them."""
-        self.states += [record.state for record in records if record.task == self.name]
-
-    def on_flow_run(self, record: FlowRunRecord) -> None:
-        """They do not count here."""
-
-
 @pytest.mark.parametrize("decides", [True, False], ids=["Flow.run", "Conductor"])
 @pytest.mark.parametrize("make", [make for make, _ in UNSENDABLE])
 def test_a_wanted_result_that_cannot_travel_fails_its_task_alone(
@@ -97,16 +82,17 @@ def test_a_wanted_result_that_cannot_travel_fails_its_task_alone(
         good = task(lambda: {"three": 3}, name="good")()
         told = task(lambda: "told", name="told", trigger=all_finished)(upstream_tasks=[bad])
     flow.set_reference_tasks([bad])
-    ends, wanted = Ends("bad"), (bad, good, told)
+    recorder, wanted = Recorder(), (bad, good, told)
     if decides:
         runner = FlowRunner(flow)
-        runner.observer = ends
+        runner.observer = recorder
         state = runner.run(executor=dask_processes, return_tasks=wanted)
     else:
-        state = Conductor(flow, dask_processes, observer=ends, return_tasks=wanted).run()
+        state = Conductor(flow, dask_processes, observer=recorder, return_tasks=wanted).run()
     assert state.result[good].result == {"three": 3}
     assert state.result[told].result == "told"
     assert type(state.result[bad]).__name__ == "Failed"
     assert "another process" in str(state.result[bad].message)
-    assert ends.states == ["Running", "Success", *(["Failed"] if decides else [])]
+    ends = [record.state for record in recorder.of("bad")]
+    assert ends == ["Running", "Success", *(["Failed"] if decides else [])]
     assert state.is_failed() is decides
