@@ -7,7 +7,7 @@ import pickle
 
 import cloudpickle
 
-from flowkiln.engine.result import Result
+from flowkiln.engine.result import Result, Undelivered
 from flowkiln.engine.state import State
 from flowkiln.utilities.exceptions import FlowkilnError
 from flowkiln.utilities.safe_text import safe_str
@@ -22,6 +22,8 @@ def portable(state: State) -> State:
 
     Many exception classes cannot: their `args` do not fit their own constructor. A stand-in tells what it was.
     """
+    if isinstance(state._result, Undelivered):
+        return state
     error = state.result
     if not isinstance(error, BaseException):
         return state

@@ -18,7 +18,7 @@ from flowkiln.engine.culprits import culprit_in, travels
 from flowkiln.engine.driver.units import Children, Element, Given, Member, Resumed, Unit
 from flowkiln.engine.executors.dask_stream import dumps
 from flowkiln.engine.portable import portable
-from flowkiln.engine.result import NoResult, Undelivered
+from flowkiln.engine.result import NoResult, Result, Undelivered
 from flowkiln.engine.state import KINDS, State, kind_of, without_result
 from flowkiln.engine.unit_runner import HeldUnit
 from flowkiln.utilities.safe_text import safe_repr, safe_str
@@ -39,10 +39,15 @@ def sendable(state: State) -> State:
     try:
         pickle.dumps(state)
     except BaseException as error:
-        why = culprit_in(state.result) or safe_str(error)
-        reason = f"A result of type {type(state.result).__qualname__} cannot be sent to another process: {why}."
-        return _without_result(state, f"{reason} {WHAT_TO_DO}")
+        return _without_result(state, _reason(state._result, error))
     return state
+
+
+def _reason(result: Result, error: BaseException) -> str:
+    if isinstance(result, Undelivered):
+        return result.reason
+    why = culprit_in(result.value) or safe_str(error)
+    return f"A result of type {type(result.value).__qualname__} cannot be sent to another process: {why}. {WHAT_TO_DO}"
 
 
 def _without_result(state: State, reason: str) -> State:
@@ -109,7 +114,11 @@ STATE_SIZE = 500
 
 def _size(held: TransferableUnit) -> int:
     """Tell Dask what a unit weighs: it decides by that what to move, and what to spill to disk."""
-    return sum(STATE_SIZE + safe_sizeof(state.result) for state in held.states)
+    return sum(map(_state_size, held.states))
+
+
+def _state_size(state: State) -> int:
+    return STATE_SIZE if isinstance(state._result, Undelivered) else STATE_SIZE + safe_sizeof(state.result)
 
 
 sizeof.register(TransferableUnit, _size)

@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import pytest
+from dask.sizeof import sizeof
 from distributed.protocol import deserialize, serialize
 
 from flowkiln import Flow, task
@@ -69,6 +70,20 @@ def test_what_travels_beside_it_arrives() -> None:
     assert two.result == 2
     assert isinstance(three, Retrying)
     assert three.run_count == 3
+
+
+@pytest.mark.parametrize(("make", "reason"), UNSENDABLE)
+def test_a_state_that_arrived_without_its_result_goes_on_to_a_third_process(make: Any, reason: str) -> None:
+    """A worker gets results from any worker that has them, and weighs and sends what it got."""
+    (arrived,) = _sent(Success(result=make()))
+    assert sizeof(TransferableUnit((arrived,))) < 10_000
+    beside = Retrying(cached_inputs={"x": Result(threading.Lock())})
+    for others in ((), (beside,)):
+        state, *_ = _sent(arrived, *others)
+        assert type(state) is Success
+        with pytest.raises(SerializationError) as caught:
+            _ = state.result
+        assert str(caught.value).startswith(reason)
 
 
 @pytest.mark.parametrize("decides", [True, False], ids=["Flow.run", "Conductor"])
