@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import uuid
+from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +106,7 @@ class FlowRunner(Runner):
         self.observer: Observer | None = None
         """Gets the records of a pass."""
         self._loop: RunLoop | None = None
+        self._posted: deque[Event] = deque()
         self._stopped_by: State | None = None
 
     def described(self) -> str:
@@ -180,9 +183,18 @@ class FlowRunner(Runner):
                 return state_of(self.take(lambda _running: failed, Running("Running flow.")))
 
     def post(self, event: Event) -> None:
-        """Hand an event to the driver of a run that goes on in another thread; without one, nothing happens."""
-        if self._loop is not None:
-            self._loop.post(event)
+        """Hand an event to the driver of the run, from any thread or signal handler.
+
+        An event that comes while the run is still being prepared waits until there is a driver.
+        """
+        self._posted.append(event)
+        self._pass_on_events()
+
+    def _pass_on_events(self) -> None:
+        # No lock: a signal handler may interrupt the thread that holds it.
+        while self._posted and (loop := self._loop) is not None:
+            with suppress(IndexError):
+                loop.post(self._posted.popleft())
 
     def _pass_checks(self, state: State, request: RunRequest) -> State:
         checks = (self._check_pending_or_running, self._check_start_time, self._set_running, self._run_tasks)
@@ -244,6 +256,7 @@ class FlowRunner(Runner):
             on_waiting=lambda: self._wait(state),
         )
         self._loop, self._stopped_by = loop, None
+        self._pass_on_events()
         try:
             with request.executor.start():
                 found = loop.run([prepared.numbers[task] for task in self._tasks_to_fetch(request)])

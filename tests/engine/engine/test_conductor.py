@@ -156,6 +156,50 @@ def test_terminate_ends_a_run_from_another_thread(any_executor: Executor) -> Non
     assert notebook.flow_runs[-1].state == "Cancelled"
 
 
+@pytest.mark.parametrize("moment", ["before", "in a handler", "while it is prepared", "while the executor starts"])
+def test_a_termination_before_the_first_task_is_not_lost(moment: str) -> None:
+    """The run ends as Cancelled, and no body runs, however early the termination comes."""
+    bodies: list[int] = []
+
+    class Terminating(LocalExecutor):
+        def start(self) -> Any:
+            if moment == "while the executor starts":
+                conductor.terminate()
+            return super().start()
+
+    def handler(_: Flow, old: Any, new: Any) -> None:
+        if moment == "in a handler":
+            conductor.terminate()
+
+    class Prepared(Flow):
+        def sorted_tasks(self, *arguments: Any, **options: Any) -> Any:
+            if moment == "while it is prepared":
+                conductor.terminate()
+            return super().sorted_tasks(*arguments, **options)
+
+    with Prepared("f", state_handlers=[handler]) as flow:
+        flowkiln.task(lambda: bodies.append(1), name="only")()
+    notebook = Notebook()
+    conductor = Conductor(flow, Terminating(), observer=notebook)
+    if moment == "before":
+        conductor.terminate()
+    assert type(conductor.run()) is Cancelled
+    assert bodies == []
+    assert notebook.states("only") == ["Cancelled"]
+
+
+def test_a_termination_after_the_end_changes_nothing() -> None:
+    """The state of the run stays what it was."""
+    with Flow("f") as flow:
+        flowkiln.task(lambda: 1, name="only")()
+    notebook = Notebook()
+    conductor = Conductor(flow, LocalExecutor(), observer=notebook)
+    final = conductor.run()
+    conductor.terminate()
+    assert type(final) is Success
+    assert notebook.flow_runs[-1].state == "Success"
+
+
 def test_a_run_that_waits_for_somebody_says_so() -> None:
     """Running, with nothing left to do."""
 
