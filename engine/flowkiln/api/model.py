@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from pydantic.alias_generators import to_camel
 
 from flowkiln.api.durations import DURATION_PATTERN, WHOLE_SECONDS_PATTERN
+from flowkiln.api.quantities import MAX_LENGTH, QUANTITY_PATTERN
 
 DNS_LABEL_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
@@ -21,7 +22,6 @@ IDENTIFIER_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
 CALLABLE_PATTERN = (
     r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"
 )
-QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi|E|Ei)?$"
 QUALIFIED_NAME_PATTERN = (
     r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
     r"[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?$"
@@ -111,7 +111,7 @@ WholeSeconds: TypeAlias = Annotated[str, Field(max_length=32, pattern=WHOLE_SECO
 """A GEP-2257 duration without milliseconds."""
 
 Quantity: TypeAlias = (
-    Annotated[int, Field(strict=True, ge=0)] | Annotated[str, Field(max_length=32, pattern=QUANTITY_PATTERN)]
+    Annotated[int, Field(strict=True, ge=0)] | Annotated[str, Field(max_length=MAX_LENGTH, pattern=QUANTITY_PATTERN)]
 )
 """An amount of a resource as Kubernetes writes it: `500m`, `2Gi`, 1."""
 

@@ -6,7 +6,6 @@ function imports distributed and an API client of its own, and because nearly ev
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from flowkiln.api.cluster import Resources, WorkersSpec
 from flowkiln.api.durations import parse_seconds
 from flowkiln.api.flow import SECRETS_DIRECTORY, FlowSpec, SecretKeyRef
 from flowkiln.api.plan import PLAN_KEY
+from flowkiln.api.quantities import parse_quantity
 from flowkiln.utilities.source_folders import CLUSTER_FOLDER
 
 from . import pods, tls
@@ -327,19 +327,8 @@ def _mount(name: str, path: str) -> Manifest:
     return {"name": name, "mountPath": path, "readOnly": True}
 
 
-_QUANTITY = re.compile(r"^(\d+)(Ki|Mi|Gi|Ti|k|M|G|T)?$")
-_FACTORS = {"": 1} | {
-    unit + suffix: base**power
-    for power, unit in enumerate("KMGT", start=1)
-    for suffix, base in (("i", 1024), ("", 1000))
-}
-_FACTORS["k"] = _FACTORS.pop("K")
-
-
 def _memory_limit(workers: WorkersSpec) -> str:
     """Return each process's share of the container's memory limit, in bytes, or `auto` when there is none to divide."""
-    match = _QUANTITY.match(str(workers.resources.limits.get("memory", "")))
-    if match is None:
-        return "auto"
-    amount, unit = match.groups()
-    return str(int(amount) * _FACTORS[unit or ""] // workers.processes)
+    limit = parse_quantity(workers.resources.limits.get("memory", 0))
+    # Kubernetes reads a limit of zero as none.
+    return str(int(limit) // workers.processes) if limit else "auto"

@@ -179,7 +179,17 @@ def test_workers_are_as_the_flow_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "share"), [("2Gi", str(2**31)), ("500M", "500000000"), (1000, "1000"), ("1.5Gi", "auto"), (None, "auto")]
+    ("limit", "share"),
+    [
+        ("2Gi", str(2**31)),
+        ("1.5Gi", str(3 * 2**29)),
+        ("500M", "500000000"),
+        ("2e9", "2000000000"),
+        ("1073741824000m", str(2**30)),
+        (1000, "1000"),
+        ("0", "auto"),
+        (None, "auto"),
+    ],
 )
 def test_the_memory_limit_is_divided_only_if_there_is_one(limit: str | int | None, share: str) -> None:
     """Dask's own guess knows the machine, not the container's requests."""

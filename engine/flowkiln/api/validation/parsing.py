@@ -14,7 +14,8 @@ from pydantic_core import ErrorDetails
 from flowkiln.api.durations import DURATION_PATTERN, WHOLE_SECONDS_PATTERN
 from flowkiln.api.flow import FlowSpec, TaskInput, Trigger
 from flowkiln.api.flow_run import FlowRunSpec
-from flowkiln.api.model import PATTERNS_IN_WORDS, PERCENT_PATTERN, QUANTITY_PATTERN, Model
+from flowkiln.api.model import PATTERNS_IN_WORDS, PERCENT_PATTERN, Model
+from flowkiln.api.quantities import QUANTITY_PATTERN
 from flowkiln.api.validation.hints import hint_for_map, hint_for_rule, hint_for_shape, hint_for_unknown_field
 from flowkiln.api.validation.problem import Problem, no_such
 from flowkiln.api.validation.shapes import field_at, fields_of, model_at, patterns_of

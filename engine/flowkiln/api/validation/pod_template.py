@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
 
 from flowkiln.api.cluster import ClusterSpec, Resources
 from flowkiln.api.flow import FlowSpec
 from flowkiln.api.model import JsonValue
 from flowkiln.api.pod_template import PodTemplate
+from flowkiln.api.quantities import parse_quantity
 from flowkiln.api.validation.problem import Problem, no_such
 
 RESERVED_PREFIX = "flowkiln-"
@@ -27,12 +27,6 @@ _REQUIRED, _PREFERRED = (
 _AFFINITY_FIELDS = (_REQUIRED, _PREFERRED)
 _POD_AFFINITY_TERM_FIELDS = ("labelSelector", "namespaceSelector", "namespaces", "topologyKey")
 _SPREAD_FIELDS = ("labelSelector", "maxSkew", "topologyKey", "whenUnsatisfiable")
-_FACTORS = {
-    "": Decimal(1),
-    "m": Decimal("0.001"),
-    **{suffix: Decimal(1000) ** power for power, suffix in enumerate("kMGTPE", start=1)},
-    **{f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", start=1)},
-}
 
 
 def check_pod_template(spec: FlowSpec) -> Iterator[Problem]:
@@ -116,11 +110,5 @@ def _check_cluster(cluster: ClusterSpec) -> Iterator[Problem]:
 def _check_resources(field: str, resources: Resources) -> Iterator[Problem]:
     for name, request in resources.requests.items():
         limit = resources.limits.get(name)
-        if limit is not None and _amount(request) > _amount(limit):
+        if limit is not None and parse_quantity(request) > parse_quantity(limit):
             yield Problem(f"{field}.requests.{name}", f"{request} is more than its limit, {limit}")
-
-
-def _amount(quantity: int | str) -> Decimal:
-    text = str(quantity)
-    number = text.rstrip("mkKMGTPEi")
-    return Decimal(number) * _FACTORS[text[len(number) :]]
