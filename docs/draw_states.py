@@ -6,8 +6,8 @@ import inspect
 from pathlib import Path
 
 from flowkiln.api.generated import generator
-from flowkiln.engine import state as states
-from flowkiln.engine.transitions import TABLE
+from flowkiln.states import state as states
+from flowkiln.states.transitions import TABLE
 
 PAGE = "states.md"
 

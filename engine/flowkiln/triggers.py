@@ -9,11 +9,11 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flowkiln.engine.signals import PAUSE, SKIP, TRIGGERFAIL
+from flowkiln.states.signals import PAUSE, SKIP, TRIGGERFAIL
 from flowkiln.utilities.context import context
 
 if TYPE_CHECKING:
-    from flowkiln.engine.state import State
+    from flowkiln.states.state import State
 
 Trigger = Callable[[Collection["State"]], bool]
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from flowkiln.cli.progress import FAILURES, FINISHED, UNTOUCHED, WAITING, RunProgress, TaskProgress, full_name
 from flowkiln.cli.reasons import Origins, origins
 from flowkiln.cli.tables import TaskTable, describe_counts, first_line, listed, waiting
-from flowkiln.engine.records import NOT_MAPPED, FlowRunRecord, TaskRunRecord
+from flowkiln.states.records import NOT_MAPPED, FlowRunRecord, TaskRunRecord
 
 _QUIET_STATES = frozenset({UNTOUCHED, "Submitted", "Queued"})
 _EXPLAINED = FAILURES | WAITING | {"Paused", "Skipped", UNTOUCHED}

@@ -10,10 +10,10 @@ from typing import Any
 from flowkiln.cli.json_values import JsonValue, Loss, to_json
 from flowkiln.cli.progress import FAILURES, RunProgress, TaskProgress, full_name
 from flowkiln.cli.reasons import origins
-from flowkiln.engine.records import FlowRunRecord, TaskRunRecord
-from flowkiln.engine.result import NoResultType
-from flowkiln.engine.signals import StateSignal
-from flowkiln.engine.state import State
+from flowkiln.states.records import FlowRunRecord, TaskRunRecord
+from flowkiln.states.result import NoResultType
+from flowkiln.states.signals import StateSignal
+from flowkiln.states.state import State
 from flowkiln.utilities.safe_text import safe_str
 
 VERSION = 1

@@ -9,7 +9,7 @@ from threading import RLock
 from typing import TYPE_CHECKING
 
 from flowkiln.core.local_ids import local_ids
-from flowkiln.engine.records import NOT_MAPPED, FlowRunRecord, TaskRunRecord
+from flowkiln.states.records import NOT_MAPPED, FlowRunRecord, TaskRunRecord
 
 if TYPE_CHECKING:
     from flowkiln.core.flow import Flow

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flowkiln.cli.progress import CAUSES, TaskProgress, full_name
-from flowkiln.engine.records import TaskRunRecord
+from flowkiln.states.records import TaskRunRecord
 
 MOST_NAMES = 4
 """How many names of tasks that are to blame are kept."""

@@ -26,9 +26,9 @@ from flowkiln.cli.summary import print_failures, print_summary
 from flowkiln.cli.tables import duration
 from flowkiln.core.local_ids import local_ids
 from flowkiln.engine.conductor import Conductor
-from flowkiln.engine.records import record_of_flow
-from flowkiln.engine.state import Cancelled, State
 from flowkiln.loading import LoadedFlow
+from flowkiln.states.records import record_of_flow
+from flowkiln.states.state import Cancelled, State
 
 
 @dataclass(frozen=True, slots=True)

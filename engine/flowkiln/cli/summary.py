@@ -10,7 +10,7 @@ from rich.text import Text
 from flowkiln.cli.progress import FAILURES, RunProgress, TaskProgress, full_name
 from flowkiln.cli.reasons import origins
 from flowkiln.cli.tables import STYLES, TaskTable, duration, first_line, listed
-from flowkiln.engine.records import FlowRunRecord
+from flowkiln.states.records import FlowRunRecord
 
 SHOWN_FAILURES = 10
 """How many tasks that failed are printed with a traceback."""

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from flowkiln.cli.progress import FAILURES, RUNNING, UNTOUCHED, TaskProgress
 from flowkiln.engine.driver.core import TERMINATED
-from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
+from flowkiln.states.records import NOT_MAPPED, TaskRunRecord
 from flowkiln.utilities.safe_text import shortened
 
 STYLES = {

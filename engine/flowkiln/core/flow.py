@@ -22,8 +22,8 @@ from flowkiln.utilities.context import context
 from flowkiln.utilities.logging import get_logger
 
 if TYPE_CHECKING:
-    from flowkiln.engine.state import State
     from flowkiln.schedules import Schedule
+    from flowkiln.states.state import State
 
 # The `with` blocks that are open here, innermost last. A flow may be in it more than once.
 _open_blocks: ContextVar[tuple[ExitStack, ...]] = ContextVar("flowkiln_open_flow_blocks", default=())

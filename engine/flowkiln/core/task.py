@@ -15,15 +15,15 @@ from flowkiln.core import arguments
 from flowkiln.core.active import active_flow
 from flowkiln.core.operators import TaskOperators
 from flowkiln.core.signature import check_run_signature, described_inputs, described_output, run_signature
-from flowkiln.engine import signals
-from flowkiln.engine.cache_validators import duration_only, never_use
+from flowkiln.states import signals
+from flowkiln.states.cache_validators import duration_only, never_use
 from flowkiln.utilities.context import context
 from flowkiln.utilities.exceptions import FlowkilnWarning
 from flowkiln.utilities.logging import get_logger
 
 if TYPE_CHECKING:
     from flowkiln.core.flow import Flow
-    from flowkiln.engine.state import State
+    from flowkiln.states.state import State
 
 RetryDelay = timedelta | Sequence[timedelta] | Callable[[int], timedelta]
 RetryOn = type[BaseException] | Sequence[type[BaseException]] | Callable[[BaseException], bool]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flowkiln.core.edge import Edge
     from flowkiln.core.flow import Flow
     from flowkiln.core.task import Task
-    from flowkiln.engine.state import State
+    from flowkiln.states.state import State
 
 _UNKNOWN = "#000000"
 _TRANSPARENCY = "80"

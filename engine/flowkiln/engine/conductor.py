@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from flowkiln.engine.bodies import interrupt
 from flowkiln.engine.driver import Event, TerminateRequested
 from flowkiln.engine.flow_runner import FlowRunner, RunRequest
-from flowkiln.engine.records import Observer, record_of_flow
 from flowkiln.engine.run_loop import LoopOptions
-from flowkiln.engine.state import State
+from flowkiln.states.records import Observer, record_of_flow
+from flowkiln.states.state import State
 
 if TYPE_CHECKING:
     from flowkiln.core.flow import Flow

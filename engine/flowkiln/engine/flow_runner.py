@@ -16,7 +16,6 @@ from flowkiln.engine.defaults import default_executor, default_task_runner_class
 from flowkiln.engine.driver import Event
 from flowkiln.engine.interrupts import marked_interrupts
 from flowkiln.engine.prepare import Prepared, make_environment, own_timeout_handler, prepare
-from flowkiln.engine.records import Observer, record_of_flow
 from flowkiln.engine.run_loop import LoopOptions, RunLoop
 from flowkiln.engine.runner import (
     ENDRUN,
@@ -29,8 +28,9 @@ from flowkiln.engine.runner import (
     state_of,
     unwrap,
 )
-from flowkiln.engine.signals import PAUSE
-from flowkiln.engine.state import Cancelled, Failed, Running, Scheduled, State, Success, utc_now
+from flowkiln.states.records import Observer, record_of_flow
+from flowkiln.states.signals import PAUSE
+from flowkiln.states.state import Cancelled, Failed, Running, Scheduled, State, Success, utc_now
 from flowkiln.utilities.context import BUILDING_KEYS
 from flowkiln.utilities.context import context as run_context
 from flowkiln.utilities.safe_text import safe_repr

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from flowkiln.engine import mapping
 from flowkiln.engine.elements import NoElements, counted
-from flowkiln.engine.result import NoResultType
-from flowkiln.engine.state import Mapped, Pending, State
+from flowkiln.states.result import NoResultType
+from flowkiln.states.state import Mapped, Pending, State
 from flowkiln.utilities.context import context as run_context
 
 if TYPE_CHECKING:

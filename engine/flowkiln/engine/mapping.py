@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from flowkiln.engine.elements import NoElements, counted, element, element_count, elements
-from flowkiln.engine.result import NoResult, Result, Undelivered
-from flowkiln.engine.state import Mapped, Pending, State
+from flowkiln.states.result import NoResult, Result, Undelivered
+from flowkiln.states.state import Mapped, Pending, State
 from flowkiln.utilities.exceptions import SerializationError
 
 

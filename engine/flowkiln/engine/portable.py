@@ -7,8 +7,8 @@ import pickle
 
 import cloudpickle
 
-from flowkiln.engine.result import Result, Undelivered
-from flowkiln.engine.state import State
+from flowkiln.states.result import Result, Undelivered
+from flowkiln.states.state import State
 from flowkiln.utilities.exceptions import FlowkilnError
 from flowkiln.utilities.safe_text import safe_str
 

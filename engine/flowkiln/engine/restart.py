@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from flowkiln.engine.state import Mapped, Pending, State
+from flowkiln.states.state import Mapped, Pending, State
 
 if TYPE_CHECKING:
     from flowkiln.core.edge import Edge

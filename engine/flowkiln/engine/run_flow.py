@@ -15,7 +15,7 @@ from flowkiln.engine.executors.base import Executor
 from flowkiln.engine.flow_runner import FlowRunner, RunRequest
 from flowkiln.engine.run_log import RunLog
 from flowkiln.engine.run_loop import LoopOptions
-from flowkiln.engine.state import Mapped, Pending, Scheduled, State, utc_now
+from flowkiln.states.state import Mapped, Pending, Scheduled, State, utc_now
 from flowkiln.utilities.context import context as run_context
 from flowkiln.utilities.logging import configure_logging
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from flowkiln.core.local_ids import local_ids
-from flowkiln.engine.records import NOT_MAPPED, FlowRunRecord, TaskRunRecord, record_of_flow
-from flowkiln.engine.state import State
+from flowkiln.states.records import NOT_MAPPED, FlowRunRecord, TaskRunRecord, record_of_flow
+from flowkiln.states.state import State
 from flowkiln.utilities.logging import get_logger
 
 if TYPE_CHECKING:

@@ -37,12 +37,12 @@ from flowkiln.engine.driver.task_runs import TaskRun
 from flowkiln.engine.driver.units import Held
 from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.executors.session import Delivery, Session
-from flowkiln.engine.records import FlowRunRecord, Observer, TaskRunRecord
-from flowkiln.engine.result import Undelivered
 from flowkiln.engine.runner import raising, unwrap
-from flowkiln.engine.signals import ENDRUN, PAUSE
-from flowkiln.engine.state import Crashed, Failed, Mapped, State, kind_of
 from flowkiln.engine.unit_runner import UnitReport
+from flowkiln.states.records import FlowRunRecord, Observer, TaskRunRecord
+from flowkiln.states.result import Undelivered
+from flowkiln.states.signals import ENDRUN, PAUSE
+from flowkiln.states.state import Crashed, Failed, Mapped, State, kind_of
 from flowkiln.utilities.context import context as run_context
 from flowkiln.utilities.exceptions import SerializationError
 from flowkiln.utilities.run_facts import follow_threads

@@ -11,8 +11,8 @@ from typing import Any, TypeVarTuple
 from flowkiln.engine.bodies import BodyInterrupted
 from flowkiln.engine.deadlines import is_stop
 from flowkiln.engine.interrupts import is_interrupt
-from flowkiln.engine.signals import ENDRUN, PAUSE, StateSignal
-from flowkiln.engine.state import Failed, Pending, State
+from flowkiln.states.signals import ENDRUN, PAUSE, StateSignal
+from flowkiln.states.state import Failed, Pending, State
 from flowkiln.utilities.context import context as run_context
 from flowkiln.utilities.safe_text import safe_repr
 

@@ -1,11 +1,17 @@
-"""Exceptions by which a task body, trigger or handler says which state it wants."""
+"""The public path of the signals."""
 
-from __future__ import annotations
-
-from typing import Any
-
-from flowkiln.engine import state as states
-from flowkiln.engine.result import NoResult
+from flowkiln.states.signals import (
+    ENDRUN,
+    FAIL,
+    LOOP,
+    PAUSE,
+    RETRY,
+    SKIP,
+    SUCCESS,
+    TRIGGERFAIL,
+    VALIDATIONFAIL,
+    StateSignal,
+)
 from flowkiln.utilities.exceptions import FlowkilnError
 
 __all__ = [
@@ -21,93 +27,3 @@ __all__ = [
     "FlowkilnError",
     "StateSignal",
 ]
-
-
-class ENDRUN(Exception):
-    """Stops the pipeline with `state` as the outcome.
-
-    Raised in a task body with a Failed state it means: fail, and do not retry.
-    """
-
-    def __init__(self, state: states.State) -> None:
-        super().__init__(state)
-        self.state = state
-
-
-class StateSignal(FlowkilnError):
-    """Base of the signals. `state` is an instance of the signal's state class.
-
-    The signal itself is the state's result unless `result` is given. Further arguments go to the state class;
-    wrong ones raise TypeError at once.
-    """
-
-    _state_class: type[states.State] = states.State
-
-    def __init__(self, message: Any = None, *args: Any, **kwargs: Any) -> None:
-        super().__init__(message)
-        kwargs.setdefault("result", self)
-        self.state = self._make_state(message, args, kwargs)
-
-    def _make_state(self, message: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> states.State:
-        result = kwargs.pop("result")
-        return self._state_class(message, result, *args, **kwargs)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.args[0]!r})"
-
-
-class FAIL(StateSignal):
-    """Fail; retried like any failure."""
-
-    _state_class = states.Failed
-
-
-class TRIGGERFAIL(FAIL):
-    """The trigger says no."""
-
-    _state_class = states.TriggerFailed
-
-
-class VALIDATIONFAIL(FAIL):
-    """The result does not pass validation."""
-
-    _state_class = states.ValidationFailed
-
-
-class SUCCESS(StateSignal):
-    """Succeed at once."""
-
-    _state_class = states.Success
-
-
-class RETRY(StateSignal):
-    """Try again at `start_time` (default: now), whatever `max_retries` says."""
-
-    _state_class = states.Retrying
-
-
-class SKIP(StateSignal):
-    """Skip this task run."""
-
-    _state_class = states.Skipped
-
-
-class PAUSE(StateSignal):
-    """Wait until somebody resumes the task run."""
-
-    _state_class = states.Paused
-
-
-class LOOP(StateSignal):
-    """Run the same task again at once, with `result` in the context as `task_loop_result`.
-
-    Without a result the next iteration gets the signal's repr.
-    """
-
-    _state_class = states.Looped
-
-    def _make_state(self, message: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> states.State:
-        result = kwargs.pop("result")
-        if result is self or result is NoResult:
-            result = repr(self)
-        return states.Looped(message, result, *args, **kwargs)

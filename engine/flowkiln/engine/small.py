@@ -6,8 +6,8 @@ import datetime as dt
 from itertools import chain
 from typing import Any
 
-from flowkiln.engine.result import NoResult, Result
-from flowkiln.engine.state import Mapped, State
+from flowkiln.states.result import NoResult, Result
+from flowkiln.states.state import Mapped, State
 
 SMALL = 1024
 """Bytes, about, of a small result."""

@@ -10,12 +10,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flowkiln.engine import cache_validators, mapping
+from flowkiln.engine import mapping
 from flowkiln.engine.bodies import BodyInterrupted, call_body, is_over
-from flowkiln.engine.cache_record import CacheRecord
 from flowkiln.engine.elements import NoElements
 from flowkiln.engine.interrupts import marked_interrupts
-from flowkiln.engine.result import NoResult, Result, not_arrived
 from flowkiln.engine.runner import (
     ENDRUN,
     End,
@@ -27,8 +25,13 @@ from flowkiln.engine.runner import (
     state_of,
     unwrap,
 )
-from flowkiln.engine.signals import StateSignal
-from flowkiln.engine.state import (
+from flowkiln.engine.timeouts import DeadlineExceeded, call_in_time, call_with_deadline
+from flowkiln.engine.unstarted import unstarted
+from flowkiln.states import cache_validators
+from flowkiln.states.cache_record import CacheRecord
+from flowkiln.states.result import NoResult, Result, not_arrived
+from flowkiln.states.signals import StateSignal
+from flowkiln.states.state import (
     Cached,
     Cancelled,
     Failed,
@@ -49,8 +52,6 @@ from flowkiln.engine.state import (
     message_text,
     utc_now,
 )
-from flowkiln.engine.timeouts import DeadlineExceeded, call_in_time, call_with_deadline
-from flowkiln.engine.unstarted import unstarted
 from flowkiln.triggers import manual_only
 from flowkiln.utilities.context import context as run_context
 from flowkiln.utilities.exceptions import SerializationError

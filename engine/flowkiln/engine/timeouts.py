@@ -14,7 +14,7 @@ from flowkiln.engine.bodies import BodyInterrupted
 from flowkiln.engine.body_threads import OwnThread, Place, WatchedThread
 from flowkiln.engine.deadlines import DeadlineExceeded, is_stop
 from flowkiln.engine.interrupts import is_interrupt
-from flowkiln.engine.signals import ENDRUN, StateSignal
+from flowkiln.states.signals import ENDRUN, StateSignal
 
 __all__ = ["DeadlineExceeded", "call_in_time", "call_with_deadline"]
 

@@ -14,11 +14,11 @@ from flowkiln.engine.driver.events import Outcome
 from flowkiln.engine.driver.units import Children, Element, Given, Held, Member, Resumed, Source, Unit, UnitKey
 from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.interrupts import is_interrupt
-from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
-from flowkiln.engine.result import not_arrived
 from flowkiln.engine.runner import is_for_caller
 from flowkiln.engine.small import SMALL, SMALL_TOGETHER, small_size
-from flowkiln.engine.state import (
+from flowkiln.states.records import NOT_MAPPED, TaskRunRecord
+from flowkiln.states.result import not_arrived
+from flowkiln.states.state import (
     Failed,
     Mapped,
     Pending,

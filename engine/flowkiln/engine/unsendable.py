@@ -10,8 +10,8 @@ from flowkiln.core.edge import Edge
 from flowkiln.core.task import Task
 from flowkiln.engine.culprits import culprit_in, travels, type_of
 from flowkiln.engine.environment import RunEnvironment, TaskEntry
-from flowkiln.engine.signals import ENDRUN
-from flowkiln.engine.state import Failed
+from flowkiln.states.signals import ENDRUN
+from flowkiln.states.state import Failed
 from flowkiln.utilities.exceptions import SerializationError
 
 _ADVICE = "Open it inside the body of the task that uses it."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flowkiln.engine.state import State
+    from flowkiln.states.state import State
 
 
 @dataclass(frozen=True)

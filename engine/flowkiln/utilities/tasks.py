@@ -151,7 +151,7 @@ def pause_task(message: str | None = None) -> None:
     Raises:
         signals.PAUSE: the task run was not resumed.
     """
-    from flowkiln.engine.signals import PAUSE
+    from flowkiln.states.signals import PAUSE
 
     if not context.get("resume"):
         raise PAUSE(message or "The task paused itself and waits to be resumed.")

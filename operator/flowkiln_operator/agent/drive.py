@@ -10,7 +10,7 @@ from typing import Any
 from flowkiln.api.plan import Plan
 from flowkiln.api.reasons import FlowReason, FlowState
 from flowkiln.core.local_ids import local_ids
-from flowkiln.engine.state import kind_of, message_text
+from flowkiln.states.state import kind_of, message_text
 from flowkiln_operator.agent.api_client import Credentials, FlowRunApi
 from flowkiln_operator.agent.claim import Claimed, Refused
 from flowkiln_operator.agent.claiming import claim_run

@@ -10,8 +10,8 @@ from flowkiln.api.plan import Plan
 from flowkiln.core.flow import Flow
 from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.executors.dask import DaskExecutor
-from flowkiln.engine.records import Observer
-from flowkiln.engine.state import State
+from flowkiln.states.records import Observer
+from flowkiln.states.state import State
 
 
 def make_executor(plan: Plan, scheduler: str) -> DaskExecutor:

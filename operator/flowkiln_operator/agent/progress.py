@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from flowkiln.engine.records import NOT_MAPPED, FlowRunRecord, TaskRunRecord
+from flowkiln.states.records import NOT_MAPPED, FlowRunRecord, TaskRunRecord
 from flowkiln_operator.agent.projection.closing import close_counts, close_tasks
 from flowkiln_operator.agent.projection.entry import compact_json
 from flowkiln_operator.agent.projection.flow_status import Standing, current_standing

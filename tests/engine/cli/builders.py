@@ -9,7 +9,7 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 
 from flowkiln.cli import main
-from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
+from flowkiln.states.records import NOT_MAPPED, TaskRunRecord
 
 PROGRAM = [sys.executable, "-m", "flowkiln.cli"]
 

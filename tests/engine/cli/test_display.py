@@ -12,7 +12,7 @@ from flowkiln.cli.progress import RunProgress
 from flowkiln.cli.reasons import origins
 from flowkiln.cli.tables import TaskTable
 from flowkiln.engine.driver.core import TERMINATED
-from flowkiln.engine.records import FlowRunRecord, TaskRunRecord
+from flowkiln.states.records import FlowRunRecord, TaskRunRecord
 
 from .builders import record
 

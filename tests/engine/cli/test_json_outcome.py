@@ -10,8 +10,8 @@ import pytest
 from flowkiln.cli.json_outcome import MOST_FAILURES, document, run_outcome
 from flowkiln.cli.json_schema import FILE_NAME, main, schema
 from flowkiln.cli.progress import RunProgress
-from flowkiln.engine.records import FlowRunRecord
 from flowkiln.engine.state import Failed, Skipped, Success
+from flowkiln.states.records import FlowRunRecord
 
 from .builders import invoke, record
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from flowkiln import Flow
 from flowkiln.cli.progress import FAILURES, FINISHED, RunProgress, progress_of
-from flowkiln.engine.records import FlowRunRecord, TaskRunRecord
+from flowkiln.states.records import FlowRunRecord, TaskRunRecord
 from flowkiln.tasks.core.function import FunctionTask
 
 from .builders import record

@@ -8,7 +8,7 @@ from rich.console import Console
 from flowkiln.cli.progress import RunProgress
 from flowkiln.cli.reasons import origins
 from flowkiln.cli.summary import SHOWN_CHILDREN, SHOWN_FAILURES, print_summary
-from flowkiln.engine.records import FlowRunRecord, TaskRunRecord
+from flowkiln.states.records import FlowRunRecord, TaskRunRecord
 
 from .builders import record
 

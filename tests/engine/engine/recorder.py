@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flowkiln.engine.records import FlowRunRecord, TaskRunRecord
+from flowkiln.states.records import FlowRunRecord, TaskRunRecord
 
 
 class Recorder:

@@ -27,9 +27,9 @@ from flowkiln.engine.state import (
     Success,
     TriggerFailed,
     ValidationFailed,
-    utc_now,
 )
 from flowkiln.engine.task_runner import TaskRunner
+from flowkiln.states.state import utc_now
 from flowkiln.tasks.control_flow import ifelse, merge, switch
 from flowkiln.triggers import (
     all_failed,

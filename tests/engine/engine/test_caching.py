@@ -189,7 +189,7 @@ def test_curried_validators_travel(tmp_path: Path) -> None:
 
 def test_the_driver_keeps_no_record() -> None:
     """It holds the values of the inputs."""
-    from flowkiln.engine.state import without_result
+    from flowkiln.states.state import without_result
 
     task = flowkiln.task(empty, cache_for=HOUR, cache_validator=all_inputs)
     with Flow("f") as flow:

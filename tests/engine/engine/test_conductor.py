@@ -15,9 +15,9 @@ from flowkiln import Flow, context
 from flowkiln.engine import signals
 from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.executors import DaskExecutor, Executor, LocalExecutor
-from flowkiln.engine.records import NOT_MAPPED, FlowRunRecord, TaskRunRecord
 from flowkiln.engine.state import Cancelled, Mapped, Running, Success
-from flowkiln.engine.transitions import illegal_transitions, is_legal
+from flowkiln.states.records import NOT_MAPPED, FlowRunRecord, TaskRunRecord
+from flowkiln.states.transitions import illegal_transitions, is_legal
 
 from .graphs import Shape, build, shapes
 from .test_random_graphs import EXAMPLES

@@ -36,9 +36,9 @@ from flowkiln.engine.state import (
     Success,
     TimedOut,
     TriggerFailed,
-    utc_now,
 )
 from flowkiln.engine.task_runner import TaskRunner
+from flowkiln.states.state import utc_now
 from flowkiln.tasks.control_flow import ifelse, merge
 from flowkiln.triggers import all_finished, manual_only
 

@@ -30,9 +30,9 @@ from flowkiln.engine.state import (
     Submitted,
     Success,
     TriggerFailed,
-    utc_now,
 )
 from flowkiln.engine.task_runner import TaskRunner
+from flowkiln.states.state import utc_now
 from flowkiln.triggers import all_finished, any_failed, manual_only
 from flowkiln.utilities.debug import raise_on_exception
 

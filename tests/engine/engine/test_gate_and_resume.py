@@ -28,9 +28,9 @@ from flowkiln.engine.driver import (
 )
 from flowkiln.engine.driver.units import Held, Resumed
 from flowkiln.engine.executors import Executor
-from flowkiln.engine.records import FlowRunRecord, TaskRunRecord
 from flowkiln.engine.signals import PAUSE
 from flowkiln.engine.state import Paused, Success
+from flowkiln.states.records import FlowRunRecord, TaskRunRecord
 from flowkiln.triggers import manual_only
 from flowkiln.utilities.tasks import pause_task
 

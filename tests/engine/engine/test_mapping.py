@@ -24,9 +24,9 @@ from flowkiln.engine.state import (
     State,
     Success,
     TriggerFailed,
-    utc_now,
 )
 from flowkiln.engine.task_runner import TaskRunner
+from flowkiln.states.state import utc_now
 from flowkiln.triggers import all_finished, any_failed
 
 

@@ -6,10 +6,11 @@ import pytest
 
 import flowkiln
 from flowkiln import Flow
-from flowkiln.engine import state as states
 from flowkiln.engine.executors import Executor
 from flowkiln.engine.signals import ENDRUN
-from flowkiln.engine.state import Failed, Paused, State, Success, kind_of, own_class_of
+from flowkiln.engine.state import Failed, Paused, State, Success
+from flowkiln.states import state as states
+from flowkiln.states.state import kind_of, own_class_of
 from flowkiln_operator.agent.projection.groups import KNOWN
 
 from .test_conductor import watch

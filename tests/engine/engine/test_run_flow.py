@@ -25,8 +25,8 @@ from flowkiln.engine.state import (
     Skipped,
     State,
     Success,
-    utc_now,
 )
+from flowkiln.states.state import utc_now
 from flowkiln.triggers import manual_only
 from flowkiln.utilities.debug import raise_on_exception
 from flowkiln.utilities.tasks import pause_task

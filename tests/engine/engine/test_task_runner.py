@@ -39,10 +39,10 @@ from flowkiln.engine.state import (
     Success,
     TimedOut,
     TriggerFailed,
-    utc_now,
 )
 from flowkiln.engine.task_runner import TaskRunner
 from flowkiln.engine.timeouts import DeadlineExceeded
+from flowkiln.states.state import utc_now
 from flowkiln.triggers import all_failed, all_finished, any_successful, manual_only
 from flowkiln.utilities.debug import raise_on_exception
 from flowkiln.utilities.tasks import pause_task

@@ -12,10 +12,10 @@ from flowkiln import Flow, task
 from flowkiln.engine.driver.units import Children, Element, Given, Held, Member, Unit
 from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.prepare import make_environment, prepare
-from flowkiln.engine.result import Undelivered
 from flowkiln.engine.state import Mapped, Pending, State, Success
 from flowkiln.engine.task_runner import TaskRunner
 from flowkiln.engine.unit_runner import HeldUnit, resolve, run_unit
+from flowkiln.states.result import Undelivered
 from flowkiln.tasks.core.function import FunctionTask
 
 

@@ -12,7 +12,7 @@ import pytest
 from flowkiln import Flow, task
 from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.executors import Executor
-from flowkiln.engine.records import FlowRunRecord, TaskRunRecord
+from flowkiln.states.records import FlowRunRecord, TaskRunRecord
 from flowkiln.utilities.source_folders import name_in_source
 from flowkiln.utilities.tracebacks import user_traceback
 

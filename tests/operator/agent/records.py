@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
+from flowkiln.states.records import NOT_MAPPED, TaskRunRecord
 from flowkiln_operator.agent.projection.groups import KNOWN
 
 NOON = 1_767_268_800.0

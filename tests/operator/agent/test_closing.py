@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from flowkiln.api.status import TaskStatus
-from flowkiln.engine.records import TaskRunRecord
+from flowkiln.states.records import TaskRunRecord
 from flowkiln_operator.agent.projection.budget import STATUS_BUDGET
 from flowkiln_operator.agent.projection.closing import close_counts, close_tasks
 from flowkiln_operator.agent.projection.groups import FINISHED

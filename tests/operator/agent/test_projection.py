@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowkiln.api.status import FlowRunStatus, TaskStatus
-from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
+from flowkiln.states.records import NOT_MAPPED, TaskRunRecord
 from flowkiln_operator.agent.projection import table as table_module
 from flowkiln_operator.agent.projection.budget import STATUS_BUDGET
 from flowkiln_operator.agent.projection.flow_status import (

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from flowkiln.cli.output.lines import Line
 from flowkiln.cli.output.printing import LinePrinting
-from flowkiln.engine.records import NOT_MAPPED, FlowRunRecord, Observer, TaskRunRecord
+from flowkiln.states.records import NOT_MAPPED, FlowRunRecord, Observer, TaskRunRecord
 
 HELD_FOR = 2.0
 """Seconds that a line waits for the news that its task run began, which takes another way."""

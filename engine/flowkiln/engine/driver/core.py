@@ -51,8 +51,8 @@ from flowkiln.engine.driver.timers import Timers
 from flowkiln.engine.driver.under_way import InFlight, UnderWay, Verdict, judge_lost_worker
 from flowkiln.engine.driver.units import Given, Held, Kept, Resumed, Unit, UnitKey
 from flowkiln.engine.driver.wiring import PRESENT, UNKNOWN, UNMAPPABLE, Wiring, keys_in
-from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
-from flowkiln.engine.state import (
+from flowkiln.states.records import NOT_MAPPED, TaskRunRecord
+from flowkiln.states.state import (
     Cached,
     Cancelled,
     Crashed,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from flowkiln.engine.driver.graph import InEdge, Node
 from flowkiln.engine.driver.task_runs import NodeRuns, Phase, TaskRun
-from flowkiln.engine.records import NOT_MAPPED
+from flowkiln.states.records import NOT_MAPPED
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flowkiln.engine.driver.units import Unit, UnitKey
-from flowkiln.engine.records import TaskRunRecord
-from flowkiln.engine.state import State
+from flowkiln.states.records import TaskRunRecord
+from flowkiln.states.state import State
 
 
 @dataclass(frozen=True, slots=True)

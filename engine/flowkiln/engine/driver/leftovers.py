@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from flowkiln.engine.driver.graph import Node
 from flowkiln.engine.driver.task_runs import NodeRuns, Phase, TaskRun
 from flowkiln.engine.driver.units import Held, UnitKey
-from flowkiln.engine.records import NOT_MAPPED
+from flowkiln.states.records import NOT_MAPPED
 
 
 class Leftovers:

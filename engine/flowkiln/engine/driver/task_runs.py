@@ -6,8 +6,8 @@ import enum
 from dataclasses import dataclass, field
 
 from flowkiln.engine.driver.units import Kept, UnitKey
-from flowkiln.engine.records import NOT_MAPPED
-from flowkiln.engine.state import Mapped, Pending, State
+from flowkiln.states.records import NOT_MAPPED
+from flowkiln.states.state import Mapped, Pending, State
 
 
 class Phase(enum.Enum):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flowkiln.engine.state import State
+from flowkiln.states.state import State
 
 UnitKey = tuple[str, int, int]
 """`(prefix made of local id and run id, map index, visit)`: Dask's task prefix is then the task."""

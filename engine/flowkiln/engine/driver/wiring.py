@@ -8,7 +8,7 @@ from itertools import chain
 from flowkiln.engine.driver.graph import InEdge, Node
 from flowkiln.engine.driver.task_runs import NodeRuns, Phase, TaskRun
 from flowkiln.engine.driver.units import Children, Element, Given, Held, Kept, Resumed, Source, UnitKey
-from flowkiln.engine.records import NOT_MAPPED
+from flowkiln.states.records import NOT_MAPPED
 
 PRESENT = (Phase.SUBMITTED, Phase.DONE)
 """Phases of a task run that others can build on."""

@@ -14,8 +14,8 @@ from distributed import Client
 
 from flowkiln.engine.driver import Outcome
 from flowkiln.engine.driver.units import UnitKey
-from flowkiln.engine.records import TaskRunRecord
 from flowkiln.engine.unit_runner import UnitReport
+from flowkiln.states.records import TaskRunRecord
 
 # Dask's own count of failures is out of reach: it blames every task that was only queued on a dead worker. What it
 # tells under this topic names the tasks that were there.

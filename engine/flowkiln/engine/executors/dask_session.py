@@ -22,9 +22,9 @@ from flowkiln.engine.executors.dask_news import Abandoned, Forgotten, Loss, News
 from flowkiln.engine.executors.dask_transfer import dumps_unit
 from flowkiln.engine.executors.dask_worker import Carrier, ClosedGate, gate_of, run_on_worker, share, unshare
 from flowkiln.engine.executors.session import Deliver
-from flowkiln.engine.state import State
 from flowkiln.engine.unit_runner import UnitReport, resolve
 from flowkiln.engine.unsendable import sendable_environment
+from flowkiln.states.state import State
 from flowkiln.utilities import pickling
 from flowkiln.utilities.safe_text import safe_str, shortened
 

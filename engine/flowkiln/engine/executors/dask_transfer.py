@@ -18,9 +18,9 @@ from flowkiln.engine.culprits import culprit_in, travels
 from flowkiln.engine.driver.units import Children, Element, Given, Member, Resumed, Unit
 from flowkiln.engine.executors.dask_stream import dumps
 from flowkiln.engine.portable import portable
-from flowkiln.engine.result import NoResult, Result, Undelivered
-from flowkiln.engine.state import KINDS, State, kind_of, without_result
 from flowkiln.engine.unit_runner import HeldUnit
+from flowkiln.states.result import NoResult, Result, Undelivered
+from flowkiln.states.state import KINDS, State, kind_of, without_result
 from flowkiln.utilities.safe_text import safe_repr, safe_str
 
 

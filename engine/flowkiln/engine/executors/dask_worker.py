@@ -21,8 +21,8 @@ from flowkiln.engine.executors.dask_once import was_sent_before
 from flowkiln.engine.executors.dask_place import PoolPlace
 from flowkiln.engine.executors.dask_stream import Streams
 from flowkiln.engine.executors.dask_transfer import TransferableUnit
-from flowkiln.engine.records import TaskRunRecord
 from flowkiln.engine.unit_runner import HeldUnit, run_unit
+from flowkiln.states.records import TaskRunRecord
 from flowkiln.utilities.exceptions import FlowkilnError
 from flowkiln.utilities.logging import configure_logging
 from flowkiln.utilities.processes import end_descendants

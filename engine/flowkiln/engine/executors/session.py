@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from flowkiln.engine.driver import MemberStuck, UnitForgotten, UnitLost, UnitPolicy, UnitShortened, WorkerLost
 from flowkiln.engine.driver.units import Kept, Unit, UnitKey
-from flowkiln.engine.records import TaskRunRecord
-from flowkiln.engine.state import State
 from flowkiln.engine.unit_runner import HeldUnit, UnitReport, resolve, run_unit
+from flowkiln.states.records import TaskRunRecord
+from flowkiln.states.state import State
 
 if TYPE_CHECKING:
     from flowkiln.engine.environment import RunEnvironment

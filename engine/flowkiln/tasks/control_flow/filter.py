@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from flowkiln.core.task import Task
-from flowkiln.engine.result import NoResultType
+from flowkiln.states.result import NoResultType
 from flowkiln.triggers import all_finished
 
 

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from flowkiln.core.task import Task
 from flowkiln.engine.deadlines import DeadlineExceeded
-from flowkiln.engine.signals import FAIL
+from flowkiln.states.signals import FAIL
 from flowkiln.utilities.exceptions import FlowkilnError
 from flowkiln.utilities.json_text import JsonError, read_json
 from flowkiln.utilities.logging import get_run_logger

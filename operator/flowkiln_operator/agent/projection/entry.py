@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from flowkiln.engine.records import NOT_MAPPED
+from flowkiln.states.records import NOT_MAPPED
 from flowkiln_operator.agent.projection.budget import Candidate
 from flowkiln_operator.agent.projection.children import Children
 from flowkiln_operator.agent.projection.failures import FailureText

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flowkiln.engine.records import NOT_MAPPED
+from flowkiln.states.records import NOT_MAPPED
 from flowkiln_operator.agent.projection.groups import ROOT_FAILURES
 from flowkiln_operator.agent.projection.text import head, tail
 

@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
+from flowkiln.states.records import NOT_MAPPED, TaskRunRecord
 from flowkiln_operator.agent.projection.budget import Candidate, fit
 from flowkiln_operator.agent.projection.children import Children
 from flowkiln_operator.agent.projection.entry import TaskEntry, render

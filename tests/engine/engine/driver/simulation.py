@@ -41,11 +41,11 @@ from flowkiln.engine.driver import (
 from flowkiln.engine.driver.task_runs import Phase
 from flowkiln.engine.driver.units import Given, UnitKey
 from flowkiln.engine.prepare import make_environment, prepare
-from flowkiln.engine.records import NOT_MAPPED, TaskRunRecord
 from flowkiln.engine.state import Mapped, State
 from flowkiln.engine.task_runner import TaskRunner
-from flowkiln.engine.transitions import illegal_transitions
 from flowkiln.engine.unit_runner import HeldUnit, run_unit
+from flowkiln.states.records import NOT_MAPPED, TaskRunRecord
+from flowkiln.states.transitions import illegal_transitions
 
 PRESENT = (Phase.SUBMITTED, Phase.DONE)
 

@@ -40,7 +40,6 @@ from flowkiln.engine.driver import (
 from flowkiln.engine.driver.task_runs import TaskRun
 from flowkiln.engine.driver.units import Children, Element, Given, Held
 from flowkiln.engine.driver.wiring import Wiring
-from flowkiln.engine.records import NOT_MAPPED
 from flowkiln.engine.state import (
     Cached,
     Cancelled,
@@ -58,6 +57,7 @@ from flowkiln.engine.state import (
     Success,
     TimedOut,
 )
+from flowkiln.states.records import NOT_MAPPED
 
 NOW = 1_000_000.0
 

@@ -13,7 +13,7 @@ from flowkiln import Flow, task
 from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.executors import DaskExecutor
 from flowkiln.engine.executors.dask_news import Loss, read_loss
-from flowkiln.engine.records import FlowRunRecord, TaskRunRecord
+from flowkiln.states.records import FlowRunRecord, TaskRunRecord
 from flowkiln.triggers import any_failed
 
 

@@ -15,7 +15,7 @@ import pytest
 from flowkiln import Flow, task, unmapped
 from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.executors import DaskExecutor
-from flowkiln.engine.records import FlowRunRecord, TaskRunRecord
+from flowkiln.states.records import FlowRunRecord, TaskRunRecord
 from flowkiln.triggers import all_finished
 from tests.engine.engine.recorder import Recorder
 

@@ -16,10 +16,10 @@ from flowkiln.engine.executors import DaskExecutor
 from flowkiln.engine.executors.dask_news import Began, NewsDesk, WorkerNews
 from flowkiln.engine.executors.dask_session import DaskSession
 from flowkiln.engine.executors.dask_transfer import TransferableUnit
-from flowkiln.engine.records import TaskRunRecord
 from flowkiln.engine.result import Result
 from flowkiln.engine.small import SMALL, small_size
 from flowkiln.engine.state import Cached, Crashed, Skipped, Success
+from flowkiln.states.records import TaskRunRecord
 
 
 @task

@@ -15,8 +15,8 @@ from flowkiln.engine.driver import Member, Unit
 from flowkiln.engine.executors import dask_stream
 from flowkiln.engine.executors.dask_news import Began, Shortened, WorkerNews
 from flowkiln.engine.executors.dask_stream import IDLE_INTERVALS, RunStream, Streams
-from flowkiln.engine.records import TaskRunRecord
 from flowkiln.engine.unit_runner import UnitReport
+from flowkiln.states.records import TaskRunRecord
 
 KEY = ("n-r", 0, 1)
 UNIT = Unit(KEY, tuple(Member(0, index, 1, None, ()) for index in range(3)), ())

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from flowkiln.engine import state as states
-from flowkiln.engine.records import TaskRunRecord
-from flowkiln.engine.state import State
+from flowkiln.states import state as states
+from flowkiln.states.records import TaskRunRecord
+from flowkiln.states.state import State
 
 START = states.Pending.__name__
 """What every task run is before its first record."""

@@ -16,7 +16,8 @@ from flowkiln.engine.cache_validators import (
     partial_parameters_only,
 )
 from flowkiln.engine.result import Result
-from flowkiln.engine.state import Cached, utc_now
+from flowkiln.engine.state import Cached
+from flowkiln.states.state import utc_now
 
 LATER = utc_now() + dt.timedelta(hours=1)
 EARLIER = utc_now() - dt.timedelta(hours=1)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from flowkiln.engine.state import State, kind_of, message_text, own_class_of
+from flowkiln.states.state import State, kind_of, message_text, own_class_of
 
 NOT_MAPPED = -1
 """The map index of a task run that is no child of a mapped task."""

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flowkiln.engine.result import NoResult, NoResultType, Result, same_value
+from flowkiln.engine.result import NoResult, NoResultType, Result
+from flowkiln.states.result import same_value
 
 
 def test_a_result_holds_its_value_and_handler() -> None:

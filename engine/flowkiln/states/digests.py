@@ -18,7 +18,7 @@ from hashlib import blake2b
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from flowkiln.engine.table_parts import parts_of_table
+from flowkiln.states.table_parts import parts_of_table
 
 _PLAIN = {bool, int, float, complex, str, bytes, type(None)}
 _CHEAP = 16

@@ -35,8 +35,8 @@ from flowkiln.engine.state import (
     TimedOut,
     TriggerFailed,
     ValidationFailed,
-    without_result,
 )
+from flowkiln.states.state import without_result
 
 ALL = [
     State,

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flowkiln.engine.digests import NoDigest, digest
+from flowkiln.states.digests import NoDigest, digest
 
 Point = namedtuple("Point", "x y")
 NAN = float("nan")
@@ -325,7 +325,7 @@ def test_collections_of_dask_are_their_graphs() -> None:
 
 _IN_ANOTHER_PROCESS = """
 import datetime as dt, numpy as np, pandas as pd
-from flowkiln.engine.digests import digest
+from flowkiln.states.digests import digest
 print(digest([{"a", "b", "c"}, frozenset("xyz"), {"k": np.array(["a", None], dtype=object)}, dt.date(2020, 1, 1),
     pd.DataFrame({"s": ["x", None], "n": pd.array([1, None], dtype="Int64")})]))
 """

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flowkiln.engine.result import Result
+from flowkiln.states.result import Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class CacheRecord:
 def digested(value: Any) -> Digested:
     """Return a value with its digest."""
     # Most runs compare nothing, and need not load what compares.
-    from flowkiln.engine.digests import NoDigest, digest
+    from flowkiln.states.digests import NoDigest, digest
 
     try:
         return Digested(value, digest(value))

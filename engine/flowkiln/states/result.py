@@ -1,0 +1,151 @@
+"""What a task run computed, wrapped so that "nothing was computed" and "the result is None" stay apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowkiln.utilities.exceptions import SerializationError
+
+
+def same_value(one: Any, other: Any) -> bool:
+    """Whether two values are equal; what cannot be compared is not.
+
+    Arrays and tables, and what holds some, are equal if type and content are (see `flowkiln.states.digests`): their own
+    `==` answers for each element, and for a missing one not at all.
+    """
+    if one is other:
+        return True
+    if shape_of(one) or shape_of(other):
+        return type(one) is type(other) and _same_content(one, other)
+    try:
+        if type(one) is type(other) and type(one) in (dict, list, tuple):
+            return _same_elements(one, other)
+        return bool(one == other)
+    except Exception:
+        return _same_content(one, other)
+
+
+def _same_elements(one: Any, other: Any) -> bool:
+    """Whether two collections of one type hold equal values: some arrays in them would let `==` say that they do."""
+    if len(one) != len(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same_value(one[key], other[key]) for key in one)
+    return all(map(same_value, one, other))
+
+
+def _same_content(one: Any, other: Any) -> bool:
+    from flowkiln.states.digests import NoDigest, digest
+
+    try:
+        return digest(one) == digest(other)
+    except NoDigest:
+        return False
+
+
+def shape_of(value: Any) -> tuple[Any, ...]:
+    """The shape of an array or table; empty for all else."""
+    shape = getattr(value, "shape", ())
+    return shape if isinstance(shape, tuple) else ()
+
+
+class Result:
+    """A value that a task run computed.
+
+    `result_handler` is kept for flows that name one; the engine itself does not use it.
+    """
+
+    __slots__ = ("result_handler", "value")
+
+    def __init__(self, value: Any, result_handler: Any = None) -> None:
+        self.value = value
+        self.result_handler = result_handler
+
+    def to_result(self) -> Result:
+        """Give the wrapper itself, so that callers need not ask which kind they hold."""
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            type(self) is type(other)
+            and isinstance(other, Result)
+            and same_value(self.value, other.value)
+            and self.result_handler == other.result_handler
+        )
+
+    def __hash__(self) -> int:
+        raise TypeError("a Result is compared by its value, which may change, so it cannot be hashed")
+
+    def __repr__(self) -> str:
+        return f"<Result: {self.value!r}>"
+
+
+class NoResultType(Result):
+    """The type of `NoResult`. All instances are equal, so a copy from another process still means the same."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self.value = self
+
+    def to_result(self) -> Result:
+        """Give the wrapper itself."""
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other)
+
+    def __hash__(self) -> int:
+        return hash(NoResultType)
+
+    def __repr__(self) -> str:
+        return "<No result>"
+
+    def __str__(self) -> str:
+        return "NoResult"
+
+    def __reduce__(self) -> str:
+        return "NoResult"
+
+
+NoResult = NoResultType()
+"""Nothing was computed; distinct from `Result(None)`."""
+
+
+class Undelivered(Result):
+    """Stands for a result that could not be brought to this process; reading it raises SerializationError.
+
+    The state that has it is otherwise the one that the task run came to where it ran.
+    """
+
+    __slots__ = ("reason",)
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        self.result_handler = None
+
+    @property
+    def value(self) -> Any:
+        """Raise: there is none here."""
+        raise SerializationError(self.reason)
+
+    def to_result(self) -> Result:
+        """Raise: there is none here."""
+        raise SerializationError(self.reason)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Undelivered) and self.reason == other.reason
+
+    def __hash__(self) -> int:
+        return hash(self.reason)
+
+    def __reduce__(self) -> tuple[type[Undelivered], tuple[str]]:
+        return Undelivered, (self.reason,)
+
+    def __repr__(self) -> str:
+        return f"<Undelivered: {self.reason}>"
+
+
+def not_arrived(upstream: Any, error: SerializationError) -> SerializationError:
+    """Return an error that says of which upstream task a result could not be brought here."""
+    return SerializationError(f"The result of {getattr(upstream, 'name', upstream)!r} did not arrive. {error}")

@@ -1,0 +1,378 @@
+"""States: what a task run or flow run is doing, and what came of it.
+
+States are values. The engine never modifies one that it did not just make, and steps that have nothing to do
+give back the same object: handlers fire only for a different one.
+"""
+
+from __future__ import annotations
+
+import copy
+import datetime as dt
+from typing import Any, Self
+
+from flowkiln.states.cache_record import CacheRecord
+from flowkiln.states.result import NoResult, Result, same_value
+from flowkiln.utilities.safe_text import safe_str
+
+
+def utc_now() -> dt.datetime:
+    """The present moment as an aware datetime."""
+    return dt.datetime.now(dt.UTC)
+
+
+def as_aware(moment: dt.datetime) -> dt.datetime:
+    """Read a naive datetime as UTC; leave an aware one alone."""
+    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment
+
+
+def wrap(value: Any) -> Result:
+    """Wrap a payload in `Result` unless it is wrapped already."""
+    return value if isinstance(value, Result) else Result(value)
+
+
+def message_text(state: State, limit: int | None = None) -> str:
+    """Return the message of a state as text, cut to `limit` characters; empty if it has none."""
+    return "" if state.message is None else safe_str(state.message, limit)
+
+
+class State:
+    """The base of all states.
+
+    `message` is any object, stored as given. `result` is the payload, or `NoResult`.
+    Two states are equal if they have the same type, result value and public attributes; the message does not count.
+    The hash is by identity, so that states with mutable payloads can be in sets.
+    """
+
+    color = "#000000"
+
+    def __init__(self, message: Any = None, result: Any = NoResult) -> None:
+        self.message = message
+        self._result = wrap(result)
+
+    @property
+    def result(self) -> Any:
+        """The payload: the raw value, or `NoResult`."""
+        return self._result.value
+
+    @result.setter
+    def result(self, value: Any) -> None:
+        self._result = wrap(value)
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other) or not isinstance(other, State):
+            return False
+        if not same_value(self._result.value, other._result.value):
+            return False
+        mine, others = _public(self), _public(other)
+        return mine.keys() == others.keys() and all(same_value(mine[name], others[name]) for name in mine)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __copy__(self) -> Self:
+        # The way by which `copy` would find out how takes five times as long, and elements of maps are copies.
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    def __repr__(self) -> str:
+        text = message_text(self)
+        return f'{type(self).__name__}("{text}")' if text else f"{type(self).__name__}()"
+
+    def is_pending(self) -> bool:
+        """Whether this is a Pending state: not started, waiting, paused or about to be retried."""
+        return isinstance(self, Pending)
+
+    def is_scheduled(self) -> bool:
+        """Whether this state waits for a start time."""
+        return isinstance(self, Scheduled)
+
+    def is_retrying(self) -> bool:
+        """Whether this state waits for another attempt."""
+        return isinstance(self, Retrying)
+
+    def is_running(self) -> bool:
+        """Whether the work goes on now."""
+        return isinstance(self, Running)
+
+    def is_finished(self) -> bool:
+        """Whether nothing more will happen."""
+        return isinstance(self, Finished)
+
+    def is_successful(self) -> bool:
+        """Whether it ended well; skips count."""
+        return isinstance(self, Success)
+
+    def is_failed(self) -> bool:
+        """Whether it ended in failure."""
+        return isinstance(self, Failed)
+
+    def is_skipped(self) -> bool:
+        """Whether it was skipped."""
+        return isinstance(self, Skipped)
+
+    def is_cached(self) -> bool:
+        """Whether its result may be used again."""
+        return isinstance(self, Cached)
+
+    def is_mapped(self) -> bool:
+        """Whether it is the parent of mapped children."""
+        return isinstance(self, Mapped)
+
+    def is_looped(self) -> bool:
+        """Whether one iteration of a loop ended."""
+        return isinstance(self, Looped)
+
+    def is_meta_state(self) -> bool:
+        """Whether it only wraps another state."""
+        return isinstance(self, _MetaState)
+
+
+def _public(state: State) -> dict[str, Any]:
+    return {k: v for k, v in state.__dict__.items() if k != "message" and not k.startswith("_")}
+
+
+class Pending(State):
+    """Not started. `cached_inputs` are inputs gathered by an earlier visit."""
+
+    color = "#d3d3d3"
+
+    def __init__(
+        self, message: Any = None, result: Any = NoResult, cached_inputs: dict[str, Result] | None = None
+    ) -> None:
+        super().__init__(message, result)
+        self.cached_inputs = cached_inputs
+
+
+class Paused(Pending):
+    """Waits until somebody resumes it."""
+
+    color = "#800000"
+
+
+class Scheduled(Pending):
+    """Waits for `start_time`, an aware datetime (default: now)."""
+
+    color = "#b0c4de"
+
+    def __init__(
+        self,
+        message: Any = None,
+        result: Any = NoResult,
+        start_time: dt.datetime | None = None,
+        cached_inputs: dict[str, Result] | None = None,
+    ) -> None:
+        super().__init__(message, result, cached_inputs)
+        self.start_time = utc_now() if start_time is None else as_aware(start_time)
+
+
+class Resume(Scheduled):
+    """Continues a paused task run."""
+
+    color = "#20B2AA"
+
+
+class Retrying(Scheduled):
+    """Waits for another attempt; `run_count` attempts were made so far."""
+
+    color = "#FFFF00"
+
+    def __init__(
+        self,
+        message: Any = None,
+        result: Any = NoResult,
+        start_time: dt.datetime | None = None,
+        cached_inputs: dict[str, Result] | None = None,
+        run_count: int | None = None,
+    ) -> None:
+        super().__init__(message, result, start_time, cached_inputs)
+        self.run_count = _from_context("task_run_count", 1) if run_count is None else run_count
+
+
+class _MetaState(State):
+    """Wraps another state."""
+
+    color = "#b0c4de"
+
+    def __init__(self, message: Any = None, result: Any = NoResult, state: State | None = None) -> None:
+        super().__init__(message, result)
+        self.state = state
+
+
+class Submitted(_MetaState):
+    """Handed over for execution."""
+
+
+class Queued(_MetaState):
+    """Waits for a free place."""
+
+
+class Running(State):
+    """The work goes on."""
+
+    color = "#00FF00"
+
+
+class Cancelling(Running):
+    """The work is being stopped."""
+
+    color = "#FF8C00"
+
+
+class Finished(State):
+    """Nothing more will happen."""
+
+    color = "#BA55D3"
+
+
+class Looped(Finished):
+    """One iteration of a loop ended; `loop_count` is its index, from 1."""
+
+    color = "#20B2AA"
+
+    def __init__(self, message: Any = None, result: Any = NoResult, loop_count: int | None = None) -> None:
+        super().__init__(message, result)
+        self.loop_count = _from_context("task_loop_count", 1) if loop_count is None else loop_count
+
+
+class Cancelled(Finished):
+    """Ended on request: neither successful nor failed."""
+
+    color = "#8B4513"
+
+
+class Success(Finished):
+    """Ended well."""
+
+    color = "#008000"
+
+
+class Cached(Success):
+    """Ended well, and the result may be used again until `cached_result_expiration` (None: for ever)."""
+
+    color = "#ffa500"
+    _record = CacheRecord()
+
+    def __init__(
+        self,
+        message: Any = None,
+        result: Any = NoResult,
+        cached_inputs: dict[str, Result] | None = None,
+        cached_parameters: dict[str, Any] | None = None,
+        cached_result_expiration: dt.datetime | None = None,
+    ) -> None:
+        super().__init__(message, result)
+        self.cached_inputs = cached_inputs
+        self.cached_parameters = cached_parameters
+        self.cached_result_expiration = None if cached_result_expiration is None else as_aware(cached_result_expiration)
+
+
+class Mapped(Success):
+    """The parent of mapped children, whose states are `map_states` (None for a child that never started)."""
+
+    color = "#97FFFF"
+
+    def __init__(
+        self, message: Any = None, result: Any = NoResult, map_states: list[State | None] | None = None
+    ) -> None:
+        super().__init__(message, result)
+        self.map_states: list[State | None] = [] if map_states is None else map_states
+
+    @property
+    def n_map_states(self) -> int:
+        """The number of children."""
+        return len(self.map_states)
+
+
+class Skipped(Success):
+    """Did not run, on purpose."""
+
+    color = "#F0FFF0"
+
+
+class Failed(Finished):
+    """Ended in failure; the result is usually the exception."""
+
+    color = "#FF0000"
+
+
+class TimedOut(Failed):
+    """Took longer than its timeout."""
+
+    color = "#CDC9A5"
+
+    def __init__(
+        self, message: Any = None, result: Any = NoResult, cached_inputs: dict[str, Result] | None = None
+    ) -> None:
+        super().__init__(message, result)
+        self.cached_inputs = cached_inputs
+
+
+class TriggerFailed(Failed):
+    """Did not run, because its trigger said no."""
+
+    color = "#F08080"
+
+
+class ValidationFailed(Failed):
+    """The result did not pass validation."""
+
+    color = "#DC143C"
+
+
+class Crashed(Failed):
+    """The platform lost the task run: its worker died too often, or its result is gone for good."""
+
+    color = "#8B0000"
+
+
+KINDS: dict[type[State], str] = {
+    one: one.__name__
+    for one in (
+        *(Pending, Paused, Scheduled, Resume, Retrying, Submitted, Queued, Running, Cancelling),
+        *(Finished, Looped, Cancelled, Success, Cached, Mapped, Skipped),
+        *(Failed, TimedOut, TriggerFailed, ValidationFailed, Crashed),
+    )
+}
+"""The names of the State classes that displays, the custom resource and its counts know."""
+
+
+def kind_of(state: State) -> str:
+    """Return the name of the built-in class that a state is of: for one of a user's class, the nearest base.
+
+    A state that has no other base than State itself neither runs nor has ended: it counts as Pending.
+    """
+    kind = KINDS.get(type(state))
+    return kind or next((KINDS[base] for base in type(state).__mro__ if base in KINDS), "Pending")
+
+
+def own_class_of(state: State) -> str:
+    """Return the name of the state's class if it is a user's, else an empty text."""
+    return "" if type(state) in KINDS else type(state).__name__
+
+
+def _from_context(key: str, default: int) -> int:
+    from flowkiln.utilities.context import context
+
+    value = context.get(key, default)
+    return value if isinstance(value, int) else default
+
+
+def without_result(state: State) -> State:
+    """Make a copy that carries no values, only type, message and plain attributes: what the driver keeps.
+
+    Messages that are objects (an exception, say) become text, so that the copy always travels.
+    """
+    light = copy.copy(state)
+    light._result = NoResult
+    if light.message is not None and not isinstance(light.message, str):
+        light.message = message_text(light)
+    if "cached_inputs" in light.__dict__:
+        light.__dict__["cached_inputs"] = None
+    if "cached_parameters" in light.__dict__:
+        light.__dict__["cached_parameters"] = None
+    light.__dict__.pop("_loop", None)
+    light.__dict__.pop("_record", None)
+    if isinstance(light, Mapped):
+        light.map_states = []
+    return light
