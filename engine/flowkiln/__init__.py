@@ -9,14 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from flowkiln._version import __version__
-from flowkiln.utilities.lazy_modules import lazy_submodules
+from flowkiln.common.lazy_modules import lazy_submodules
 
 if TYPE_CHECKING:
-    from flowkiln.configuration import config
+    from flowkiln.common.configuration import config
+    from flowkiln.common.context import context
+    from flowkiln.common.logging import get_run_logger
     from flowkiln.core import Flow, Parameter, Task
     from flowkiln.tasks.control_flow.case_block import case
-    from flowkiln.utilities.context import context
-    from flowkiln.utilities.logging import get_run_logger
     from flowkiln.utilities.tasks import flatten, mapped, tags, task, unmapped
 
 __all__ = [
@@ -36,11 +36,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "config": "flowkiln.configuration",
+    "config": "flowkiln.common.configuration",
     **dict.fromkeys(("Flow", "Parameter", "Task"), "flowkiln.core"),
     "case": "flowkiln.tasks.control_flow.case_block",
-    "context": "flowkiln.utilities.context",
-    "get_run_logger": "flowkiln.utilities.logging",
+    "context": "flowkiln.common.context",
+    "get_run_logger": "flowkiln.common.logging",
     **dict.fromkeys(("flatten", "mapped", "tags", "task", "unmapped"), "flowkiln.utilities.tasks"),
 }
 """The modules in which the names of this package are defined."""

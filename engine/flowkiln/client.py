@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowkiln.configuration import config
-from flowkiln.utilities.context import context
+from flowkiln.common.configuration import config
+from flowkiln.common.context import context
 
 
 class Secret:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flowkiln.common.context import context
 from flowkiln.states.signals import PAUSE, SKIP, TRIGGERFAIL
-from flowkiln.utilities.context import context
 
 if TYPE_CHECKING:
     from flowkiln.states.state import State

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from flowkiln._version import __version__
-from flowkiln.utilities.processes import kill_descendants
+from flowkiln.common.processes import kill_descendants
 
 ENTRY_POINT_GROUP = "flowkiln.commands"
 """Entry points of this group name click commands. Their modules must be quick to import: `--help` imports them all."""

@@ -10,11 +10,11 @@ from typing import Any
 from flowkiln.cli.json_values import JsonValue, Loss, to_json
 from flowkiln.cli.progress import FAILURES, RunProgress, TaskProgress, full_name
 from flowkiln.cli.reasons import origins
+from flowkiln.common.safe_text import safe_str
 from flowkiln.states.records import FlowRunRecord, TaskRunRecord
 from flowkiln.states.result import NoResultType
 from flowkiln.states.signals import StateSignal
 from flowkiln.states.state import State
-from flowkiln.utilities.safe_text import safe_str
 
 VERSION = 1
 """Grows when a field goes or changes its meaning; fields may be added without that."""

@@ -12,7 +12,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any
 
-from flowkiln.utilities.safe_text import encodable, safe_repr, shortened
+from flowkiln.common.safe_text import encodable, safe_repr, shortened
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 

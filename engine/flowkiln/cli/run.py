@@ -95,8 +95,8 @@ def run(
 
 def _load(files: tuple[str, ...], parameters: dict[str, object]) -> LoadedFlow:
     """Load the flow, or say why it cannot be and end the program."""
+    from flowkiln.common.tracebacks import user_traceback
     from flowkiln.loading import FlowLoadError, InvalidSpecError, load_file
-    from flowkiln.utilities.tracebacks import user_traceback
 
     try:
         return load_file(*files, parameters=parameters)

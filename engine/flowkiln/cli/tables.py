@@ -14,9 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from flowkiln.cli.progress import FAILURES, RUNNING, UNTOUCHED, TaskProgress
+from flowkiln.common.safe_text import shortened
 from flowkiln.engine.driver.core import TERMINATED
 from flowkiln.states.records import NOT_MAPPED, TaskRunRecord
-from flowkiln.utilities.safe_text import shortened
 
 STYLES = {
     "Success": "green",

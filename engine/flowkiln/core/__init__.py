@@ -1,9 +1,9 @@
 """The graph that a person writes: tasks, parameters, edges, and the flow that holds them."""
 
+from flowkiln.common.lazy_modules import lazy_submodules
 from flowkiln.core.edge import Edge
 from flowkiln.core.flow import Flow
 from flowkiln.core.task import Parameter, Task
-from flowkiln.utilities.lazy_modules import lazy_submodules
 
 __all__ = ["Edge", "Flow", "Parameter", "Task"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowkiln.utilities.context import context
+from flowkiln.common.context import context
 
 if TYPE_CHECKING:
     from flowkiln.core.flow import Flow

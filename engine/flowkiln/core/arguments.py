@@ -8,7 +8,7 @@ from datetime import timedelta
 from operator import index, methodcaller
 from typing import TYPE_CHECKING, Any
 
-from flowkiln.utilities.notifications import callback_factory
+from flowkiln.states.handlers import callback_factory
 
 if TYPE_CHECKING:
     from flowkiln.core.task import RetryDelay, Task

@@ -11,15 +11,15 @@ from itertools import pairwise
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from flowkiln.configuration import config
+from flowkiln.common.configuration import config
+from flowkiln.common.context import context
+from flowkiln.common.logging import get_logger
 from flowkiln.core import arguments
 from flowkiln.core.edge import Edge
 from flowkiln.core.flow_graph import FlowGraph
 from flowkiln.core.graph import Graph
 from flowkiln.core.signature import run_signature
 from flowkiln.core.task import Parameter, Task
-from flowkiln.utilities.context import context
-from flowkiln.utilities.logging import get_logger
 
 if TYPE_CHECKING:
     from flowkiln.schedules import Schedule

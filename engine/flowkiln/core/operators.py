@@ -32,7 +32,7 @@ class TaskOperators(FitsAnywhere):
     __iter__ = None
 
     def __bool__(self) -> bool:
-        from flowkiln.utilities.context import context
+        from flowkiln.common.context import context
 
         if context.get("flow") is None and type(self).__module__ != "flowkiln.tasks.core.operators":
             return True

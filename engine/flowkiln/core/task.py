@@ -10,16 +10,16 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 from flowkiln import triggers
-from flowkiln.configuration import config
+from flowkiln.common.configuration import config
+from flowkiln.common.context import context
+from flowkiln.common.exceptions import FlowkilnWarning
+from flowkiln.common.logging import get_logger
 from flowkiln.core import arguments
 from flowkiln.core.active import active_flow
 from flowkiln.core.operators import TaskOperators
 from flowkiln.core.signature import check_run_signature, described_inputs, described_output, run_signature
 from flowkiln.states import signals
 from flowkiln.states.cache_validators import duration_only, never_use
-from flowkiln.utilities.context import context
-from flowkiln.utilities.exceptions import FlowkilnWarning
-from flowkiln.utilities.logging import get_logger
 
 if TYPE_CHECKING:
     from flowkiln.core.flow import Flow

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from flowkiln.utilities.lazy_modules import lazy_submodules
+from flowkiln.common.lazy_modules import lazy_submodules
 
 if TYPE_CHECKING:
     from flowkiln.engine.flow_runner import FlowRunner

@@ -17,8 +17,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
 
-from flowkiln.utilities.context import current_content
-from flowkiln.utilities.thread_exceptions import raise_in, take_back
+from flowkiln.common.context import current_content
+from flowkiln.common.thread_exceptions import raise_in, take_back
 
 _WAKE = signal.SIGURG
 """Wakes the main thread. Nobody uses it, and by default it does nothing."""

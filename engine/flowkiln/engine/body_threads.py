@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Protocol
 
+from flowkiln.common.thread_exceptions import raise_in, take_back
 from flowkiln.engine import bodies
 from flowkiln.engine.deadlines import GRACE, DeadlineExceeded, StopBody, StopBodyNow
-from flowkiln.utilities.thread_exceptions import raise_in, take_back
 
 STUCK_AFTER = 2 * GRACE
 """Seconds after the deadline when a process is ended whose body still runs."""

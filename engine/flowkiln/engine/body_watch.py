@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from flowkiln.utilities.run_facts import RunFacts
+from flowkiln.common.run_facts import RunFacts
 
 
 class BodyWatch(Protocol):

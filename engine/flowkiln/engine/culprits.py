@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from types import CodeType, FunctionType, MethodType
 from typing import Any
 
-from flowkiln.utilities.pickling import dumps
-from flowkiln.utilities.safe_text import safe_repr
+from flowkiln.common.pickling import dumps
+from flowkiln.common.safe_text import safe_repr
 
 _DEEPEST = 20
 _MOST = 1000

@@ -6,7 +6,7 @@ import importlib
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from flowkiln.configuration import config
+from flowkiln.common.configuration import config
 
 if TYPE_CHECKING:
     from flowkiln.engine.executors.base import Executor

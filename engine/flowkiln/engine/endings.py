@@ -10,8 +10,8 @@ import logging
 import time
 from collections.abc import Collection
 
+from flowkiln.common.processes import end_descendants
 from flowkiln.engine import bodies
-from flowkiln.utilities.processes import end_descendants
 
 PATIENCE = 1.5
 """Seconds for bodies to end, and again for processes that were asked to. Dask kills a worker after 4 s altogether."""

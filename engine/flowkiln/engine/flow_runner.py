@@ -11,6 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from flowkiln.common.context import BUILDING_KEYS
+from flowkiln.common.context import context as run_context
+from flowkiln.common.safe_text import safe_repr
 from flowkiln.engine import mapping
 from flowkiln.engine.defaults import default_executor, default_task_runner_class
 from flowkiln.engine.driver import Event
@@ -31,9 +34,6 @@ from flowkiln.engine.runner import (
 from flowkiln.states.records import Observer, record_of_flow
 from flowkiln.states.signals import PAUSE
 from flowkiln.states.state import Cancelled, Failed, Running, Scheduled, State, Success, utc_now
-from flowkiln.utilities.context import BUILDING_KEYS
-from flowkiln.utilities.context import context as run_context
-from flowkiln.utilities.safe_text import safe_repr
 
 if TYPE_CHECKING:
     from flowkiln.core.flow import Flow

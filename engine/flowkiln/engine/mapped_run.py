@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from flowkiln.common.context import context as run_context
 from flowkiln.engine import mapping
 from flowkiln.engine.elements import NoElements, counted
 from flowkiln.states.result import NoResultType
 from flowkiln.states.state import Mapped, Pending, State
-from flowkiln.utilities.context import context as run_context
 
 if TYPE_CHECKING:
     from flowkiln.core.edge import Edge

@@ -6,10 +6,10 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
+from flowkiln.common.exceptions import SerializationError
 from flowkiln.engine.elements import NoElements, counted, element, element_count, elements
 from flowkiln.states.result import NoResult, Result, Undelivered
 from flowkiln.states.state import Mapped, Pending, State
-from flowkiln.utilities.exceptions import SerializationError
 
 
 def elements_in(state: State) -> int | None:

@@ -7,10 +7,10 @@ import pickle
 
 import cloudpickle
 
+from flowkiln.common.exceptions import FlowkilnError
+from flowkiln.common.safe_text import safe_str
 from flowkiln.states.result import Result, Undelivered
 from flowkiln.states.state import State
-from flowkiln.utilities.exceptions import FlowkilnError
-from flowkiln.utilities.safe_text import safe_str
 
 
 class ForeignError(FlowkilnError):

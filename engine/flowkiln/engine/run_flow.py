@@ -9,6 +9,8 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from flowkiln.common.context import context as run_context
+from flowkiln.common.logging import configure_logging
 from flowkiln.core import arguments
 from flowkiln.engine.defaults import default_executor, default_flow_runner_class
 from flowkiln.engine.executors.base import Executor
@@ -16,8 +18,6 @@ from flowkiln.engine.flow_runner import FlowRunner, RunRequest
 from flowkiln.engine.run_log import RunLog
 from flowkiln.engine.run_loop import LoopOptions
 from flowkiln.states.state import Mapped, Pending, Scheduled, State, utc_now
-from flowkiln.utilities.context import context as run_context
-from flowkiln.utilities.logging import configure_logging
 
 if TYPE_CHECKING:
     from flowkiln.core.flow import Flow

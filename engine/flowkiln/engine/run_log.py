@@ -7,10 +7,10 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from flowkiln.common.logging import get_logger
 from flowkiln.core.local_ids import local_ids
 from flowkiln.states.records import NOT_MAPPED, FlowRunRecord, TaskRunRecord, record_of_flow
 from flowkiln.states.state import State
-from flowkiln.utilities.logging import get_logger
 
 if TYPE_CHECKING:
     import datetime as dt

@@ -10,6 +10,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from flowkiln.common.context import context as run_context
+from flowkiln.common.exceptions import SerializationError
+from flowkiln.common.run_facts import follow_threads
 from flowkiln.engine import mapping
 from flowkiln.engine.driver import (
     Announce,
@@ -43,9 +46,6 @@ from flowkiln.states.records import FlowRunRecord, Observer, TaskRunRecord
 from flowkiln.states.result import Undelivered
 from flowkiln.states.signals import ENDRUN, PAUSE
 from flowkiln.states.state import Crashed, Failed, Mapped, State, kind_of
-from flowkiln.utilities.context import context as run_context
-from flowkiln.utilities.exceptions import SerializationError
-from flowkiln.utilities.run_facts import follow_threads
 
 if TYPE_CHECKING:
     from flowkiln.engine.executors.base import Executor

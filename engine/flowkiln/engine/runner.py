@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVarTuple
 
+from flowkiln.common.context import context as run_context
+from flowkiln.common.safe_text import safe_repr
 from flowkiln.engine.bodies import BodyInterrupted
 from flowkiln.engine.deadlines import is_stop
 from flowkiln.engine.interrupts import is_interrupt
 from flowkiln.states.signals import ENDRUN, PAUSE, StateSignal
 from flowkiln.states.state import Failed, Pending, State
-from flowkiln.utilities.context import context as run_context
-from flowkiln.utilities.safe_text import safe_repr
 
 StateHandler = Callable[[Any, State, State], State | None]
 

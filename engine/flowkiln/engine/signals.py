@@ -1,5 +1,6 @@
 """The public path of the signals."""
 
+from flowkiln.common.exceptions import FlowkilnError
 from flowkiln.states.signals import (
     ENDRUN,
     FAIL,
@@ -12,7 +13,6 @@ from flowkiln.states.signals import (
     VALIDATIONFAIL,
     StateSignal,
 )
-from flowkiln.utilities.exceptions import FlowkilnError
 
 __all__ = [
     "ENDRUN",

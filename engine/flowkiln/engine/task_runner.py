@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from flowkiln.common.context import context as run_context
+from flowkiln.common.exceptions import SerializationError
+from flowkiln.common.safe_text import safe_repr
 from flowkiln.engine import mapping
 from flowkiln.engine.bodies import BodyInterrupted, call_body, is_over
 from flowkiln.engine.elements import NoElements
@@ -53,10 +56,7 @@ from flowkiln.states.state import (
     utc_now,
 )
 from flowkiln.triggers import manual_only
-from flowkiln.utilities.context import context as run_context
-from flowkiln.utilities.exceptions import SerializationError
 from flowkiln.utilities.retries import retry_delay
-from flowkiln.utilities.safe_text import safe_repr
 
 if TYPE_CHECKING:
     from flowkiln.core.edge import Edge

@@ -7,6 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from flowkiln.common.context import context as run_context
+from flowkiln.common.exceptions import SerializationError
+from flowkiln.common.run_facts import run_facts
+from flowkiln.common.safe_text import safe_repr
+from flowkiln.common.tracebacks import user_traceback
 from flowkiln.engine import mapping
 from flowkiln.engine.body_threads import Place
 from flowkiln.engine.body_watch import current_watch
@@ -32,11 +37,6 @@ from flowkiln.states.state import (
     own_class_of,
     without_result,
 )
-from flowkiln.utilities.context import context as run_context
-from flowkiln.utilities.exceptions import SerializationError
-from flowkiln.utilities.run_facts import run_facts
-from flowkiln.utilities.safe_text import safe_repr
-from flowkiln.utilities.tracebacks import user_traceback
 
 if TYPE_CHECKING:
     from flowkiln.core.edge import Edge

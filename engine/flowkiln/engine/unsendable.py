@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from flowkiln.common.exceptions import SerializationError
 from flowkiln.core.edge import Edge
 from flowkiln.core.task import Task
 from flowkiln.engine.culprits import culprit_in, travels, type_of
 from flowkiln.engine.environment import RunEnvironment, TaskEntry
 from flowkiln.states.signals import ENDRUN
 from flowkiln.states.state import Failed
-from flowkiln.utilities.exceptions import SerializationError
 
 _ADVICE = "Open it inside the body of the task that uses it."
 

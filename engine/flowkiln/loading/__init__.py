@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowkiln.utilities.exceptions import FlowLoadError, InvalidSpecError
+from flowkiln.common.exceptions import FlowLoadError, InvalidSpecError
 
 if TYPE_CHECKING:
     from flowkiln.loading.build import build_flow

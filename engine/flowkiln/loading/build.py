@@ -7,6 +7,7 @@ from typing import Any
 
 from flowkiln.api.durations import parse_duration, parse_whole_seconds
 from flowkiln.api.flow import FlowSpec, Retries, SecretKeyRef, TaskSpec
+from flowkiln.common.exceptions import FlowLoadError
 from flowkiln.core.flow import Flow
 from flowkiln.core.signature import run_signature
 from flowkiln.core.task import Parameter, Task
@@ -15,7 +16,6 @@ from flowkiln.loading.references import resolve, resolve_callable
 from flowkiln.loading.triggers import build_trigger
 from flowkiln.tasks.core.command import CommandTask
 from flowkiln.tasks.core.function import FunctionTask
-from flowkiln.utilities.exceptions import FlowLoadError
 
 
 def build_flow(spec: FlowSpec, name: str) -> Flow:

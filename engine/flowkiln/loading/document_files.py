@@ -13,6 +13,8 @@ from flowkiln.api.effective import cluster_times
 from flowkiln.api.flow import FlowSpec
 from flowkiln.api.validation import Problem, resolve_parameters
 from flowkiln.api.validation.problem import no_such
+from flowkiln.common.exceptions import InvalidSpecError
+from flowkiln.common.source_folders import FOLDER_PREFIX
 from flowkiln.loading.build import build_flow
 from flowkiln.loading.document_checks import check_documents, check_identities, missing_flow
 from flowkiln.loading.documents import Documents, FlowDocument, FlowRunDocument, read_documents
@@ -20,8 +22,6 @@ from flowkiln.loading.findings import Finding
 from flowkiln.loading.import_path import ImportPath
 from flowkiln.loading.loaded_flow import LoadedFlow, parameters_of
 from flowkiln.loading.run_values import complete_run
-from flowkiln.utilities.exceptions import InvalidSpecError
-from flowkiln.utilities.source_folders import FOLDER_PREFIX
 
 
 def load_documents(files: Sequence[Path], given: dict[str, Any]) -> LoadedFlow:

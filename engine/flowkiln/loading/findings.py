@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from flowkiln.api.validation import Problem
+from flowkiln.common.safe_text import encodable
 from flowkiln.loading.written import Written
 from flowkiln.loading.yaml_events import YamlError
 from flowkiln.loading.yaml_scalars import ScalarError, as_json, resolve
-from flowkiln.utilities.safe_text import encodable
 
 
 @dataclass(frozen=True, slots=True)

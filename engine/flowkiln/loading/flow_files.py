@@ -7,10 +7,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from flowkiln.common.exceptions import FlowLoadError, InvalidSpecError
 from flowkiln.loading.import_path import ImportPath
 from flowkiln.loading.loaded_flow import LoadedFlow, parameters_of
 from flowkiln.loading.python_files import load_flow, module_of
-from flowkiln.utilities.exceptions import FlowLoadError, InvalidSpecError
 
 YAML_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 

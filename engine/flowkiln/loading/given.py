@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flowkiln.utilities.json_text import DuplicateKeyError, JsonError, read_json
-from flowkiln.utilities.safe_text import shortened
+from flowkiln.common.json_text import DuplicateKeyError, JsonError, read_json
+from flowkiln.common.safe_text import shortened
 
 if TYPE_CHECKING:
     from pydantic import JsonValue

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from flowkiln.utilities.exceptions import FlowLoadError
+from flowkiln.common.exceptions import FlowLoadError
 
 _NEEDED_BY_WORKERS = frozenset(
     {

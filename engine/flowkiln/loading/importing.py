@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType, ModuleType
 
-from flowkiln.utilities.exceptions import FlowLoadError
-from flowkiln.utilities.safe_text import safe_str
+from flowkiln.common.exceptions import FlowLoadError
+from flowkiln.common.safe_text import safe_str
 
 
 def import_module(name: str, what: str) -> ModuleType:

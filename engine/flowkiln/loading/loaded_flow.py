@@ -9,10 +9,10 @@ from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from flowkiln.common.exceptions import InvalidSpecError
+from flowkiln.common.json_text import DuplicateKeyError
 from flowkiln.core.flow import Flow
 from flowkiln.loading.given import as_typed, read_given
-from flowkiln.utilities.exceptions import InvalidSpecError
-from flowkiln.utilities.json_text import DuplicateKeyError
 
 if TYPE_CHECKING:
     from flowkiln.api.validation import Problem

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from flowkiln.api.validation import Problem
+from flowkiln.common.exceptions import FlowLoadError
+from flowkiln.common.safe_text import safe_str
 from flowkiln.loading.findings import Finding
 from flowkiln.loading.import_path import ImportPath
 from flowkiln.loading.python_files import flows_in, load_module, module_of
-from flowkiln.utilities.exceptions import FlowLoadError
-from flowkiln.utilities.safe_text import safe_str
 
 
 def check_python(file: Path) -> tuple[int, list[Finding]]:

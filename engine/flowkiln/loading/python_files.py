@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from flowkiln.common.exceptions import FlowLoadError
 from flowkiln.core.flow import Flow
 from flowkiln.loading.import_path import ImportPath
 from flowkiln.loading.importing import import_module
-from flowkiln.utilities.exceptions import FlowLoadError
 
 
 def module_of(path: Path) -> tuple[Path, str]:

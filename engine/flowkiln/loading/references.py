@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
+from flowkiln.common.exceptions import FlowLoadError
 from flowkiln.loading import importing
-from flowkiln.utilities.exceptions import FlowLoadError
 
 
 def resolve(reference: str, owner: str) -> Any:

@@ -7,9 +7,9 @@ from typing import Any
 
 from flowkiln.api.flow_run import FlowRef, FlowRunSpec
 from flowkiln.api.validation import Problem, check_flow, check_flow_run
+from flowkiln.common.exceptions import InvalidSpecError
 from flowkiln.loading.documents import FlowDocument, FlowRunDocument
 from flowkiln.loading.given import Typed, as_typed, parse_given
-from flowkiln.utilities.exceptions import InvalidSpecError
 
 
 def complete_run(flow: FlowDocument, run: FlowRunDocument | None, given: Mapping[str, Any]) -> FlowRunSpec:

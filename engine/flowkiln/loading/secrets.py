@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from flowkiln.api.flow import SECRETS_DIRECTORY, SecretKeyRef
-from flowkiln.utilities.exceptions import FlowkilnError
+from flowkiln.common.exceptions import FlowkilnError
 
 SECRETS_DIRECTORY_VARIABLE = "FLOWKILN_SECRETS_DIR"
 """Names another folder than the one that pods have, for runs without a cluster."""

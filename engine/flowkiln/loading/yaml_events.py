@@ -12,7 +12,7 @@ from yaml.parser import Parser
 from yaml.reader import Reader, ReaderError
 from yaml.scanner import Scanner
 
-from flowkiln.utilities.exceptions import FlowkilnError
+from flowkiln.common.exceptions import FlowkilnError
 
 _LINE_BREAKS = "\r\n\x85\u2028\u2029"
 _BAD_SEPARATOR = re.compile(r"^---(?![ \t\r]*(?:#.*)?$).*", re.MULTILINE)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from flowkiln.common.json_text import NumberTooLargeError, check_characters, strict_decoder
 from flowkiln.loading.yaml_events import YamlError, place
 from flowkiln.loading.yaml_scalars import as_json
 from flowkiln.loading.yaml_values import MAX_DEPTH, ValueReader, YamlDocument
-from flowkiln.utilities.json_text import NumberTooLargeError, check_characters, strict_decoder
 
 __all__ = ["MAX_DEPTH", "YamlDocument", "YamlError", "read_text", "read_yaml"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowkiln.utilities.exceptions import SerializationError
+from flowkiln.common.exceptions import SerializationError
 
 
 def same_value(one: Any, other: Any) -> bool:

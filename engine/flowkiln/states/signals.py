@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from flowkiln.common.exceptions import FlowkilnError
 from flowkiln.states import state as states
 from flowkiln.states.result import NoResult
-from flowkiln.utilities.exceptions import FlowkilnError
 
 __all__ = [
     "ENDRUN",

@@ -10,9 +10,9 @@ import copy
 import datetime as dt
 from typing import Any, Self
 
+from flowkiln.common.safe_text import safe_str
 from flowkiln.states.cache_record import CacheRecord
 from flowkiln.states.result import NoResult, Result, same_value
-from flowkiln.utilities.safe_text import safe_str
 
 
 def utc_now() -> dt.datetime:
@@ -352,7 +352,7 @@ def own_class_of(state: State) -> str:
 
 
 def _from_context(key: str, default: int) -> int:
-    from flowkiln.utilities.context import context
+    from flowkiln.common.context import context
 
     value = context.get(key, default)
     return value if isinstance(value, int) else default

@@ -1,5 +1,5 @@
 """Tasks that come with flowkiln."""
 
-from flowkiln.utilities.lazy_modules import lazy_submodules
+from flowkiln.common.lazy_modules import lazy_submodules
 
 __getattr__, __dir__ = lazy_submodules(__name__, ["control_flow", "core"])

@@ -1,6 +1,6 @@
-"""Small helpers that the graph and the engine share; each module holds one thing."""
+"""Helpers for those who write flows; each module holds one thing."""
 
-from flowkiln.utilities.lazy_modules import lazy_submodules
+from flowkiln.common.lazy_modules import lazy_submodules
 
 __getattr__, __dir__ = lazy_submodules(
     __name__,
@@ -10,7 +10,6 @@ __getattr__, __dir__ = lazy_submodules(
         "context",
         "debug",
         "exceptions",
-        "lazy_modules",
         "logging",
         "notifications",
         "retries",

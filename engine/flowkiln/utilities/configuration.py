@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from flowkiln.configuration import config
+from flowkiln.common.configuration import config
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from flowkiln.utilities.context import context
+from flowkiln.common.context import context
 
 
 @contextmanager

@@ -9,10 +9,10 @@ from functools import wraps
 from inspect import signature
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
+from flowkiln.common.context import context
 from flowkiln.core.active import active_flow
 from flowkiln.core.operators import FitsAnywhere
 from flowkiln.core.task import Task, TaskOptions
-from flowkiln.utilities.context import context
 
 if TYPE_CHECKING:
     from flowkiln.core.flow import Flow

@@ -6,9 +6,9 @@ import logging
 
 from flowkiln.api.plan import Plan
 from flowkiln.api.reasons import FlowReason, FlowState
+from flowkiln.common.exceptions import FlowLoadError
+from flowkiln.common.tracebacks import user_traceback
 from flowkiln.core.flow import Flow
-from flowkiln.utilities.exceptions import FlowLoadError
-from flowkiln.utilities.tracebacks import user_traceback
 from flowkiln_operator.agent.projection.flow_status import Standing
 from flowkiln_operator.agent.projection.text import MAX_MESSAGE_BYTES, head, tail
 

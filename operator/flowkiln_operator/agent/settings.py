@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from flowkiln.utilities.exceptions import FlowkilnError
+from flowkiln.common.exceptions import FlowkilnError
 
 CREDENTIALS = Path("/var/run/secrets/flowkiln")
 """Where the pod mounts the ServiceAccount's token and the API server's CA, for the agent's container alone."""

@@ -14,7 +14,7 @@ from flowkiln.api.durations import parse_seconds
 from flowkiln.api.flow import SECRETS_DIRECTORY, FlowSpec, SecretKeyRef
 from flowkiln.api.plan import PLAN_KEY
 from flowkiln.api.quantities import parse_quantity
-from flowkiln.utilities.source_folders import CLUSTER_FOLDER
+from flowkiln.common.source_folders import CLUSTER_FOLDER
 
 from . import pods, tls
 from .plan import PlanWithSources, source_key

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flowkiln.common.json_text import DuplicateKeyError
 from flowkiln.loading.given import Typed, as_typed, parse_typed
-from flowkiln.utilities.json_text import DuplicateKeyError
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -6,9 +6,9 @@ from operator import methodcaller
 import pytest
 
 from flowkiln import Task
+from flowkiln.common.lazy_modules import lazy_submodules
 from flowkiln.engine.state import Failed, State, Success
 from flowkiln.utilities import exceptions
-from flowkiln.utilities.lazy_modules import lazy_submodules
 from flowkiln.utilities.notifications import callback_factory
 from flowkiln.utilities.serialization import from_qualified_name, to_qualified_name
 

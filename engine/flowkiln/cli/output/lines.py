@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from flowkiln.utilities.run_facts import RunFacts
+from flowkiln.common.run_facts import RunFacts
 
 LINE_LIMIT = 16 * 1024
 """Bytes after which a line without an end is shown in parts."""

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from flowkiln.cli.output.streams import write_raw
-from flowkiln.utilities.log_text import text_of
-from flowkiln.utilities.logging import configured_level, get_logger
-from flowkiln.utilities.run_facts import RunFacts
+from flowkiln.common.log_text import text_of
+from flowkiln.common.logging import configured_level, get_logger
+from flowkiln.common.run_facts import RunFacts
 
 Say = Callable[[str, str, str, float, RunFacts], None]
 """Takes text, level as it is shown, the logger's name, time, and the task run."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from flowkiln.cli.output.lines import Line, LineSplitter
 from flowkiln.cli.output.messages import Decoder, Message
-from flowkiln.utilities.run_facts import RunFacts
+from flowkiln.common.run_facts import RunFacts
 
 NOBODY = RunFacts(None, None, None, None)
 

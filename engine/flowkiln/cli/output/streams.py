@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from flowkiln.cli.output.lines import LineSplitter
-from flowkiln.utilities.run_facts import RunFacts, run_facts
+from flowkiln.common.run_facts import RunFacts, run_facts
 
 Tell = Callable[[str, RunFacts], None]
 """Takes a line, and whose it is."""

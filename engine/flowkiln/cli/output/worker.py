@@ -15,8 +15,8 @@ from flowkiln.cli.output.capture import OutputAddress
 from flowkiln.cli.output.log_handler import logging_to
 from flowkiln.cli.output.messages import Message, encode
 from flowkiln.cli.output.streams import LineStream, text_stream
+from flowkiln.common.run_facts import RunFacts
 from flowkiln.engine.body_watch import watching_bodies
-from flowkiln.utilities.run_facts import RunFacts
 
 
 class OutputOfWorker(WorkerPlugin):  # type: ignore[misc]

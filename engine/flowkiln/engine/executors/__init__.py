@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
+from flowkiln.common.lazy_modules import lazy_submodules
 from flowkiln.engine.executors.base import Executor
 from flowkiln.engine.executors.local import LocalExecutor
 from flowkiln.engine.executors.sync import SynchronousExecutor
-from flowkiln.utilities.lazy_modules import lazy_submodules
 
 if TYPE_CHECKING:
     from flowkiln.engine.executors.dask import DaskExecutor

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dask
 from distributed import Client, Queue, worker_client
 
-from flowkiln.configuration import config
+from flowkiln.common.configuration import config
 from flowkiln.engine.executors.base import Executor
 from flowkiln.engine.executors.dask_ending import OwnProcess
 from flowkiln.engine.executors.dask_keywords import check_keywords

@@ -8,9 +8,9 @@ from threading import Thread
 
 from distributed import Client, Worker, WorkerPlugin
 
+from flowkiln.common.event_loops import give_each_thread_a_loop
+from flowkiln.common.processes import adopt_orphans
 from flowkiln.engine import bodies, endings
-from flowkiln.utilities.event_loops import give_each_thread_a_loop
-from flowkiln.utilities.processes import adopt_orphans
 
 _TOLD_WITHIN = 2.0
 """Seconds that workers have to take the news that a run is over."""

@@ -13,6 +13,8 @@ from typing import Any
 
 from distributed import Client, Future
 
+from flowkiln.common import pickling
+from flowkiln.common.safe_text import safe_str, shortened
 from flowkiln.engine.driver import LostUnit, MemberStuck, UnitForgotten, UnitLost, UnitPolicy, UnitShortened, WorkerLost
 from flowkiln.engine.driver.units import Kept, Unit, UnitKey
 from flowkiln.engine.driver.wiring import keys_in
@@ -25,8 +27,6 @@ from flowkiln.engine.executors.session import Deliver
 from flowkiln.engine.unit_runner import UnitReport, resolve
 from flowkiln.engine.unsendable import sendable_environment
 from flowkiln.states.state import State
-from flowkiln.utilities import pickling
-from flowkiln.utilities.safe_text import safe_str, shortened
 
 INLINE_LIMIT = 256 * 1024
 """Bytes of copies of its environment that a run sends with its units; later ones find it under a key of its own."""

@@ -14,10 +14,10 @@ from weakref import WeakKeyDictionary
 
 from distributed import Worker
 
+from flowkiln.common import pickling
 from flowkiln.engine.driver import Unit
 from flowkiln.engine.executors.dask_news import Abandoned, Began, End, Shortened, WorkerNews
 from flowkiln.engine.unit_runner import WORK_PER_UNIT
-from flowkiln.utilities import pickling
 
 STREAM_INTERVAL = 0.05
 """Seconds that a worker collects the beginnings of task runs before it sends them."""

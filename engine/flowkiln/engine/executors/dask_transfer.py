@@ -14,6 +14,7 @@ from distributed.protocol import pickle
 from distributed.protocol.serialize import dask_deserialize, dask_serialize, pickle_dumps, pickle_loads
 from distributed.sizeof import safe_sizeof
 
+from flowkiln.common.safe_text import safe_repr, safe_str
 from flowkiln.engine.culprits import culprit_in, travels
 from flowkiln.engine.driver.units import Children, Element, Given, Member, Resumed, Unit
 from flowkiln.engine.executors.dask_stream import dumps
@@ -21,7 +22,6 @@ from flowkiln.engine.portable import portable
 from flowkiln.engine.unit_runner import HeldUnit
 from flowkiln.states.result import NoResult, Result, Undelivered
 from flowkiln.states.state import KINDS, State, kind_of, without_result
-from flowkiln.utilities.safe_text import safe_repr, safe_str
 
 
 @dataclass(frozen=True, slots=True)

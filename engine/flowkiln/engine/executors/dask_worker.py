@@ -12,6 +12,10 @@ import cloudpickle
 from distributed import Worker, WorkerPlugin, get_worker
 from distributed.sizeof import safe_sizeof
 
+from flowkiln.common.exceptions import FlowkilnError
+from flowkiln.common.logging import configure_logging
+from flowkiln.common.processes import end_descendants
+from flowkiln.common.run_facts import follow_threads
 from flowkiln.engine.bodies import is_over
 from flowkiln.engine.driver import Outcome, Unit
 from flowkiln.engine.endings import PATIENCE
@@ -23,10 +27,6 @@ from flowkiln.engine.executors.dask_stream import Streams
 from flowkiln.engine.executors.dask_transfer import TransferableUnit
 from flowkiln.engine.unit_runner import HeldUnit, run_unit
 from flowkiln.states.records import TaskRunRecord
-from flowkiln.utilities.exceptions import FlowkilnError
-from flowkiln.utilities.logging import configure_logging
-from flowkiln.utilities.processes import end_descendants
-from flowkiln.utilities.run_facts import follow_threads
 
 ENVIRONMENTS_KEPT = 32
 """Environments of recent runs that a worker process keeps."""

@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from flowkiln.common.context import context
 from flowkiln.core.task import Parameter, Task
 from flowkiln.tasks.control_flow.conditional import CompareValue
-from flowkiln.utilities.context import context
 from flowkiln.utilities.tasks import as_task, edge_options
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from flowkiln.common.exceptions import FlowkilnWarning
 from flowkiln.core.active import active_flow
 from flowkiln.core.task import Task
 from flowkiln.states.result import NoResultType, same_value, shape_of
 from flowkiln.states.signals import SKIP
 from flowkiln.triggers import not_all_skipped
-from flowkiln.utilities.exceptions import FlowkilnWarning
 from flowkiln.utilities.tasks import as_task, edge_options, tags
 
 if TYPE_CHECKING:

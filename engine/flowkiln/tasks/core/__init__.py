@@ -1,5 +1,5 @@
 """The tasks that flowkiln makes itself of operators, collections, functions and constants."""
 
-from flowkiln.utilities.lazy_modules import lazy_submodules
+from flowkiln.common.lazy_modules import lazy_submodules
 
 __getattr__, __dir__ = lazy_submodules(__name__, ["collections", "command", "constants", "function", "operators"])

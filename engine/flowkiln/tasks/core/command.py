@@ -15,12 +15,12 @@ from pathlib import Path
 from threading import Thread
 from typing import IO, Any
 
+from flowkiln.common.exceptions import FlowkilnError
+from flowkiln.common.json_text import JsonError, read_json
+from flowkiln.common.logging import get_run_logger
 from flowkiln.core.task import Task
 from flowkiln.engine.deadlines import DeadlineExceeded
 from flowkiln.states.signals import FAIL
-from flowkiln.utilities.exceptions import FlowkilnError
-from flowkiln.utilities.json_text import JsonError, read_json
-from flowkiln.utilities.logging import get_run_logger
 
 INPUT_PREFIX = "FLOWKILN_INPUT_"
 FILE_SUFFIX = "_FILE"

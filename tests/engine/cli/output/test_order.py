@@ -10,8 +10,8 @@ from flowkiln.cli.output import order
 from flowkiln.cli.output.lines import Line
 from flowkiln.cli.output.order import OrderedLog
 from flowkiln.cli.output.printing import LinePrinting
+from flowkiln.common.run_facts import RunFacts
 from flowkiln.states.records import FlowRunRecord, TaskRunRecord
-from flowkiln.utilities.run_facts import RunFacts
 from tests.engine.cli.builders import record
 
 

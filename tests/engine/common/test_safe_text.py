@@ -1,6 +1,6 @@
 import pytest
 
-from flowkiln.utilities.safe_text import encodable, safe_repr, safe_str, shortened
+from flowkiln.common.safe_text import encodable, safe_repr, safe_str, shortened
 
 
 class Mute(Exception):

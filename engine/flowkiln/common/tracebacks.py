@@ -5,8 +5,8 @@ from __future__ import annotations
 import traceback
 from types import TracebackType
 
-from flowkiln.utilities.safe_text import encodable
-from flowkiln.utilities.source_folders import name_in_source
+from flowkiln.common.safe_text import encodable
+from flowkiln.common.source_folders import name_in_source
 
 _OURS = frozenset({"flowkiln", "flowkiln_operator"})
 

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from flowkiln import Flow, context, get_run_logger, task
+from flowkiln.common.log_text import TEXT_LIMIT, text_of
+from flowkiln.common.run_facts import follow_threads
 from flowkiln.engine.executors import LocalExecutor
 from flowkiln.engine.timeouts import DeadlineExceeded
-from flowkiln.utilities.log_text import TEXT_LIMIT, text_of
 from flowkiln.utilities.logging import get_logger
-from flowkiln.utilities.run_facts import follow_threads
 
 
 class TestGetLogger:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowkiln.utilities.json_text import DuplicateKeyError, JsonError, read_json
+from flowkiln.common.json_text import DuplicateKeyError, JsonError, read_json
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

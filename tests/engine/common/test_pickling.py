@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from flowkiln.utilities.pickling import dumps
+from flowkiln.common.pickling import dumps
 
 SOURCE = """
 def outer(x):

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from flowkiln import Flow, task
+from flowkiln.common.source_folders import name_in_source
+from flowkiln.common.tracebacks import user_traceback
 from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.executors import Executor
 from flowkiln.states.records import FlowRunRecord, TaskRunRecord
-from flowkiln.utilities.source_folders import name_in_source
-from flowkiln.utilities.tracebacks import user_traceback
 
 
 def _called_through(modules: Sequence[str]) -> Callable[[], None]:

@@ -7,7 +7,7 @@ import pytest
 
 TAKEN_BACK = """
 import threading
-from flowkiln.utilities.thread_exceptions import raise_in, take_back
+from flowkiln.common.thread_exceptions import raise_in, take_back
 
 class Stop(Exception): pass
 

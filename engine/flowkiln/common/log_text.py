@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from flowkiln.utilities.safe_text import encodable, safe_repr, safe_str, shortened
+from flowkiln.common.safe_text import encodable, safe_repr, safe_str, shortened
 
 TEXT_LIMIT = 64 * 1024
 """Characters of a record that are shown."""

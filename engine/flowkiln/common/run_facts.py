@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from functools import wraps
 from typing import Any, NamedTuple
 
-from flowkiln.utilities.context import context
+from flowkiln.common.context import context
 
 
 class RunFacts(NamedTuple):

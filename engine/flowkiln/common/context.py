@@ -1,0 +1,102 @@
+"""The context: values that belong to what goes on now in this thread (active flow, current task run, tags, secrets).
+
+`context` here, and `flowkiln.context`, is the one Context of the process; `flowkiln.utilities.context` is a module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from flowkiln.common.collections import DotDict, as_nested_dict
+from flowkiln.common.configuration import config
+from flowkiln.common.exceptions import ContextError
+
+# Keys that only mean something to the code that builds a flow; a worker has no use for them.
+BUILDING_KEYS = frozenset({"flow", "case"})
+
+
+class Context(DotDict):
+    """A DotDict with a content of its own in each thread and each asyncio task.
+
+    A thread that sees a Context for the first time finds in it the config section `context`, overlaid by the arguments
+    of the constructor. Content is replaced, never changed in place: so the end of `with context(...)` gives back
+    exactly what was there before, and an asyncio task cannot change what its parent sees.
+    """
+
+    def __init__(self, init: Mapping[Any, Any] | None = None, **kwargs: Any) -> None:
+        initial = DotDict(as_nested_dict(config.get_nested("context", {}), DotDict))
+        initial.update(init or {}, **kwargs)
+        object.__setattr__(self, "_initial", initial)
+        object.__setattr__(self, "_content", ContextVar[dict[Any, Any]]("flowkiln_context"))
+
+    # DotDict keeps its items in an attribute; here they depend on who asks.
+    @property
+    def _items(self) -> dict[Any, Any]:
+        found: dict[Any, Any] | None = self.__dict__["_content"].get(None)
+        if found is None:
+            found = dict(as_nested_dict(self.__dict__["_initial"], DotDict))
+            self.__dict__["_content"].set(found)
+        return found
+
+    def __getitem__(self, key: Any) -> Any:
+        try:
+            return self._items[key]
+        except KeyError:
+            raise ContextError(key) from None
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """Give the value of a key, or `default`: without an exception on the way, since most that ask get none."""
+        return self._items.get(key, default)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._check_key(key)
+        self.__dict__["_content"].set({**self._items, key: value})
+
+    def __delitem__(self, key: Any) -> None:
+        if key not in self._items:
+            raise ContextError(key)
+        self.__dict__["_content"].set({k: v for k, v in self._items.items() if k != key})
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Set several keys at once: the content is replaced one time, not key by key."""
+        new = dict(*args, **kwargs)
+        self._check_keys(new)
+        self.__dict__["_content"].set({**self._items, **new})
+
+    @contextmanager
+    def __call__(self, mapping: Mapping[Any, Any] | None = None, /, **kwargs: Any) -> Iterator[Context]:
+        """Set keys inside a `with` block, which gets the Context itself; afterwards the whole content is as before."""
+        before = self._items
+        try:
+            self.update(mapping or {}, **kwargs)
+            yield self
+        finally:
+            self.__dict__["_content"].set(before)
+
+    def snapshot(self) -> dict[Any, Any]:
+        """Give, as a plain dict, what has to travel with a task: all but the keys of flow building."""
+        return {key: value for key, value in self._items.items() if key not in BUILDING_KEYS}
+
+    def copy(self) -> DotDict:
+        """Give a DotDict with the content as it is now."""
+        return DotDict(self._items)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        # A function of `__main__` travels with its globals: on the other side it must see that process's context.
+        if self is context:
+            return "context"
+        return type(self), (dict(self._items),)
+
+
+context = Context()
+
+
+def current_content() -> Mapping[Any, Any]:
+    """Return the content of the context as it is now. It stays so: a change of the context replaces it."""
+    return context._items
