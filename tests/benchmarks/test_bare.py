@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.cluster.bare import PROGRAM, make_bare
 
-from flowkiln_operator.resources.run import RUN_LABEL
+from flowkiln.api.names import RUN_LABEL
 
 MADE = make_bare("room", "runtime:1", "map", "10")
 SCHEDULER = MADE.dask_cluster["spec"]["scheduler"]["spec"]

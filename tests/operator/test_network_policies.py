@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from flowkiln.api.names import RUN_LABEL
 from flowkiln_operator.resources.network_policy import network_policy
-from flowkiln_operator.resources.run import RUN_LABEL, RunIdentity
+from flowkiln_operator.resources.run import RunIdentity
 
 from .network_policies import Peer, Policy, may_connect
 

@@ -9,10 +9,11 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from flowkiln.api import GROUP, VERSION
-from flowkiln.api.flow import FLOW_KIND, FlowSpec
-from flowkiln.api.flow_run import FLOW_RUN_KIND, FlowRunSpec
+from flowkiln.api import API_VERSION, GROUP, VERSION
+from flowkiln.api.flow import FlowSpec
+from flowkiln.api.flow_run import FlowRunSpec
 from flowkiln.api.generated import generator
+from flowkiln.api.names import FLOW_KIND, FLOW_RUN_KIND, FLOW_RUNS, FLOWS
 from flowkiln.api.status import FlowRunStatus
 from flowkiln.api.structural import structural_schema
 
@@ -46,6 +47,7 @@ class CustomResource:
     """One kind of ours, and everything that its CustomResourceDefinition is made of."""
 
     kind: str
+    plural: str
     short_name: str
     description: str
     spec: type[BaseModel]
@@ -56,11 +58,6 @@ class CustomResource:
     def singular(self) -> str:
         """The name of one such object in `kubectl`."""
         return self.kind.lower()
-
-    @property
-    def plural(self) -> str:
-        """The name of such objects in URLs and in `kubectl`."""
-        return f"{self.singular}s"
 
     @property
     def name(self) -> str:
@@ -77,6 +74,7 @@ AGE = Column("Age", ".metadata.creationTimestamp", "Time since the object was cr
 
 FLOW = CustomResource(
     kind=FLOW_KIND,
+    plural=FLOWS,
     short_name="fkf",
     description="A flow: tasks that depend on each other, and the cluster that its runs get. A FlowRun runs it.",
     spec=FlowSpec,
@@ -91,6 +89,7 @@ FLOW = CustomResource(
 
 FLOW_RUN = CustomResource(
     kind=FLOW_RUN_KIND,
+    plural=FLOW_RUNS,
     short_name="fkr",
     description="One run of a flow, on a Dask cluster of its own.",
     spec=FlowRunSpec,
@@ -113,7 +112,7 @@ RESOURCES = (FLOW, FLOW_RUN)
 def custom_resource_definition(resource: CustomResource) -> dict[str, Any]:
     """Give the CustomResourceDefinition of a kind, as the API server takes it."""
     properties: dict[str, Any] = {
-        "apiVersion": {"type": "string", "description": f"{GROUP}/{VERSION}."},
+        "apiVersion": {"type": "string", "description": f"{API_VERSION}."},
         "kind": {"type": "string", "description": f"{resource.kind}."},
         "metadata": {"type": "object"},
         "spec": structural_schema(resource.spec),

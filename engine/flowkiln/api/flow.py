@@ -27,12 +27,8 @@ from flowkiln.api.model import (
     rules,
 )
 
-FLOW_KIND = "Flow"
 MAX_SOURCE_BYTES = 128 * 1024
 """The most that all source files of a flow may hold together, in bytes of UTF-8."""
-
-SECRETS_DIRECTORY = "/var/run/flowkiln/secrets"
-"""Where secret inputs are mounted in worker pods: `<secret>/<key>` below it."""
 
 ContextKey = Annotated[str, Field(min_length=1, max_length=63)]
 SecretKey = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]

@@ -10,8 +10,6 @@ from pydantic import AwareDatetime, Field, JsonValue
 from flowkiln.api.flow import ContextKey, FlowSpec
 from flowkiln.api.model import Duration, Model, ObjectName, WholeSeconds, exactly_one, rules
 
-FLOW_RUN_KIND = "FlowRun"
-
 Timestamp = Annotated[AwareDatetime, Field(json_schema_extra={"maxLength": 40})]
 
 

@@ -25,6 +25,7 @@ from flowkiln.api.model import (
     exactly_one,
     rules,
 )
+from flowkiln.api.pods import RESERVED_NAME, RESERVED_PATHS, RESERVED_VARIABLES, TEMPORARY_DIRECTORY
 
 AttributeName = Annotated[str, Field(min_length=1, max_length=317)]
 AnnotationText = Annotated[str, Field(max_length=4096)]
@@ -133,7 +134,7 @@ class Volume(Model):
         ),
     )
 
-    name: DnsLabel = Field(description="Name, for volumeMounts. Names that start with flowkiln- are taken.")
+    name: DnsLabel = Field(description=f"Name, for volumeMounts. Names that start with {RESERVED_NAME} are taken.")
     persistent_volume_claim: PersistentVolumeClaimVolume | None = Field(
         default=None, description="A PersistentVolumeClaim."
     )
@@ -147,7 +148,10 @@ class VolumeMount(Model):
     """Where a volume appears in the containers."""
 
     name: DnsLabel = Field(description="Name of the volume.")
-    mount_path: FilePath = Field(description="Absolute path in the container. /etc/flowkiln and below is taken.")
+    mount_path: FilePath = Field(
+        description="Absolute path in the container. "
+        f"{TEMPORARY_DIRECTORY} itself is taken, and {', '.join(RESERVED_PATHS)} with all below them."
+    )
     sub_path: FilePath | None = Field(default=None, description="Path inside the volume. Default: its root.")
     read_only: Flag = Field(default=False, description="Whether the mount is read-only.")
 
@@ -186,7 +190,9 @@ class EnvVar(Model):
 
     model_config = rules((exactly_one("value", "valueFrom"), "exactly one of value and valueFrom must be given"))
 
-    name: EnvName = Field(description="Name of the variable. Names that start with FLOWKILN_ are taken.")
+    name: EnvName = Field(
+        description=f"Name of the variable. Names that start with {' or '.join(RESERVED_VARIABLES)} are taken."
+    )
     value: Annotated[str, Field(max_length=32_768)] | None = Field(default=None, description="The value itself.")
     value_from: EnvSource | None = Field(default=None, description="Where the value comes from.")
 

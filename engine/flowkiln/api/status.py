@@ -11,19 +11,11 @@ from typing import Annotated
 from pydantic import Field
 
 from flowkiln.api.flow_run import Timestamp
+from flowkiln.api.limits import MAX_INDEXES, MAX_MESSAGE, MAX_STATES, MAX_TASKS, MAX_TRACEBACK, MAX_UID
 from flowkiln.api.model import LIST_ATOMIC, Model, ObjectName
 from flowkiln.api.reasons import ConditionStatus, FlowReason, FlowState, RunState
 
-OPERATOR_FIELD_MANAGER = "flowkiln-operator"
-AGENT_FIELD_MANAGER = "flowkiln-agent"
-
-MAX_MESSAGE = 1024
-MAX_TRACEBACK = 4096
-MAX_INDEXES = 4096
 INDEXES_PATTERN = r"^([0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*)?$"
-MAX_FAILURES_WITH_TEXT = 10
-MAX_STATUS_BYTES = 512 * 1024
-"""Budget of `flow` and `tasks` together, in bytes of JSON."""
 
 Number = Annotated[int, Field(strict=True, ge=0)]
 StateName = Annotated[str, Field(min_length=1, max_length=63)]
@@ -67,7 +59,7 @@ class ClusterStatus(Model):
 class Holder(Model):
     """The engine process that has claimed the run."""
 
-    pod_uid: Annotated[str, Field(max_length=64)] = Field(alias="podUID", description="UID of the scheduler pod.")
+    pod_uid: Annotated[str, Field(max_length=MAX_UID)] = Field(alias="podUID", description="UID of the scheduler pod.")
     scheduler_id: Annotated[str, Field(max_length=128)] = Field(description="Identity of the Dask scheduler.")
 
 
@@ -85,7 +77,7 @@ class FlowStatus(Model):
     holder: Holder | None = Field(default=None, description="The engine process that has claimed the run.")
     counts: Counts = Field(
         default={},
-        max_length=64,
+        max_length=MAX_STATES,
         # Or the states that the agent named would stay when the operator takes the report over to close it.
         json_schema_extra={"x-kubernetes-map-type": "atomic"},
         description="Number of task runs in each state.",
@@ -108,10 +100,10 @@ class ChildrenStatus(Model):
     """The children of a mapped task."""
 
     total: Number = Field(description="Number of children.")
-    counts: Counts = Field(default={}, max_length=64, description="Number of children in each state.")
+    counts: Counts = Field(default={}, max_length=MAX_STATES, description="Number of children in each state.")
     indexes: tuple[ChildIndexes, ...] = Field(
         default=(),
-        max_length=64,
+        max_length=MAX_STATES,
         json_schema_extra=LIST_ATOMIC,
         description="Which children are in which state; Success may be left out.",
     )
@@ -152,7 +144,7 @@ class FlowRunStatus(Model):
     )
     flow: FlowStatus | None = Field(default=None, description="The flow run as the engine sees it.")
     tasks: tuple[TaskStatus, ...] = Field(
-        default=(), max_length=10_000, json_schema_extra=LIST_ATOMIC, description="The task runs."
+        default=(), max_length=MAX_TASKS, json_schema_extra=LIST_ATOMIC, description="The task runs."
     )
 
     def condition(self, type: str) -> Condition | None:

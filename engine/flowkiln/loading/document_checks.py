@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowkiln.api.flow import FLOW_KIND
+from flowkiln.api.names import FLOW_KIND
 from flowkiln.api.validation import Problem, check_flow, check_flow_run
 from flowkiln.api.validation.problem import no_such
 from flowkiln.loading.documents import Documents, FlowRunDocument, Identity

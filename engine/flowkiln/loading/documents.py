@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from flowkiln.api import API_VERSION, GROUP
-from flowkiln.api.flow import FLOW_KIND, FlowSpec
-from flowkiln.api.flow_run import FLOW_RUN_KIND, FlowRunSpec
+from flowkiln.api.flow import FlowSpec
+from flowkiln.api.flow_run import FlowRunSpec
 from flowkiln.api.model import DNS_SUBDOMAIN_PATTERN
+from flowkiln.api.names import FLOW_KIND, FLOW_RUN_KIND
 from flowkiln.api.validation import Problem, parse_flow_run_spec, parse_flow_spec
 from flowkiln.api.validation.problem import no_such
 from flowkiln.loading.findings import Finding

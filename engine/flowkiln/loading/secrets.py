@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from flowkiln.api.flow import SECRETS_DIRECTORY, SecretKeyRef
+from flowkiln.api.flow import SecretKeyRef
+from flowkiln.api.pods import SECRETS_DIRECTORY
 from flowkiln.common.exceptions import FlowkilnError
 
 SECRETS_DIRECTORY_VARIABLE = "FLOWKILN_SECRETS_DIR"

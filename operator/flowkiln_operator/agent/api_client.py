@@ -15,8 +15,8 @@ from tornado.httpclient import HTTPClientError, HTTPRequest, HTTPResponse
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
 from flowkiln.api import GROUP, VERSION
+from flowkiln.api.names import AGENT_FIELD_MANAGER, FLOW_RUNS
 
-FIELD_MANAGER = "flowkiln-agent"
 TIMEOUT = 10.0
 """Seconds for one request and its answer."""
 WATCH_SECONDS = 240
@@ -76,7 +76,7 @@ class FlowRunApi:
     """Requests on one FlowRun. Errors of transport and server come back as an `Answer`, never as an exception."""
 
     def __init__(self, server: str, namespace: str, name: str, credentials: Credentials) -> None:
-        self._collection = f"{server}/apis/{GROUP}/{VERSION}/namespaces/{namespace}/flowruns"
+        self._collection = f"{server}/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{FLOW_RUNS}"
         self._name = name
         self._credentials = credentials
         # Not AsyncHTTPClient(): user code may have configured that class for itself.
@@ -100,7 +100,7 @@ class FlowRunApi:
         """Server-side apply of the status subresource; the answer holds the metadata alone."""
         return await self._send(
             "PATCH",
-            f"{self._collection}/{self._name}/status?fieldManager={FIELD_MANAGER}&force=true",
+            f"{self._collection}/{self._name}/status?fieldManager={AGENT_FIELD_MANAGER}&force=true",
             {"Accept": _METADATA_ONLY, "Content-Type": "application/apply-patch+yaml"},
             body,
         )

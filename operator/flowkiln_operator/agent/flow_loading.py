@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 
+from flowkiln.api.limits import MAX_MESSAGE
 from flowkiln.api.plan import Plan
 from flowkiln.api.reasons import FlowReason, FlowState
 from flowkiln.common.exceptions import FlowLoadError
 from flowkiln.common.tracebacks import user_traceback
 from flowkiln.core.flow import Flow
 from flowkiln_operator.agent.projection.flow_status import Standing
-from flowkiln_operator.agent.projection.text import MAX_MESSAGE_BYTES, head, tail
+from flowkiln_operator.agent.projection.text import head, tail
 
 logger = logging.getLogger("flowkiln.agent")
 
@@ -33,10 +34,10 @@ def describe_load_error(error: BaseException) -> str:
     """
     found_by_us = isinstance(error, FlowLoadError)
     if found_by_us and error.__cause__ is None:
-        return head(str(error), MAX_MESSAGE_BYTES)
-    sentence = head(str(error) or type(error).__name__, MAX_MESSAGE_BYTES // 2)
+        return head(str(error), MAX_MESSAGE)
+    sentence = head(str(error) or type(error).__name__, MAX_MESSAGE // 2)
     if not found_by_us:
-        sentence = head(f"{type(error).__name__}: {sentence}", MAX_MESSAGE_BYTES // 2)
+        sentence = head(f"{type(error).__name__}: {sentence}", MAX_MESSAGE // 2)
     frames = user_traceback(error.__cause__ or error).strip()
-    room = MAX_MESSAGE_BYTES - len(sentence.encode()) - 1
+    room = MAX_MESSAGE - len(sentence.encode()) - 1
     return f"{sentence}\n{tail(frames, room)}"

@@ -13,14 +13,14 @@ from enum import Enum
 from typing import Any, Protocol
 
 from flowkiln.api import API_VERSION
-from flowkiln.api.flow_run import FLOW_RUN_KIND
+from flowkiln.api.limits import MAX_STATUS_BYTES
+from flowkiln.api.names import FLOW_RUN_KIND
 from flowkiln.api.plan import PlanRun
 from flowkiln_operator.agent import pacing
 from flowkiln_operator.agent.api_client import Answer, FlowRunApi
 from flowkiln_operator.agent.claim import lost
 from flowkiln_operator.agent.fence import Fence
 from flowkiln_operator.agent.progress import Source
-from flowkiln_operator.agent.projection.budget import STATUS_BUDGET
 from flowkiln_operator.agent.projection.entry import compact_json
 from flowkiln_operator.agent.projection.flow_status import Holder, Standing, flow_document
 
@@ -94,7 +94,7 @@ class Reporter:
         self._dirty = asyncio.Event()
         self._ending = asyncio.Event()
         self._final: Standing | None = None
-        self._budget = STATUS_BUDGET - FLOW_ROOM
+        self._budget = MAX_STATUS_BYTES - FLOW_ROOM
         self._last_body: bytes | None = None
         self._next_write = self._clock.now()
         self.beat = self._clock.now()

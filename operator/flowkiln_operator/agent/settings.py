@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from flowkiln.api.pods import (
+    AGENT_PORT,
+    CLUSTER_NUMBER_VARIABLE,
+    PLAN_VARIABLE,
+    POD_UID_VARIABLE,
+    SCHEDULER_VARIABLE,
+    TOKEN_DIRECTORY,
+)
 from flowkiln.common.exceptions import FlowkilnError
-
-CREDENTIALS = Path("/var/run/secrets/flowkiln")
-"""Where the pod mounts the ServiceAccount's token and the API server's CA, for the agent's container alone."""
-HEALTH_PORT = 8790
 
 
 class SettingsError(FlowkilnError):
@@ -37,18 +41,18 @@ class Settings:
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Read the settings; raise SettingsError with the name of the variable that is missing or wrong."""
-    credentials = Path(environment.get("FLOWKILN_CREDENTIALS", str(CREDENTIALS)))
+    credentials = Path(environment.get("FLOWKILN_CREDENTIALS", TOKEN_DIRECTORY))
     host = _required(environment, "KUBERNETES_SERVICE_HOST")
     port = _number(environment, "KUBERNETES_SERVICE_PORT", default="443")
     return Settings(
-        plan=Path(_required(environment, "FLOWKILN_PLAN")),
-        pod_uid=_required(environment, "FLOWKILN_POD_UID"),
-        cluster_number=_number(environment, "FLOWKILN_CLUSTER_NUMBER"),
-        scheduler=_required(environment, "FLOWKILN_SCHEDULER"),
+        plan=Path(_required(environment, PLAN_VARIABLE)),
+        pod_uid=_required(environment, POD_UID_VARIABLE),
+        cluster_number=_number(environment, CLUSTER_NUMBER_VARIABLE),
+        scheduler=_required(environment, SCHEDULER_VARIABLE),
         api_server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
         token=credentials / "token",
         ca=credentials / "ca.crt",
-        health_port=_number(environment, "FLOWKILN_HEALTH_PORT", default=str(HEALTH_PORT)),
+        health_port=_number(environment, "FLOWKILN_HEALTH_PORT", default=str(AGENT_PORT)),
         restarts=_number(environment, "FLOWKILN_ENGINE_RESTARTS", default="0"),
         last_exit=environment.get("FLOWKILN_ENGINE_LAST_EXIT", ""),
     )

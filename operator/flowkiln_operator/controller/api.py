@@ -10,17 +10,19 @@ from urllib.parse import quote, urlencode
 
 from kubernetes.aio import client, config
 
+from flowkiln.api import API_VERSION
+from flowkiln.api.names import FLOW_KIND, FLOW_RUN_KIND, FLOW_RUNS, FLOWS, OPERATOR_FIELD_MANAGER
+
 Document = dict[str, Any]
 
-FIELD_MANAGER = "flowkiln-operator"
 TIMEOUT_SECONDS = 30
 
 _JSON = "application/json"
 _APPLY = "application/apply-patch+yaml"
 
 PLURALS: dict[tuple[str, str], str] = {
-    ("flowkiln.dev/v1alpha1", "FlowRun"): "flowruns",
-    ("flowkiln.dev/v1alpha1", "Flow"): "flows",
+    (API_VERSION, FLOW_RUN_KIND): FLOW_RUNS,
+    (API_VERSION, FLOW_KIND): FLOWS,
     ("kubernetes.dask.org/v1", "DaskCluster"): "daskclusters",
     ("v1", "ConfigMap"): "configmaps",
     ("v1", "Secret"): "secrets",
@@ -88,7 +90,8 @@ class KubernetesApi:
     async def create(self, manifest: Mapping[str, Any]) -> Document:
         """Create the object. ApiError 409 when its name is taken."""
         path = _path(manifest["apiVersion"], manifest["kind"], manifest["metadata"]["namespace"])
-        return await self._request("POST", f"{path}?{urlencode({'fieldManager': FIELD_MANAGER})}", body=manifest)
+        query = urlencode({"fieldManager": OPERATOR_FIELD_MANAGER})
+        return await self._request("POST", f"{path}?{query}", body=manifest)
 
     async def delete(self, api_version: str, kind: str, namespace: str, name: str, *, uid: str) -> None:
         """Delete exactly this object; nothing happens when it is gone, or another one has its name by now."""
@@ -103,7 +106,7 @@ class KubernetesApi:
         """Apply the manifest's status, and take over the fields that others own. It must name all that is ours."""
         metadata = manifest["metadata"]
         path = _path(manifest["apiVersion"], manifest["kind"], metadata["namespace"], metadata["name"])
-        query = urlencode({"fieldManager": FIELD_MANAGER, "force": "true"})
+        query = urlencode({"fieldManager": OPERATOR_FIELD_MANAGER, "force": "true"})
         return await self._request("PATCH", f"{path}/status?{query}", body=manifest, content_type=_APPLY)
 
     async def _request(self, method: str, path: str, *, body: Any = None, content_type: str = _JSON) -> Document:

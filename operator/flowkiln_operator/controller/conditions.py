@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from flowkiln.api.limits import MAX_MESSAGE
 from flowkiln.api.reasons import CONDITIONS_OF_STATE, ConditionStatus, ConditionType, RunState
 from flowkiln.api.status import Condition
-
-MAX_MESSAGE = 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from flowkiln.api import API_VERSION
+from flowkiln.api.names import RUN_LABEL
 from flowkiln_operator.controller import views
 from flowkiln_operator.controller.api import KubernetesApi
 from flowkiln_operator.controller.memory import Memory
@@ -21,7 +22,6 @@ from flowkiln_operator.controller.snapshot import (
 )
 from flowkiln_operator.resources import dask_cluster
 from flowkiln_operator.resources.plan import PlanWithSources
-from flowkiln_operator.resources.run import RUN_LABEL
 
 
 def now() -> datetime:

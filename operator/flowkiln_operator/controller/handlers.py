@@ -10,10 +10,11 @@ from typing import Any
 
 import kopf
 
+from flowkiln.api import GROUP, VERSION
+from flowkiln.api.names import CLASS_LABEL, FLOW_RUNS, FLOWS, RUN_LABEL
 from flowkiln_operator.controller.watched import Watched, key_of, run_of
 from flowkiln_operator.controller.work_queue import WorkQueue
 from flowkiln_operator.patience import BACKOFFS
-from flowkiln_operator.resources.run import CLASS_LABEL, RUN_LABEL
 
 WATCH_SECONDS = 300
 
@@ -26,7 +27,7 @@ def make_registry(queue: WorkQueue, watched: Watched) -> kopf.OperatorRegistry:
     def login(**arguments: Any) -> kopf.ConnectionInfo | None:
         return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(**arguments)
 
-    @kopf.on.event("flowkiln.dev", "v1alpha1", "flowruns", registry=registry)
+    @kopf.on.event(GROUP, VERSION, FLOW_RUNS, registry=registry)
     async def on_flow_run(event: Mapping[str, Any], **_: Any) -> None:
         document = event["object"]
         if event["type"] == "DELETED":
@@ -35,7 +36,7 @@ def make_registry(queue: WorkQueue, watched: Watched) -> kopf.OperatorRegistry:
         elif watched.see_run(document):
             queue.add(key_of(document))
 
-    @kopf.on.event("flowkiln.dev", "v1alpha1", "flows", registry=registry)
+    @kopf.on.event(GROUP, VERSION, FLOWS, registry=registry)
     async def on_flow(event: Mapping[str, Any], **_: Any) -> None:
         for key in watched.waiting_for(event["object"]):
             queue.add(key)
@@ -60,11 +61,11 @@ def make_settings(run_class: str | None) -> kopf.OperatorSettings:
     settings.posting.enabled = False
     # dask-kubernetes is made with kopf too. By its default name kopf would take the finalizer on a DaskCluster for one
     # of ours that is no longer needed, and remove it. By this name it never sets one either.
-    settings.persistence.finalizer = "flowkiln.dev/unused"
+    settings.persistence.finalizer = f"{GROUP}/unused"
     settings.watching.server_timeout = WATCH_SECONDS
     settings.networking.error_backoffs = BACKOFFS
     of_class = f"{CLASS_LABEL}={run_class}" if run_class else f"!{CLASS_LABEL}"
-    settings.watching.label_selectors["flowkiln.dev", "v1alpha1", "flowruns"] = of_class
+    settings.watching.label_selectors[GROUP, VERSION, FLOW_RUNS] = of_class
     settings.watching.label_selectors["", "v1", "pods"] = RUN_LABEL
     settings.watching.label_selectors["kubernetes.dask.org", "v1", "daskclusters"] = RUN_LABEL
     return settings

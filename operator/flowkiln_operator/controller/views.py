@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from flowkiln.api.limits import MAX_UID
+from flowkiln.api.names import CLASS_LABEL, OPERATOR_FIELD_MANAGER
 from flowkiln.api.plan import PlanError
 from flowkiln.api.reasons import FlowReason, FlowState
 from flowkiln.api.status import FlowRunStatus
 from flowkiln.api.validation import parse_flow_run_spec, parse_flow_spec
-from flowkiln_operator.controller.api import FIELD_MANAGER
 from flowkiln_operator.controller.conditions import shorten
 from flowkiln_operator.controller.snapshot import (
     ContainerView,
@@ -22,11 +23,10 @@ from flowkiln_operator.controller.snapshot import (
     RunView,
 )
 from flowkiln_operator.resources.plan import PlanWithSources, read_plan_config_map
-from flowkiln_operator.resources.run import CLASS_LABEL, RunIdentity, is_controlled_by
+from flowkiln_operator.resources.run import RunIdentity, is_controlled_by
 
 Document = Mapping[str, Any]
 
-MAX_UID = 64
 REPORT_FIELDS = ("flow", "tasks")
 
 
@@ -157,7 +157,7 @@ def _container_view(status: Document) -> ContainerView:
 
 def _owns_report(metadata: Document) -> bool:
     for entry in metadata.get("managedFields") or ():
-        if entry.get("manager") == FIELD_MANAGER and entry.get("subresource") == "status":
+        if entry.get("manager") == OPERATOR_FIELD_MANAGER and entry.get("subresource") == "status":
             fields = (entry.get("fieldsV1") or {}).get("f:status") or {}
             return any(f"f:{name}" in fields for name in REPORT_FIELDS)
     return False

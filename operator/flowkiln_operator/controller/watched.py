@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from flowkiln.api.names import RUN_NAME_ANNOTATION
 from flowkiln_operator.controller.work_queue import Key
-from flowkiln_operator.resources.run import RUN_NAME_ANNOTATION
 
 Document = Mapping[str, Any]
 

@@ -11,23 +11,33 @@ from dataclasses import dataclass
 
 from flowkiln.api.cluster import Resources, WorkersSpec
 from flowkiln.api.durations import parse_seconds
-from flowkiln.api.flow import SECRETS_DIRECTORY, FlowSpec, SecretKeyRef
+from flowkiln.api.flow import FlowSpec, SecretKeyRef
+from flowkiln.api.names import RUN_NAME_ANNOTATION
 from flowkiln.api.plan import PLAN_KEY
+from flowkiln.api.pods import (
+    AGENT_PORT,
+    CLUSTER_NUMBER_VARIABLE,
+    HTTP_PORT,
+    PLAN_DIRECTORY,
+    PLAN_VARIABLE,
+    POD_UID_VARIABLE,
+    SCHEDULER_PORT,
+    SCHEDULER_VARIABLE,
+    SECRETS_DIRECTORY,
+    SOURCE_DIRECTORY,
+    TEMPORARY_DIRECTORY,
+    TLS_DIRECTORY,
+    TOKEN_DIRECTORY,
+)
 from flowkiln.api.quantities import parse_quantity
-from flowkiln.common.source_folders import CLUSTER_FOLDER
 
-from . import pods, tls
+from . import pods
 from .plan import PlanWithSources, source_key
-from .run import RUN_NAME_ANNOTATION, Manifest, RunIdentity
+from .run import Manifest, RunIdentity
 
 API_VERSION = "kubernetes.dask.org/v1"
 KIND = "DaskCluster"
 
-SCHEDULER_PORT = 8786
-HTTP_PORT = 8787
-AGENT_PORT = 8790
-PLAN_PATH = "/etc/flowkiln/plan"
-TOKEN_PATH = "/var/run/secrets/flowkiln"  # noqa: S105  a folder, no password
 TOKEN_SECONDS = 3600
 SECRET_VOLUME = "flowkiln-secret-{index}"  # noqa: S105  a volume's name
 WORKER_START = "flowkiln_operator.agent.worker_start"
@@ -165,17 +175,17 @@ class _Builder:
                 *self._common_variables(),
                 *pods.env(
                     {
-                        "FLOWKILN_PLAN": f"{PLAN_PATH}/{PLAN_KEY}",
-                        "FLOWKILN_CLUSTER_NUMBER": str(self.number),
-                        "FLOWKILN_SCHEDULER": f"tls://127.0.0.1:{SCHEDULER_PORT}",
+                        PLAN_VARIABLE: f"{PLAN_DIRECTORY}/{PLAN_KEY}",
+                        CLUSTER_NUMBER_VARIABLE: str(self.number),
+                        SCHEDULER_VARIABLE: f"tls://127.0.0.1:{SCHEDULER_PORT}",
                     }
                 ),
-                pods.env_from_field("FLOWKILN_POD_UID", "metadata.uid"),
+                pods.env_from_field(POD_UID_VARIABLE, "metadata.uid"),
             ],
             mounts=[
                 *self._common_mounts(),
-                _mount("flowkiln-plan", PLAN_PATH),
-                _mount("flowkiln-token", TOKEN_PATH),
+                _mount("flowkiln-plan", PLAN_DIRECTORY),
+                _mount("flowkiln-token", TOKEN_DIRECTORY),
             ],
             resources=AGENT_RESOURCES,
             ports=[_port("http-agent", AGENT_PORT)],
@@ -220,23 +230,23 @@ class _Builder:
 
     def _common_variables(self) -> list[Manifest]:
         values = {
-            "HOME": pods.TEMPORARY,
-            "DASK_TEMPORARY_DIRECTORY": pods.TEMPORARY,
+            "HOME": TEMPORARY_DIRECTORY,
+            "DASK_TEMPORARY_DIRECTORY": TEMPORARY_DIRECTORY,
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "1",
             "DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": "true",
-            "DASK_DISTRIBUTED__COMM__TLS__CA_FILE": f"{tls.MOUNT_PATH}/ca.crt",
+            "DASK_DISTRIBUTED__COMM__TLS__CA_FILE": f"{TLS_DIRECTORY}/ca.crt",
         }
         for role in ("SCHEDULER", "WORKER", "CLIENT"):
-            values[f"DASK_DISTRIBUTED__COMM__TLS__{role}__CERT"] = f"{tls.MOUNT_PATH}/tls.crt"
-            values[f"DASK_DISTRIBUTED__COMM__TLS__{role}__KEY"] = f"{tls.MOUNT_PATH}/tls.key"
+            values[f"DASK_DISTRIBUTED__COMM__TLS__{role}__CERT"] = f"{TLS_DIRECTORY}/tls.crt"
+            values[f"DASK_DISTRIBUTED__COMM__TLS__{role}__KEY"] = f"{TLS_DIRECTORY}/tls.key"
         if self.fixed.source_paths:
-            values["PYTHONPATH"] = CLUSTER_FOLDER
+            values["PYTHONPATH"] = SOURCE_DIRECTORY
         return [*pods.env(values), pods.env_from_field("FLOWKILN_POD_NAME", "metadata.name")]
 
     def _common_mounts(self) -> list[Manifest]:
-        mounts = [_mount("flowkiln-tls", tls.MOUNT_PATH), {"name": "flowkiln-tmp", "mountPath": pods.TEMPORARY}]
-        return [*mounts, _mount("flowkiln-source", CLUSTER_FOLDER)] if self.fixed.source_paths else mounts
+        mounts = [_mount("flowkiln-tls", TLS_DIRECTORY), {"name": "flowkiln-tmp", "mountPath": TEMPORARY_DIRECTORY}]
+        return [*mounts, _mount("flowkiln-source", SOURCE_DIRECTORY)] if self.fixed.source_paths else mounts
 
     def _common_volumes(self) -> list[Manifest]:
         volumes: list[Manifest] = [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .run import RUN_LABEL, Manifest, RunIdentity
+from flowkiln.api.names import RUN_LABEL
+
+from .run import Manifest, RunIdentity
 
 
 def network_policy(run: RunIdentity) -> Manifest:

@@ -6,16 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flowkiln.api.cluster import ClusterSpec, Resources
+from flowkiln.api.names import is_reserved_key
 from flowkiln.api.pod_template import PodTemplate
+from flowkiln.api.pods import is_reserved_path, is_reserved_variable
 
 from .run import Manifest
 
 USER_ID = 1000
 GRACE_PERIOD_SECONDS = 5
 NODE_LOSS_SECONDS = 30
-TEMPORARY = "/tmp"  # noqa: S108  a pod's own emptyDir
-RESERVED_PREFIXES = ("flowkiln.dev/", "dask.org/", "kubernetes.dask.org/", "app.kubernetes.io/managed-by")
-RESERVED_PATHS = ("/etc/flowkiln", "/var/run/flowkiln", "/var/run/secrets")
 
 
 def security_context() -> Manifest:
@@ -72,11 +71,12 @@ def container(
 ) -> Manifest:
     """Return a container: ours, with the template's environment and mounts wherever they do not clash."""
     template = cluster.pod_template
+    allowed = [item.to_json() for item in template.env if not is_reserved_variable(item.name)]
     made: Manifest = {
         "name": name,
         "image": image,
         "args": list(args),
-        "env": _merge_named([item.to_json() for item in template.env if not _is_ours(item.name)], variables),
+        "env": _merge_named(allowed, variables),
         "volumeMounts": _merge_mounts([mount.to_json() for mount in template.volume_mounts], mounts),
         "securityContext": security_context(),
         **more,
@@ -136,11 +136,7 @@ def pod_metadata(template: PodTemplate) -> Manifest:
 
 
 def _without_reserved(pairs: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in pairs.items() if not key.startswith(RESERVED_PREFIXES)}
-
-
-def _is_ours(variable: str) -> bool:
-    return variable.startswith(("FLOWKILN_", "DASK_DISTRIBUTED__COMM__"))
+    return {key: value for key, value in pairs.items() if not is_reserved_key(key)}
 
 
 def _merge_named(theirs: Iterable[Manifest], ours: Sequence[Manifest]) -> list[Manifest]:
@@ -149,13 +145,8 @@ def _merge_named(theirs: Iterable[Manifest], ours: Sequence[Manifest]) -> list[M
 
 
 def _merge_mounts(theirs: Iterable[Manifest], ours: Sequence[Manifest]) -> list[Manifest]:
-    free = [mount for mount in theirs if not _is_reserved(mount["mountPath"])]
+    free = [mount for mount in theirs if not is_reserved_path(mount["mountPath"])]
     return free + list(ours)
-
-
-def _is_reserved(path: str) -> bool:
-    plain = "/" + path.strip("/")
-    return plain == TEMPORARY or any(plain == taken or plain.startswith(f"{taken}/") for taken in RESERVED_PATHS)
 
 
 def _tolerations(template: PodTemplate) -> list[Manifest]:

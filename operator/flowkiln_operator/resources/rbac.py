@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from flowkiln.api import GROUP
+from flowkiln.api.names import FLOW_RUNS
+
 from .run import Manifest, RunIdentity
 
 RBAC_GROUP = "rbac.authorization.k8s.io"
@@ -32,14 +35,14 @@ def role(run: RunIdentity) -> Manifest:
         "metadata": run.metadata(run.service_account),
         "rules": [
             {
-                "apiGroups": ["flowkiln.dev"],
-                "resources": ["flowruns"],
+                "apiGroups": [GROUP],
+                "resources": [FLOW_RUNS],
                 "resourceNames": [run.name],
                 "verbs": ["get", "watch"],
             },
             {
-                "apiGroups": ["flowkiln.dev"],
-                "resources": ["flowruns/status"],
+                "apiGroups": [GROUP],
+                "resources": [f"{FLOW_RUNS}/status"],
                 "resourceNames": [run.name],
                 "verbs": ["patch"],
             },

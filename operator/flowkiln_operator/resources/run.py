@@ -7,16 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-API_VERSION = "flowkiln.dev/v1alpha1"
-KIND = "FlowRun"
+from flowkiln.api import API_VERSION
+from flowkiln.api.names import FLOW_RUN_KIND, MANAGED_BY_LABEL, RUN_ACCOUNT_PREFIX, RUN_LABEL
 
-RUN_LABEL = "flowkiln.dev/run"
-"""On every object of a run; its value is the run's base name."""
-RUN_NAME_ANNOTATION = "flowkiln.dev/run-name"
-"""On the DaskCluster, from where dask-kubernetes copies it to the pods: the FlowRun's whole name."""
-CLASS_LABEL = "flowkiln.dev/class"
-"""On a FlowRun, by whoever creates it: which of several operators runs it. Without it, the one that has no class."""
-MANAGED_BY = {"app.kubernetes.io/managed-by": "flowkiln"}
+MANAGED_BY = {MANAGED_BY_LABEL: "flowkiln"}
 
 NAME_LENGTH = 36
 UID_LENGTH = 6
@@ -51,7 +45,7 @@ class RunIdentity:
     @property
     def service_account(self) -> str:
         """The name of the run's own ServiceAccount, which the admission policy knows by its prefix."""
-        return f"flowrun-{self.base}"
+        return f"{RUN_ACCOUNT_PREFIX}{self.base}"
 
     def cluster_name(self, number: int) -> str:
         """Return the name of the run's DaskCluster of this number (from 1). No name is used twice."""
@@ -66,7 +60,7 @@ class RunIdentity:
         """Return the ownerReference that makes Kubernetes delete a child with its FlowRun."""
         return {
             "apiVersion": API_VERSION,
-            "kind": KIND,
+            "kind": FLOW_RUN_KIND,
             "name": self.name,
             "uid": self.uid,
             "controller": True,

@@ -18,7 +18,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from .run import Manifest, RunIdentity
 
-MOUNT_PATH = "/etc/flowkiln/tls"
 LIFETIME = datetime.timedelta(days=3650)
 CLOCK_SKEW = datetime.timedelta(hours=1)
 
@@ -70,7 +69,7 @@ def secret_name(cluster_name: str) -> str:
 
 
 def tls_secret(run: RunIdentity, name: str, certificates: Certificates) -> Manifest:
-    """Return the Secret that scheduler, agent and workers mount at `MOUNT_PATH`."""
+    """Return the Secret that scheduler, agent and workers mount at `TLS_DIRECTORY`."""
     files = {"ca.crt": certificates.ca, "tls.crt": certificates.certificate, "tls.key": certificates.key}
     return {
         "apiVersion": "v1",

@@ -8,9 +8,9 @@ from collections import Counter
 import pytest
 from hypothesis import given
 
+from flowkiln.api.limits import MAX_STATUS_BYTES
 from flowkiln.api.status import TaskStatus
 from flowkiln.states.records import TaskRunRecord
-from flowkiln_operator.agent.projection.budget import STATUS_BUDGET
 from flowkiln_operator.agent.projection.closing import close_counts, close_tasks
 from flowkiln_operator.agent.projection.groups import FINISHED
 from flowkiln_operator.agent.projection.indexes import parse_indexes
@@ -26,10 +26,10 @@ def test_closing_what_was_reported_equals_closing_what_is_known(
     names, records = sequence
     table = RunTable(names)
     table.apply(records)
-    closed = close_tasks(json.loads(table.tasks_text(STATUS_BUDGET)), "Crashed")
+    closed = close_tasks(json.loads(table.tasks_text(MAX_STATUS_BYTES)), "Crashed")
     counts = close_counts(table.summary().counts, "Crashed")
     table.close("Crashed", 0.0)
-    known = json.loads(table.tasks_text(STATUS_BUDGET))
+    known = json.loads(table.tasks_text(MAX_STATUS_BYTES))
     assert counts == table.summary().counts
     assert set(counts) <= FINISHED
     for ours, theirs in zip(closed, known, strict=True):
@@ -70,7 +70,7 @@ def test_cut_ranges_stay_marked_as_cut() -> None:
     table = RunTable(["m"])
     table.apply([mapped("m", 10_000)])
     table.apply(child("m", i, "Running") for i in range(0, 10_000, 2))
-    (entry,) = close_tasks(json.loads(table.tasks_text(STATUS_BUDGET)), "Cancelled")
+    (entry,) = close_tasks(json.loads(table.tasks_text(MAX_STATUS_BYTES)), "Cancelled")
     (ranges,) = entry["children"]["indexes"]
     assert ranges["state"] == "Cancelled"
     assert ranges["truncated"] is True
@@ -82,6 +82,6 @@ def test_finished_tasks_stay_as_they_were() -> None:
     """Text, times and states of what had ended are history."""
     table = RunTable(["a", "b"])
     table.apply([plain("a", "Failed", message="no rows", start_time=0.0, end_time=1.0)])
-    before = json.loads(table.tasks_text(STATUS_BUDGET))
+    before = json.loads(table.tasks_text(MAX_STATUS_BYTES))
     after = close_tasks(before, "Crashed")
     assert after == [before[0], {"name": "b", "state": "Crashed"}]

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from flowkiln.api.limits import MAX_STATUS_BYTES
 from flowkiln.engine.state import Failed, State, Success
 from flowkiln_operator.agent.drive import _until_over
 from flowkiln_operator.agent.fence import Fence
 from flowkiln_operator.agent.progress import Progress
-from flowkiln_operator.agent.projection.budget import STATUS_BUDGET
 from tests.operator.agent.api_server import NAME
 from tests.operator.agent.records import plain
 
@@ -60,4 +60,4 @@ async def test_an_engine_that_broke_off_leaves_nothing_unfinished(
     standing = await _until_over(engine, link, "scheduler", Fence(NAME, lambda: 0.0), progress)
     assert standing is not None
     assert (standing.state, standing.reason, standing.message.split(" The")[0]) == (state, reason, end.message)
-    assert [task["state"] for task in json.loads(progress.snapshot(STATUS_BUDGET).tasks)] == tasks
+    assert [task["state"] for task in json.loads(progress.snapshot(MAX_STATUS_BYTES).tasks)] == tasks

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flowkiln.api.limits import MAX_STATUS_BYTES
 from flowkiln.api.status import FlowRunStatus, TaskStatus
 from flowkiln.states.records import NOT_MAPPED, TaskRunRecord
 from flowkiln_operator.agent.projection import table as table_module
-from flowkiln_operator.agent.projection.budget import STATUS_BUDGET
 from flowkiln_operator.agent.projection.flow_status import (
     Holder,
     Standing,
@@ -30,7 +30,7 @@ from tests.operator.agent.records import NOON, child, mapped, plain, record_sequ
 HOLDER = Holder("pod-uid", "Scheduler-1")
 
 
-def tasks_of(table: RunTable, budget: int = STATUS_BUDGET) -> dict[str, dict[str, Any]]:
+def tasks_of(table: RunTable, budget: int = MAX_STATUS_BYTES) -> dict[str, dict[str, Any]]:
     """`status.tasks` by name, checked against the custom resource's own model."""
     entries = json.loads(table.tasks_text(budget))
     for entry in entries:
@@ -97,9 +97,9 @@ def test_the_last_record_of_a_task_run_is_what_counts(sequence: tuple[list[str],
     at_once.apply(records)
     for record in records:
         one_by_one.apply([record])
-        one_by_one.tasks_text(STATUS_BUDGET)
+        one_by_one.tasks_text(MAX_STATUS_BYTES)
         one_by_one.summary()
-    assert one_by_one.tasks_text(STATUS_BUDGET) == at_once.tasks_text(STATUS_BUDGET)
+    assert one_by_one.tasks_text(MAX_STATUS_BYTES) == at_once.tasks_text(MAX_STATUS_BYTES)
     assert one_by_one.summary() == at_once.summary()
 
 
@@ -139,7 +139,7 @@ def test_the_whole_status_is_what_the_api_takes(sequence: tuple[list[str], list[
     summary = table.summary()
     standing = current_standing(summary, engine_state="Running")
     flow = flow_document(standing, summary, run_count=1, attempt=2, holder=HOLDER)
-    status = FlowRunStatus.model_validate({"flow": flow, "tasks": json.loads(table.tasks_text(STATUS_BUDGET))})
+    status = FlowRunStatus.model_validate({"flow": flow, "tasks": json.loads(table.tasks_text(MAX_STATUS_BYTES))})
     assert status.flow is not None
     assert status.flow.holder is not None
     assert status.flow.holder.scheduler_id == HOLDER.scheduler_id
@@ -299,8 +299,8 @@ def test_a_hundred_thousand_children_fit(order: str) -> None:
         rng.shuffle(indexes)
     states = ["Success", "Running", "Failed", "Retrying", "Skipped", "Cached", "TriggerFailed", "Pending", "Cancelled"]
     table.apply(child("many", i, states[i % len(states)], message="boom" * 500, traceback="t" * 5000) for i in indexes)
-    text = table.tasks_text(STATUS_BUDGET)
-    assert len(text.encode()) < STATUS_BUDGET
+    text = table.tasks_text(MAX_STATUS_BYTES)
+    assert len(text.encode()) < MAX_STATUS_BYTES
     children = TaskStatus.model_validate(json.loads(text)[1]).children
     assert children is not None
     assert children.total == sum(children.counts.values()) == size
@@ -317,10 +317,10 @@ def test_writing_down_again_costs_nothing_when_nothing_changed(monkeypatch: pyte
     table = RunTable([f"t{i}" for i in range(50)])
     table.apply([mapped("t1", 1000)])
     for _ in range(5):
-        table.tasks_text(STATUS_BUDGET)
+        table.tasks_text(MAX_STATUS_BYTES)
     assert len(rendered) == 50
     table.apply([child("t1", 7, "Running")])
-    table.tasks_text(STATUS_BUDGET)
+    table.tasks_text(MAX_STATUS_BYTES)
     assert rendered[50:] == ["t1"]
 
 

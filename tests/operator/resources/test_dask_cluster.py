@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 import yaml
 
+from flowkiln.api.names import RUN_LABEL, is_reserved_key
 from flowkiln.api.plan import Plan
+from flowkiln.api.pods import is_reserved_path, is_reserved_variable, is_reserved_volume
+from flowkiln_operator.agent.settings import read_settings
 from flowkiln_operator.resources.dask_cluster import Surroundings, dask_cluster, secret_references
 from flowkiln_operator.resources.plan import PlanWithSources
-from flowkiln_operator.resources.run import RUN_LABEL, is_controlled_by
+from flowkiln_operator.resources.run import is_controlled_by
 from tests.operator.resources.test_resources import RUN, UID, make_plan
 
 TASKS = [{"name": "a", "function": "m:f"}]
@@ -287,6 +290,30 @@ def test_no_mount_of_the_pod_template_hides_one_of_ours(path: str) -> None:
     template = {"volumes": [{"name": "mine", "emptyDir": {}}], "volumeMounts": [{"name": "mine", "mountPath": path}]}
     for container in containers(build({"cluster": {"podTemplate": template}})).values():
         assert "mine" not in mounts(container).values()
+
+
+def test_all_that_is_ours_is_refused_in_a_pod_template() -> None:
+    """A volume, path or setting of Flowkiln that validation does not know would be replaced without a word."""
+    built = build(FULL)
+    for pod in pods(built).values():
+        assert all(is_reserved_volume(volume["name"]) for volume in pod["volumes"] if volume["name"] != "data")
+    for container in containers(built).values():
+        assert all(is_reserved_path(path) for path, volume in mounts(container).items() if volume != "data")
+        ours = {name for name in variables(container) if name.startswith(("FLOWKILN", "DASK_DISTRIBUTED__COMM"))}
+        assert ours
+        assert all(map(is_reserved_variable, ours))
+    assert all(map(is_reserved_key, (*built["metadata"]["labels"], *built["metadata"]["annotations"])))
+
+
+def test_the_agent_finds_what_its_pod_has() -> None:
+    """Operator and agent mean the same variables, folders and port."""
+    agent = containers(build(FULL))["agent"]
+    service = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "FLOWKILN_POD_UID": "1234"}
+    settings = read_settings({**variables(agent), **service})
+    assert settings.cluster_number == 1
+    assert settings.scheduler == variables(agent)["FLOWKILN_SCHEDULER"]
+    assert {str(settings.plan.parent), str(settings.token.parent)} <= mounts(agent).keys()
+    assert [port["containerPort"] for port in agent["ports"]] == [settings.health_port]
 
 
 def test_it_belongs_to_the_run_and_says_so_to_its_pods() -> None:

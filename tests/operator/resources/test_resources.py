@@ -15,12 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowkiln.api.flow import FlowSpec, Source
+from flowkiln.api.names import RUN_LABEL
 from flowkiln.api.plan import PLAN_KEY, Plan, PlanError, PlanFlow, PlanRun
 from flowkiln_operator.resources import tls
 from flowkiln_operator.resources.network_policy import network_policy
 from flowkiln_operator.resources.plan import plan_config_map, read_plan_config_map
 from flowkiln_operator.resources.rbac import role, role_binding, service_account
-from flowkiln_operator.resources.run import RUN_LABEL, RunIdentity, is_controlled_by
+from flowkiln_operator.resources.run import RunIdentity, is_controlled_by
 
 UID = "0b54aa77-1c6e-4a3c-9d0e-000000000000"
 RUN = RunIdentity("team", "monthly", UID)

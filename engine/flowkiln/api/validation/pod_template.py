@@ -7,16 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from flowkiln.api.cluster import ClusterSpec, Resources
 from flowkiln.api.flow import FlowSpec
 from flowkiln.api.model import JsonValue
+from flowkiln.api.names import is_reserved_key
 from flowkiln.api.pod_template import PodTemplate
+from flowkiln.api.pods import (
+    RESERVED_NAME,
+    RESERVED_VARIABLES,
+    is_reserved_path,
+    is_reserved_variable,
+    is_reserved_volume,
+)
 from flowkiln.api.quantities import parse_quantity
-from flowkiln.api.validation.problem import Problem, no_such
-
-RESERVED_PREFIX = "flowkiln-"
-RESERVED_ENV_PREFIX = "FLOWKILN_"
-RESERVED_DOMAINS = ("flowkiln.dev", "dask.org")
-RESERVED_PATHS = ("/etc/flowkiln", "/var/run/flowkiln", "/var/run/secrets")
-WRITABLE_PATH = "/tmp"  # noqa: S108 - a path in pods
-"""Where Flowkiln mounts a folder that can be written to; other volumes may be mounted below it."""
+from flowkiln.api.validation.problem import Problem, no_such, one_of
 
 _AFFINITIES = ("nodeAffinity", "podAffinity", "podAntiAffinity")
 # What the schema of DaskClusters knows; it drops the rest without a word.
@@ -38,12 +39,12 @@ def check_pod_template(spec: FlowSpec) -> Iterator[Problem]:
 def _check_template(field: str, template: PodTemplate) -> Iterator[Problem]:
     for name, labels in {"labels": template.labels, "annotations": template.annotations}.items():
         for key in labels:
-            domain = key.rpartition("/")[0]
-            if any(domain == reserved or domain.endswith(f".{reserved}") for reserved in RESERVED_DOMAINS):
-                yield Problem(f"{field}.{name}.{key}", f"keys of {domain} are set by Flowkiln and Dask alone")
+            if is_reserved_key(key):
+                yield Problem(f"{field}.{name}.{key}", "is set by Flowkiln and Dask alone")
     for index, variable in enumerate(template.env):
-        if variable.name.startswith(RESERVED_ENV_PREFIX):
-            yield Problem(f"{field}.env[{index}].name", f"names that start with {RESERVED_ENV_PREFIX} are taken")
+        if is_reserved_variable(variable.name):
+            prefixes = one_of(RESERVED_VARIABLES)
+            yield Problem(f"{field}.env[{index}].name", f"names that start with {prefixes} are taken")
     yield from _check_placement(field, template)
     yield from _check_volumes(field, template)
 
@@ -78,8 +79,8 @@ def _objects(given: object) -> list[dict[str, JsonValue]]:
 def _check_volumes(field: str, template: PodTemplate) -> Iterator[Problem]:
     volumes = {volume.name for volume in template.volumes}
     for index, volume in enumerate(template.volumes):
-        if volume.name.startswith(RESERVED_PREFIX):
-            yield Problem(f"{field}.volumes[{index}].name", f"names that start with {RESERVED_PREFIX} are taken")
+        if is_reserved_volume(volume.name):
+            yield Problem(f"{field}.volumes[{index}].name", f"names that start with {RESERVED_NAME} are taken")
     for index, mount in enumerate(template.volume_mounts):
         where = f"{field}.volumeMounts[{index}]"
         if mount.name not in volumes:
@@ -89,12 +90,8 @@ def _check_volumes(field: str, template: PodTemplate) -> Iterator[Problem]:
             yield Problem(f"{where}.mountPath", f'"{mount.mount_path}" is no absolute path without ".."')
         elif not path:
             yield Problem(f"{where}.mountPath", "the root of a container cannot be mounted over")
-        elif path == WRITABLE_PATH or any(_overlap(path, reserved) for reserved in RESERVED_PATHS):
+        elif is_reserved_path(path):
             yield Problem(f"{where}.mountPath", f'"{mount.mount_path}" hides what Flowkiln mounts itself')
-
-
-def _overlap(path: str, reserved: str) -> bool:
-    return path == reserved or path.startswith(f"{reserved}/") or reserved.startswith(f"{path}/")
 
 
 def _check_cluster(cluster: ClusterSpec) -> Iterator[Problem]:

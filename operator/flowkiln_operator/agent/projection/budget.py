@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from flowkiln.api.limits import MAX_TASKS
 from flowkiln_operator.agent.projection.groups import Priority
-
-STATUS_BUDGET = 512 * 1024
-"""The most bytes of JSON that `status.flow` and `status.tasks` take together."""
-
-MAX_TASKS = 10_000
-"""The most entries that the custom resource takes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flowkiln.api.limits import MAX_FAILURES_WITH_TEXT
 from flowkiln.states.records import NOT_MAPPED
 from flowkiln_operator.agent.projection.groups import ROOT_FAILURES
 from flowkiln_operator.agent.projection.text import head, tail
-
-MAX_FAILURES = 10
-"""How many tasks of a run carry message and traceback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +45,13 @@ class FailureTexts:
         if not message and not traceback:
             return None
         if state in ROOT_FAILURES:
-            if task in self._causes or len(self._causes) >= MAX_FAILURES:
+            if task in self._causes or len(self._causes) >= MAX_FAILURES_WITH_TEXT:
                 return None
             self._consequences.pop(task, None)
             self._causes[task] = FailureText(map_index, head(message), tail(traceback))
-            if len(self._causes) + len(self._consequences) > MAX_FAILURES:
+            if len(self._causes) + len(self._consequences) > MAX_FAILURES_WITH_TEXT:
                 return self._consequences.popitem()[0]
-        elif self.get(task) is None and len(self._causes) + len(self._consequences) < MAX_FAILURES:
+        elif self.get(task) is None and len(self._causes) + len(self._consequences) < MAX_FAILURES_WITH_TEXT:
             self._consequences[task] = FailureText(map_index, head(message), tail(traceback))
         return None
 

@@ -6,8 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-MAX_INDEXES_BYTES = 4096
-"""The longest text of index ranges that the custom resource takes."""
+from flowkiln.api.limits import MAX_INDEXES
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ class IndexSet:
             starts.insert(place + 1, index + 1)
             lasts.insert(place + 1, last)
 
-    def text(self, max_bytes: int = MAX_INDEXES_BYTES) -> IndexText:
+    def text(self, max_bytes: int = MAX_INDEXES) -> IndexText:
         """As much of the set as fits, lowest indexes first. The work is bounded by `max_bytes`, not by the set."""
         return _runs_text(self.runs(), max_bytes)
 
@@ -102,7 +101,7 @@ def parse_indexes(text: str) -> list[tuple[int, int]]:
     return runs
 
 
-def merged_text(runs: Iterable[tuple[int, int]], max_bytes: int = MAX_INDEXES_BYTES) -> IndexText:
+def merged_text(runs: Iterable[tuple[int, int]], max_bytes: int = MAX_INDEXES) -> IndexText:
     """The text of the union of runs (first, last) in any order."""
     merged: list[tuple[int, int]] = []
     for start, last in sorted(runs):

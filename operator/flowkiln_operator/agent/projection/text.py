@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-MAX_MESSAGE_BYTES = 1024
-"""The longest message that a status keeps."""
-MAX_TRACEBACK_BYTES = 4096
-"""The longest traceback that a status keeps; the end matters, so the beginning is cut."""
+from flowkiln.api.limits import MAX_MESSAGE, MAX_TRACEBACK
+
 _MARK = "… "
 _KEPT_CONTROLS = "\n\t"
 
@@ -23,7 +21,7 @@ def clean(text: str) -> str:
     )
 
 
-def head(text: str, max_bytes: int = MAX_MESSAGE_BYTES) -> str:
+def head(text: str, max_bytes: int = MAX_MESSAGE) -> str:
     """The beginning of a text, at most `max_bytes` of UTF-8, with a mark where it was cut."""
     # Characters are never fewer than bytes / 4: cutting first keeps an enormous text from being cleaned in full.
     cleaned = clean(text[: max_bytes + 1])
@@ -33,7 +31,7 @@ def head(text: str, max_bytes: int = MAX_MESSAGE_BYTES) -> str:
     return encoded[:room].decode(errors="ignore") + _MARK.strip()
 
 
-def tail(text: str, max_bytes: int = MAX_TRACEBACK_BYTES) -> str:
+def tail(text: str, max_bytes: int = MAX_TRACEBACK) -> str:
     """The end of a text, at most `max_bytes` of UTF-8, with a mark where it was cut."""
     cleaned = clean(text[-(max_bytes + 1) :])
     if len(encoded := cleaned.encode()) <= max_bytes and len(text) <= max_bytes + 1:

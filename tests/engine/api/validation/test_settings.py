@@ -143,13 +143,23 @@ def test_source_is_limited_in_bytes_of_all_files() -> None:
     [
         (
             {"labels": {"flowkiln.dev/run": "x"}},
-            "labels.flowkiln.dev/run: keys of flowkiln.dev are set by Flowkiln and Dask alone",
+            "labels.flowkiln.dev/run: is set by Flowkiln and Dask alone",
         ),
         (
             {"annotations": {"a.dask.org/b": "x"}},
-            "annotations.a.dask.org/b: keys of a.dask.org are set by Flowkiln and Dask alone",
+            "annotations.a.dask.org/b: is set by Flowkiln and Dask alone",
         ),
-        ({"env": [{"name": "FLOWKILN_PLAN", "value": "x"}]}, "env[0].name: names that start with FLOWKILN_ are taken"),
+        (
+            {"labels": {"app.kubernetes.io/managed-by": "x"}},
+            "labels.app.kubernetes.io/managed-by: is set by Flowkiln and Dask alone",
+        ),
+        *(
+            (
+                {"env": [{"name": name, "value": "x"}]},
+                "env[0].name: names that start with FLOWKILN_ and DASK_DISTRIBUTED__COMM__ are taken",
+            )
+            for name in ("FLOWKILN_PLAN", "DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION")
+        ),
         ({"env": [{"name": "A"}]}, "env[0]: exactly one of value and valueFrom must be given, and none is"),
         (
             {"env": [{"name": "A", "valueFrom": {}}]},
