@@ -12,9 +12,9 @@ from benchmarks.engine import work
 from benchmarks.engine.cases import Case, all_cases
 from benchmarks.engine.proof import Recorder, RoundNotProven, prove
 from benchmarks.table import Row, header, line, remarks
-from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.executors import DaskExecutor
 from flowkiln.engine.executors.dask_tuning import tune
+from flowkiln.engine.runs.conductor import Conductor
 
 
 def measure(case: Case, client: Client, executor: DaskExecutor, rounds: int) -> Row:

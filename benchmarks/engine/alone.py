@@ -20,8 +20,8 @@ from benchmarks.engine import work
 from benchmarks.engine.proof import Recorder
 from benchmarks.table import Row, Unit, header, line, remarks
 from flowkiln import Flow
-from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.executors import DaskExecutor, LocalExecutor
+from flowkiln.engine.runs.conductor import Conductor
 from flowkiln.tasks.core.constants import Constant
 from flowkiln.tasks.core.function import FunctionTask
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from threading import Thread
 
 from flowkiln.common.processes import adopting_orphans, descendants, end_descendants, kill_descendants
-from flowkiln.engine.bodies import waking_main_thread
-from flowkiln.engine.endings import PATIENCE, end_run_here
+from flowkiln.engine.bodies.endings import PATIENCE, end_run_here
+from flowkiln.engine.bodies.registry import waking_main_thread
 
 
 class ChildProcesses:

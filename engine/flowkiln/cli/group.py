@@ -50,7 +50,7 @@ class _Commands(click.Group):
 
 def _leave_bodies_behind(end: SystemExit) -> None:
     """End this process if bodies cannot be stopped: Python would wait for threads and processes that they wait for."""
-    bodies = sys.modules.get("flowkiln.engine.bodies")  # not there, and not to be imported, for other commands
+    bodies = sys.modules.get("flowkiln.engine.bodies.registry")  # not there, and not to be imported, for other commands
     if bodies is not None and bodies.unstopped() and isinstance(end.code, int):
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError):

@@ -25,7 +25,7 @@ from flowkiln.cli.progress import RunProgress, progress_of
 from flowkiln.cli.summary import print_failures, print_summary
 from flowkiln.cli.tables import duration
 from flowkiln.core.local_ids import local_ids
-from flowkiln.engine.conductor import Conductor
+from flowkiln.engine.runs.conductor import Conductor
 from flowkiln.loading import LoadedFlow
 from flowkiln.states.records import record_of_flow
 from flowkiln.states.state import Cancelled, State

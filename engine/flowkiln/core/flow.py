@@ -319,7 +319,7 @@ class Flow(FlowGraph):
         Raises:
             ValueError: a parameter is unknown or missing, `return_tasks` is given, or the schedule has no more runs.
         """
-        from flowkiln.engine.run_flow import run_flow
+        from flowkiln.engine.runs.run_flow import run_flow
 
         return run_flow(self, parameters=parameters, runner_cls=runner_cls, **kwargs)
 

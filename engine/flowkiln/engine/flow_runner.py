@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from flowkiln.common.context import BUILDING_KEYS
 from flowkiln.common.context import context as run_context
 from flowkiln.common.safe_text import safe_repr
-from flowkiln.engine import mapping
+from flowkiln.engine.bodies.interrupts import marked_interrupts
 from flowkiln.engine.defaults import default_executor, default_task_runner_class
 from flowkiln.engine.driver import Event
-from flowkiln.engine.interrupts import marked_interrupts
+from flowkiln.engine.mapping import parts
 from flowkiln.engine.prepare import Prepared, make_environment, own_timeout_handler, prepare
 from flowkiln.engine.run_loop import LoopOptions, RunLoop
 from flowkiln.engine.runner import (
@@ -291,7 +291,7 @@ class FlowRunner(Runner):
 
         def of(tasks: Iterable[Task]) -> list[State]:
             numbers = (prepared.numbers[task] for task in tasks)
-            return mapping.expanded([states[number] for number in numbers if visited[number]])
+            return parts.expanded([states[number] for number in numbers if visited[number]])
 
         return self.determine_final_state(
             key_states=set(of(self.flow.reference_tasks())),

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flowkiln.core.local_ids import local_ids
+from flowkiln.engine.bodies.timeouts import call_in_time
 from flowkiln.engine.driver import InEdge, Node, RunGraph
 from flowkiln.engine.environment import RunEnvironment, TaskEntry
 from flowkiln.engine.runner import StateHandler
-from flowkiln.engine.timeouts import call_in_time
 
 if TYPE_CHECKING:
     from flowkiln.core.edge import Edge

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from flowkiln.common.context import context as run_context
 from flowkiln.common.exceptions import SerializationError
 from flowkiln.common.run_facts import follow_threads
-from flowkiln.engine import mapping
 from flowkiln.engine.driver import (
     Announce,
     CallHandlers,
@@ -40,6 +39,7 @@ from flowkiln.engine.driver.task_runs import TaskRun
 from flowkiln.engine.driver.units import Held
 from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.executors.session import Delivery, Session
+from flowkiln.engine.mapping import parts
 from flowkiln.engine.runner import raising, unwrap
 from flowkiln.engine.unit_runner import UnitReport
 from flowkiln.states.records import FlowRunRecord, Observer, TaskRunRecord
@@ -244,7 +244,7 @@ class RunLoop:
             own_states: list[State | None] = [next(states) for _ in range(length)]
             parent = self._driver.node_runs(number).parent.state
             if is_mapped:
-                found[number] = mapping.reduced(Mapped(parent.message, map_states=own_states))
+                found[number] = parts.reduced(Mapped(parent.message, map_states=own_states))
                 if not own_states:
                     found[number].result = []
             else:
@@ -280,6 +280,4 @@ def _given(node: Node, state: State) -> GivenState:
         state = copy.copy(state)
         state.map_states = [None if child is None else unwrap(child) for child in state.map_states]
         return GivenState(state)
-    return GivenState(
-        state, mapping.elements_in(state), mapping.inner_elements_in(state) if node.flattened_over else None
-    )
+    return GivenState(state, parts.elements_in(state), parts.inner_elements_in(state) if node.flattened_over else None)

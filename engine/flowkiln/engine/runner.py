@@ -10,9 +10,9 @@ from typing import Any, TypeVarTuple
 
 from flowkiln.common.context import context as run_context
 from flowkiln.common.safe_text import safe_repr
-from flowkiln.engine.bodies import BodyInterrupted
-from flowkiln.engine.deadlines import is_stop
-from flowkiln.engine.interrupts import is_interrupt
+from flowkiln.engine.bodies.deadlines import is_stop
+from flowkiln.engine.bodies.interrupts import is_interrupt
+from flowkiln.engine.bodies.registry import BodyInterrupted
 from flowkiln.states.signals import ENDRUN, PAUSE, StateSignal
 from flowkiln.states.state import Failed, Pending, State
 

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 from flowkiln.common.context import context as run_context
 from flowkiln.common.exceptions import SerializationError
 from flowkiln.common.safe_text import safe_repr
-from flowkiln.engine import mapping
-from flowkiln.engine.bodies import BodyInterrupted, call_body, is_over
-from flowkiln.engine.elements import NoElements
-from flowkiln.engine.interrupts import marked_interrupts
+from flowkiln.engine.bodies.interrupts import marked_interrupts
+from flowkiln.engine.bodies.registry import BodyInterrupted, call_body, is_over
+from flowkiln.engine.bodies.timeouts import DeadlineExceeded, call_in_time, call_with_deadline
+from flowkiln.engine.bodies.unstarted import unstarted
+from flowkiln.engine.mapping import parts
+from flowkiln.engine.mapping.elements import NoElements
 from flowkiln.engine.runner import (
     ENDRUN,
     End,
@@ -28,8 +30,6 @@ from flowkiln.engine.runner import (
     state_of,
     unwrap,
 )
-from flowkiln.engine.timeouts import DeadlineExceeded, call_in_time, call_with_deadline
-from flowkiln.engine.unstarted import unstarted
 from flowkiln.states import cache_validators
 from flowkiln.states.cache_record import CacheRecord
 from flowkiln.states.result import NoResult, Result, not_arrived
@@ -61,7 +61,7 @@ from flowkiln.utilities.retries import retry_delay
 if TYPE_CHECKING:
     from flowkiln.core.edge import Edge
     from flowkiln.core.task import Task
-    from flowkiln.engine.body_threads import Place
+    from flowkiln.engine.bodies.threads import Place
     from flowkiln.engine.executors.base import Executor
 
 _NOTHING = nullcontext()
@@ -244,7 +244,7 @@ class TaskRunner(Runner):
             return state
         for edge, upstream in visit.upstream_states.items():
             by_children = isinstance(upstream, Mapped) and not (_is_mapped(edge) and self._is_mapped_parent(visit))
-            if not (_all_finished(mapping.expanded([upstream])) if by_children else isinstance(upstream, Finished)):
+            if not (_all_finished(parts.expanded([upstream])) if by_children else isinstance(upstream, Finished)):
                 return End(state)
         return state
 
@@ -255,12 +255,12 @@ class TaskRunner(Runner):
         """Run the children of a mapped parent, or say why there is nothing to map."""
         if not (self._is_mapped_parent(visit) or isinstance(state, Mapped)):
             return state
-        from flowkiln.engine.mapped_run import children_of, run_children
+        from flowkiln.engine.mapping.children import children_of, run_children
 
         children = children_of(state, visit.upstream_states)
         if isinstance(children, list):
             return End(run_children(self, children, visit.executor))
-        if not (self.is_start_task or _all_finished(mapping.expanded(list(visit.upstream_states.values())))):
+        if not (self.is_start_task or _all_finished(parts.expanded(list(visit.upstream_states.values())))):
             return End(state)
         refusal = self._check_upstream_skipped(state, visit)
         if not isinstance(refusal, End):
@@ -268,7 +268,7 @@ class TaskRunner(Runner):
         return refusal if isinstance(refusal, End) else End(Failed(children))
 
     def _check_upstream_skipped(self, state: State, visit: _Visit) -> State | End:
-        visit.expanded = mapping.expanded(list(visit.upstream_states.values()))
+        visit.expanded = parts.expanded(list(visit.upstream_states.values()))
         if self.is_start_task or not self.task.skip_on_upstream_skip:
             return state
         for upstream in visit.expanded:
@@ -310,7 +310,7 @@ class TaskRunner(Runner):
                 if getattr(edge, "flattened", False) and not _is_mapped(edge):
                     inputs[key] = _flattened(key, upstream)
                 else:
-                    inputs[key] = mapping.reduced(upstream)._result.to_result()
+                    inputs[key] = parts.reduced(upstream)._result.to_result()
             except SerializationError as error:
                 raise not_arrived(edge.upstream_task, error) from error
         if isinstance(state, Pending) and state.cached_inputs:
@@ -455,7 +455,7 @@ _told_never_cached: dict[str, object] = {}
 
 def _flattened(key: str, upstream: State) -> Result:
     try:
-        return mapping.flattened(upstream).to_result()
+        return parts.flattened(upstream).to_result()
     except NoElements as error:
         raise TypeError(f"argument {key!r} {error}") from None
 

@@ -12,15 +12,15 @@ from flowkiln.common.exceptions import SerializationError
 from flowkiln.common.run_facts import run_facts
 from flowkiln.common.safe_text import safe_repr
 from flowkiln.common.tracebacks import user_traceback
-from flowkiln.engine import mapping
-from flowkiln.engine.body_threads import Place
-from flowkiln.engine.body_watch import current_watch
+from flowkiln.engine.bodies.interrupts import is_interrupt
+from flowkiln.engine.bodies.threads import Place
+from flowkiln.engine.bodies.watch import current_watch
 from flowkiln.engine.driver.events import Outcome
 from flowkiln.engine.driver.units import Children, Element, Given, Held, Member, Resumed, Source, Unit, UnitKey
 from flowkiln.engine.environment import RunEnvironment
-from flowkiln.engine.interrupts import is_interrupt
+from flowkiln.engine.mapping import parts
 from flowkiln.engine.runner import is_for_caller
-from flowkiln.engine.small import SMALL, SMALL_TOGETHER, small_size
+from flowkiln.engine.serialization.small import SMALL, SMALL_TOGETHER, small_size
 from flowkiln.states.records import NOT_MAPPED, TaskRunRecord
 from flowkiln.states.result import not_arrived
 from flowkiln.states.state import (
@@ -146,9 +146,9 @@ def resolve(source: Source, held: Mapping[UnitKey, Sequence[State]]) -> State:
         case Resumed(inner):
             return _resumed(resolve(inner, held))
         case Element(inner, path):
-            return mapping.pick(resolve(inner, held), path)
+            return parts.pick(resolve(inner, held), path)
         case Children(sources):
-            return mapping.reduced(Mapped(map_states=[resolve(one, held) for one in sources]))
+            return parts.reduced(Mapped(map_states=[resolve(one, held) for one in sources]))
 
 
 def _resumed(waiting: State) -> State:
@@ -308,8 +308,8 @@ def _outcome(environment: RunEnvironment, member: Member, state: State, *, whole
     elements = inner = None
     if state.is_finished() and (entry.count_elements or entry.count_inner):
         try:
-            elements = mapping.elements_in(state)
-            inner = mapping.inner_elements_in(state) if entry.count_inner else None
+            elements = parts.elements_in(state)
+            inner = parts.inner_elements_in(state) if entry.count_inner else None
         except BaseException as error:
             # The result is an object of a user's class. What cannot be counted gives nothing to map over.
             if is_interrupt(error):

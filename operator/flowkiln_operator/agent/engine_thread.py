@@ -8,8 +8,8 @@ import uuid
 
 from flowkiln.api.plan import Plan
 from flowkiln.core.flow import Flow
-from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.executors.dask import DaskExecutor
+from flowkiln.engine.runs.conductor import Conductor
 from flowkiln.states.records import Observer
 from flowkiln.states.state import State
 

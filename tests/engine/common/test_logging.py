@@ -15,8 +15,8 @@ import pytest
 from flowkiln import Flow, context, get_run_logger, task
 from flowkiln.common.log_text import TEXT_LIMIT, text_of
 from flowkiln.common.run_facts import follow_threads
+from flowkiln.engine.bodies.timeouts import DeadlineExceeded
 from flowkiln.engine.executors import LocalExecutor
-from flowkiln.engine.timeouts import DeadlineExceeded
 from flowkiln.utilities.logging import get_logger
 
 

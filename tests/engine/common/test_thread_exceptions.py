@@ -25,7 +25,7 @@ assert not lock.locked()
 
 LEFT_BEHIND = """
 import threading
-from flowkiln.engine.timeouts import DeadlineExceeded, call_with_deadline
+from flowkiln.engine.bodies.timeouts import DeadlineExceeded, call_with_deadline
 
 def caller():
     lock = threading.Lock()

@@ -12,8 +12,8 @@ import pytest
 from flowkiln import Flow, task
 from flowkiln.common.source_folders import name_in_source
 from flowkiln.common.tracebacks import user_traceback
-from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.executors import Executor
+from flowkiln.engine.runs.conductor import Conductor
 from flowkiln.states.records import FlowRunRecord, TaskRunRecord
 
 
@@ -41,7 +41,7 @@ def _functions(error: BaseException) -> list[str]:
         ((), ["raises"]),
         (("weather", "flowkiln.engine.task_runner"), ["in_weather", "raises"]),
         (("flowkiln.loading.bound_function", "weather"), ["in_weather", "raises"]),
-        (("concurrent.futures.thread", "flowkiln.engine.timeouts", "weather"), ["in_weather", "raises"]),
+        (("concurrent.futures.thread", "flowkiln.engine.bodies.timeouts", "weather"), ["in_weather", "raises"]),
         (("threading", "weather"), ["in_weather", "in_threading", "raises"]),
         (("flowkilns",), ["in_flowkilns", "raises"]),
     ],
@@ -62,7 +62,7 @@ def test_an_error_of_the_engine_alone_has_no_traceback() -> None:
 
 def test_causes_and_groups_are_shown_without_machinery_too() -> None:
     """A `raise ... from`, and each error of a group."""
-    inner = _called_through(("flowkiln.engine.timeouts",))
+    inner = _called_through(("flowkiln.engine.bodies.timeouts",))
     try:
         try:
             inner()

@@ -19,9 +19,9 @@ import pytest
 import flowkiln
 from flowkiln import Flow, task
 from flowkiln.engine import signals
-from flowkiln.engine.conductor import Conductor
+from flowkiln.engine.bodies.interrupts import is_interrupt, marked_interrupts
 from flowkiln.engine.executors import Executor, LocalExecutor
-from flowkiln.engine.interrupts import is_interrupt, marked_interrupts
+from flowkiln.engine.runs.conductor import Conductor
 from flowkiln.engine.state import Failed, Mapped, Skipped, State, Success, TriggerFailed
 from flowkiln.triggers import all_finished
 from flowkiln.utilities.debug import raise_on_exception

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from flowkiln.engine import bodies
+from flowkiln.engine.bodies import registry
 
 
 def test_only_the_latest_runs_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that serves runs for months does not grow with each of them."""
-    monkeypatch.setattr(bodies, "_over", {})
-    monkeypatch.setattr(bodies, "RUNS_REMEMBERED", 3)
+    monkeypatch.setattr(registry, "_over", {})
+    monkeypatch.setattr(registry, "RUNS_REMEMBERED", 3)
     for number in (0, 1, 2, 1, 3):
-        bodies.interrupt(f"run-{number}")
-    assert [number for number in range(4) if bodies.is_over(f"run-{number}")] == [1, 2, 3]
+        registry.interrupt(f"run-{number}")
+    assert [number for number in range(4) if registry.is_over(f"run-{number}")] == [1, 2, 3]

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 import flowkiln
 from flowkiln import Flow, context
 from flowkiln.engine import signals
-from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.executors import DaskExecutor, Executor, LocalExecutor
+from flowkiln.engine.runs.conductor import Conductor
 from flowkiln.engine.state import Cancelled, Mapped, Running, Success
 from flowkiln.states.records import NOT_MAPPED, FlowRunRecord, TaskRunRecord
 from flowkiln.states.transitions import illegal_transitions, is_legal

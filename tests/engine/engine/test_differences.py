@@ -16,10 +16,10 @@ from flowkiln import Flow, Parameter, Task, context, task
 from flowkiln.core.edge import Edge
 from flowkiln.engine import signals
 from flowkiln.engine.cache_validators import all_inputs
-from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.executors import DaskExecutor, Executor, LocalExecutor, SynchronousExecutor
 from flowkiln.engine.flow_runner import FlowRunner
 from flowkiln.engine.result import NoResult, Result
+from flowkiln.engine.runs.conductor import Conductor
 from flowkiln.engine.state import (
     Cached,
     Crashed,

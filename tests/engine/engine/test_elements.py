@@ -13,9 +13,9 @@ import pytest
 
 import flowkiln
 from flowkiln import Flow, flatten
-from flowkiln.engine import elements
-from flowkiln.engine.elements import NoElements, element_count
 from flowkiln.engine.executors import Executor
+from flowkiln.engine.mapping import elements
+from flowkiln.engine.mapping.elements import NoElements, element_count
 from flowkiln.engine.result import NoResult
 from flowkiln.engine.state import Failed, Mapped, Success
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from flowkiln import Flow, task, unmapped
-from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.driver import (
     Drained,
     Driver,
@@ -28,6 +27,7 @@ from flowkiln.engine.driver import (
 )
 from flowkiln.engine.driver.units import Held, Resumed
 from flowkiln.engine.executors import Executor
+from flowkiln.engine.runs.conductor import Conductor
 from flowkiln.engine.signals import PAUSE
 from flowkiln.engine.state import Paused, Success
 from flowkiln.states.records import FlowRunRecord, TaskRunRecord

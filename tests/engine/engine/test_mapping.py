@@ -9,9 +9,10 @@ import pytest
 
 import flowkiln
 from flowkiln import Flow, Task, context, flatten, mapped, task, unmapped
-from flowkiln.engine import mapping, signals
+from flowkiln.engine import signals
 from flowkiln.engine.executors import Executor
 from flowkiln.engine.flow_runner import FlowRunner
+from flowkiln.engine.mapping import parts
 from flowkiln.engine.result import NoResult, Result
 from flowkiln.engine.state import (
     Failed,
@@ -436,15 +437,15 @@ class TestPureParts:
 
     def test_picking_keeps_the_handler_of_the_upstream(self) -> None:
         """And the state's class and message."""
-        picked = mapping.pick(Skipped("m", Result([1, 2], "handler")), (1,))
+        picked = parts.pick(Skipped("m", Result([1, 2], "handler")), (1,))
         assert type(picked) is Skipped
         assert (picked.message, picked._result) == ("m", Result(2, "handler"))
 
     def test_children_that_never_started_are_pending(self) -> None:
         """For triggers and finality."""
-        states = mapping.expanded([Mapped(map_states=[None, Success()])])
+        states = parts.expanded([Mapped(map_states=[None, Success()])])
         assert [type(state) for state in states] == [Pending, Success]
-        assert mapping.reduced(Mapped(map_states=[None])).result == [NoResult]
+        assert parts.reduced(Mapped(map_states=[None])).result == [NoResult]
 
 
 def test_a_long_chain_of_maps(any_executor: Executor) -> None:

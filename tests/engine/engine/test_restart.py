@@ -7,8 +7,8 @@ from typing import Any
 import flowkiln
 from flowkiln import Flow, Task
 from flowkiln.engine.executors import Executor
-from flowkiln.engine.restart import restart_from_failure
 from flowkiln.engine.result import Result
+from flowkiln.engine.runs.restart import restart_from_failure
 from flowkiln.engine.state import (
     Cancelled,
     Crashed,

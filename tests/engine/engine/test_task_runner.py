@@ -16,6 +16,7 @@ import flowkiln
 from flowkiln import Task, context
 from flowkiln.core.edge import Edge
 from flowkiln.engine import signals, state
+from flowkiln.engine.bodies.timeouts import DeadlineExceeded
 from flowkiln.engine.cache_validators import all_inputs, duration_only
 from flowkiln.engine.executors import LocalExecutor
 from flowkiln.engine.result import NoResult, Result
@@ -41,7 +42,6 @@ from flowkiln.engine.state import (
     TriggerFailed,
 )
 from flowkiln.engine.task_runner import TaskRunner
-from flowkiln.engine.timeouts import DeadlineExceeded
 from flowkiln.states.state import utc_now
 from flowkiln.triggers import all_failed, all_finished, any_successful, manual_only
 from flowkiln.utilities.debug import raise_on_exception
@@ -460,8 +460,8 @@ class TestStuckBodies:
         self, monkeypatch: pytest.MonkeyPatch, max_retries: int, settled: type[State]
     ) -> None:
         """With the inputs, after the handlers were called, and with the retry that is due to it."""
-        monkeypatch.setattr("flowkiln.engine.body_threads.GRACE", 0.01)
-        monkeypatch.setattr("flowkiln.engine.body_threads.STUCK_AFTER", 0.02)
+        monkeypatch.setattr("flowkiln.engine.bodies.threads.GRACE", 0.01)
+        monkeypatch.setattr("flowkiln.engine.bodies.threads.STUCK_AFTER", 0.02)
         told: list[State] = []
         seen: list[str] = []
         released = threading.Event()

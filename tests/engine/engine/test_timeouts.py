@@ -18,11 +18,12 @@ from distributed import get_worker, worker_client
 
 import flowkiln
 from flowkiln import Flow
-from flowkiln.engine import alarms, body_threads, signals
+from flowkiln.engine import signals
+from flowkiln.engine.bodies import alarms, threads
+from flowkiln.engine.bodies.timeouts import DeadlineExceeded, call_in_time, call_with_deadline
 from flowkiln.engine.executors import DaskExecutor, Executor, LocalExecutor
 from flowkiln.engine.signals import ENDRUN
 from flowkiln.engine.state import Failed, Mapped, Paused, Skipped, Success, TimedOut
-from flowkiln.engine.timeouts import DeadlineExceeded, call_in_time, call_with_deadline
 from flowkiln.triggers import all_finished
 
 
@@ -99,7 +100,7 @@ class TestDeadline:
         self, place: Any, caught: type[BaseException], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A loop that catches all errors does not outlive its deadline for long; with BaseException it may be left."""
-        for module in (alarms, body_threads):
+        for module in (alarms, threads):
             monkeypatch.setattr(module, "GRACE", 0.2)
         monkeypatch.setattr(alarms, "AGAIN", 0.02)
         is_over = threading.Event()
@@ -200,7 +201,7 @@ class TestThreadsLeftBehind:
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         """The warning names the task, the thread and the line; what the thread does later has no effect."""
-        monkeypatch.setattr(body_threads, "GRACE", 0.05)
+        monkeypatch.setattr(threads, "GRACE", 0.05)
         lock = threading.Lock()
         ended = threading.Event()
         left: list[threading.Thread] = []
@@ -237,7 +238,7 @@ class TestThreadsLeftBehind:
 
     def test_an_enclosing_deadline_stops_what_is_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Bodies that run flows are bodies too: both threads end."""
-        monkeypatch.setattr(body_threads, "LOOK_EVERY", 0.01)
+        monkeypatch.setattr(threads, "LOOK_EVERY", 0.01)
         ended = threading.Event()
 
         def inner() -> None:
@@ -269,7 +270,7 @@ class TestThreadsLeftBehind:
 
     def test_the_pool_keeps_its_threads(self, single_thread: DaskExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
         """Bodies that are left behind, also in the middle of waiting for others, take no thread of it along."""
-        monkeypatch.setattr(body_threads, "GRACE", 0.05)
+        monkeypatch.setattr(threads, "GRACE", 0.05)
 
         def stuck() -> None:
             with worker_client():

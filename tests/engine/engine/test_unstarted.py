@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from flowkiln import Flow, task
+from flowkiln.engine.bodies.unstarted import unstarted
 from flowkiln.engine.executors import DaskExecutor, Executor, LocalExecutor, SynchronousExecutor
 from flowkiln.engine.state import Failed
-from flowkiln.engine.unstarted import unstarted
 from flowkiln.utilities.debug import raise_on_exception
 
 

@@ -13,8 +13,8 @@ from flowkiln import Flow, Task, triggers
 from flowkiln.api.flow import FlowSpec
 from flowkiln.core import Parameter
 from flowkiln.core.local_ids import local_ids
-from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.executors import LocalExecutor
+from flowkiln.engine.runs.conductor import Conductor
 from flowkiln.loading import FlowLoadError, build_flow
 from flowkiln.tasks.core.command import CommandTask
 

@@ -24,7 +24,7 @@ from flowkiln.cli.output.sources import Source
 from flowkiln.cli.output.standard_input import prompting
 from flowkiln.cli.output.streams import LineStream, text_stream
 from flowkiln.common.run_facts import RunFacts, run_facts
-from flowkiln.engine.body_watch import watching_bodies
+from flowkiln.engine.bodies.watch import watching_bodies
 
 PIPE_SIZE = 64 * 1024
 """Bytes that a pipe holds: one read takes all that was written before it."""

@@ -16,7 +16,7 @@ from flowkiln.cli.output.log_handler import logging_to
 from flowkiln.cli.output.messages import Message, encode
 from flowkiln.cli.output.streams import LineStream, text_stream
 from flowkiln.common.run_facts import RunFacts
-from flowkiln.engine.body_watch import watching_bodies
+from flowkiln.engine.bodies.watch import watching_bodies
 
 
 class OutputOfWorker(WorkerPlugin):  # type: ignore[misc]

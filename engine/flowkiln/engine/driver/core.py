@@ -666,6 +666,6 @@ def _start_without(run: TaskRun) -> Kept | None:
 
 
 def _counts(state: State) -> tuple[int | None, tuple[int, ...] | None]:
-    from flowkiln.engine import mapping
+    from flowkiln.engine.mapping import parts
 
-    return mapping.elements_in(state), mapping.inner_elements_in(state)
+    return parts.elements_in(state), parts.inner_elements_in(state)

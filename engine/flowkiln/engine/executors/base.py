@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from flowkiln.engine.timeouts import call_in_time
+from flowkiln.engine.bodies.timeouts import call_in_time
 
 if TYPE_CHECKING:
     from flowkiln.engine.environment import RunEnvironment

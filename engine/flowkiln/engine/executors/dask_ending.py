@@ -10,7 +10,7 @@ from distributed import Client, Worker, WorkerPlugin
 
 from flowkiln.common.event_loops import give_each_thread_a_loop
 from flowkiln.common.processes import adopt_orphans
-from flowkiln.engine import bodies, endings
+from flowkiln.engine.bodies import endings, registry
 
 _TOLD_WITHIN = 2.0
 """Seconds that workers have to take the news that a run is over."""
@@ -44,7 +44,7 @@ async def _end_run(run_id: str, dask_worker: Worker) -> None:
     if dask_worker.nanny:
         await asyncio.to_thread(endings.end_run_here, run_id)
     else:
-        bodies.interrupt(run_id)
+        registry.interrupt(run_id)
 
 
 def end_run_on_workers(client: Client, run_id: str) -> None:

@@ -24,8 +24,8 @@ from flowkiln.engine.executors.dask_news import Abandoned, Forgotten, Loss, News
 from flowkiln.engine.executors.dask_transfer import dumps_unit
 from flowkiln.engine.executors.dask_worker import Carrier, ClosedGate, gate_of, run_on_worker, share, unshare
 from flowkiln.engine.executors.session import Deliver
+from flowkiln.engine.serialization.unsendable import sendable_environment
 from flowkiln.engine.unit_runner import UnitReport, resolve
-from flowkiln.engine.unsendable import sendable_environment
 from flowkiln.states.state import State
 
 INLINE_LIMIT = 256 * 1024

@@ -15,10 +15,10 @@ from distributed.protocol.serialize import dask_deserialize, dask_serialize, pic
 from distributed.sizeof import safe_sizeof
 
 from flowkiln.common.safe_text import safe_repr, safe_str
-from flowkiln.engine.culprits import culprit_in, travels
 from flowkiln.engine.driver.units import Children, Element, Given, Member, Resumed, Unit
 from flowkiln.engine.executors.dask_stream import dumps
-from flowkiln.engine.portable import portable
+from flowkiln.engine.serialization.culprits import culprit_in, travels
+from flowkiln.engine.serialization.portable import portable
 from flowkiln.engine.unit_runner import HeldUnit
 from flowkiln.states.result import NoResult, Result, Undelivered
 from flowkiln.states.state import KINDS, State, kind_of, without_result

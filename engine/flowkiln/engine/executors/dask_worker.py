@@ -16,9 +16,9 @@ from flowkiln.common.exceptions import FlowkilnError
 from flowkiln.common.logging import configure_logging
 from flowkiln.common.processes import end_descendants
 from flowkiln.common.run_facts import follow_threads
-from flowkiln.engine.bodies import is_over
+from flowkiln.engine.bodies.endings import PATIENCE
+from flowkiln.engine.bodies.registry import is_over
 from flowkiln.engine.driver import Outcome, Unit
-from flowkiln.engine.endings import PATIENCE
 from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.executors.dask_news import Abandoned, Began, Forgotten
 from flowkiln.engine.executors.dask_once import was_sent_before

@@ -19,7 +19,7 @@ from flowkiln.common.exceptions import FlowkilnError
 from flowkiln.common.json_text import JsonError, read_json
 from flowkiln.common.logging import get_run_logger
 from flowkiln.core.task import Task
-from flowkiln.engine.deadlines import DeadlineExceeded
+from flowkiln.engine.bodies.deadlines import DeadlineExceeded
 from flowkiln.states.signals import FAIL
 
 INPUT_PREFIX = "FLOWKILN_INPUT_"

@@ -9,7 +9,6 @@ from random import Random
 from typing import Any
 
 from flowkiln import Flow, Task
-from flowkiln.engine import mapping
 from flowkiln.engine.driver import (
     Announce,
     CallHandlers,
@@ -40,6 +39,7 @@ from flowkiln.engine.driver import (
 )
 from flowkiln.engine.driver.task_runs import Phase
 from flowkiln.engine.driver.units import Given, UnitKey
+from flowkiln.engine.mapping import parts
 from flowkiln.engine.prepare import make_environment, prepare
 from flowkiln.engine.state import Mapped, State
 from flowkiln.engine.task_runner import TaskRunner
@@ -95,9 +95,7 @@ class Simulation:
             repeats=repeats,
             kept=None if keep_results else (),
             given={
-                self.prepared.numbers[task]: GivenState(
-                    state, mapping.elements_in(state), mapping.inner_elements_in(state)
-                )
+                self.prepared.numbers[task]: GivenState(state, parts.elements_in(state), parts.inner_elements_in(state))
                 for task, state in (given or {}).items()
             },
         )
@@ -327,7 +325,7 @@ class Simulation:
         if runs.children is None or not isinstance(runs.parent.state, Mapped):
             assert own[0] is not None
             return own[0]
-        return mapping.reduced(Mapped(map_states=own))
+        return parts.reduced(Mapped(map_states=own))
 
     def _resolve(self, source: Any) -> State:
         return source.state if isinstance(source, Given) else self.held[source.key].states[source.position]

@@ -7,8 +7,8 @@ import time
 from distributed import Worker, WorkerPlugin
 
 from flowkiln import Flow, task
-from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.executors import DaskExecutor
+from flowkiln.engine.runs.conductor import Conductor
 
 
 class SlowToSend(WorkerPlugin):  # type: ignore[misc]

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from flowkiln import Flow, task
-from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.executors import DaskExecutor
 from flowkiln.engine.executors.dask_news import Loss, read_loss
+from flowkiln.engine.runs.conductor import Conductor
 from flowkiln.states.records import FlowRunRecord, TaskRunRecord
 from flowkiln.triggers import any_failed
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from flowkiln import Flow, task, unmapped
-from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.executors import DaskExecutor
+from flowkiln.engine.runs.conductor import Conductor
 from flowkiln.states.records import FlowRunRecord, TaskRunRecord
 from flowkiln.triggers import all_finished
 from tests.engine.engine.recorder import Recorder

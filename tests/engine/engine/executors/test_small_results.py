@@ -10,14 +10,14 @@ import pytest
 from dask.sizeof import sizeof
 
 from flowkiln import Flow, task
-from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.driver.units import Held
 from flowkiln.engine.executors import DaskExecutor
 from flowkiln.engine.executors.dask_news import Began, NewsDesk, WorkerNews
 from flowkiln.engine.executors.dask_session import DaskSession
 from flowkiln.engine.executors.dask_transfer import TransferableUnit
 from flowkiln.engine.result import Result
-from flowkiln.engine.small import SMALL, small_size
+from flowkiln.engine.runs.conductor import Conductor
+from flowkiln.engine.serialization.small import SMALL, small_size
 from flowkiln.engine.state import Cached, Crashed, Skipped, Success
 from flowkiln.states.records import TaskRunRecord
 

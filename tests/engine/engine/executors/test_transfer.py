@@ -10,11 +10,11 @@ from dask.sizeof import sizeof
 from distributed.protocol import deserialize, serialize
 
 from flowkiln import Flow, task
-from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.executors import DaskExecutor
 from flowkiln.engine.executors.dask_transfer import TransferableUnit
 from flowkiln.engine.flow_runner import FlowRunner
 from flowkiln.engine.result import Result
+from flowkiln.engine.runs.conductor import Conductor
 from flowkiln.engine.state import Retrying, State, Success
 from flowkiln.triggers import all_finished
 from flowkiln.utilities.exceptions import SerializationError

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from flowkiln import Flow, Parameter, Task, task
-from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.executors import DaskExecutor, Executor
+from flowkiln.engine.runs.conductor import Conductor
 from flowkiln.engine.state import Success
 from flowkiln.tasks.core.constants import Constant
 from flowkiln.tasks.core.function import FunctionTask

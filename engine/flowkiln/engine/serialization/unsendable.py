@@ -9,8 +9,8 @@ from typing import Any
 from flowkiln.common.exceptions import SerializationError
 from flowkiln.core.edge import Edge
 from flowkiln.core.task import Task
-from flowkiln.engine.culprits import culprit_in, travels, type_of
 from flowkiln.engine.environment import RunEnvironment, TaskEntry
+from flowkiln.engine.serialization.culprits import culprit_in, travels, type_of
 from flowkiln.states.signals import ENDRUN
 from flowkiln.states.state import Failed
 

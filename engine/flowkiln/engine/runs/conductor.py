@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from flowkiln.engine.bodies import interrupt
+from flowkiln.engine.bodies.registry import interrupt
 from flowkiln.engine.driver import Event, TerminateRequested
 from flowkiln.engine.flow_runner import FlowRunner, RunRequest
 from flowkiln.engine.run_loop import LoopOptions

@@ -9,11 +9,11 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flowkiln.engine.alarms import Alarm
-from flowkiln.engine.bodies import BodyInterrupted
-from flowkiln.engine.body_threads import OwnThread, Place, WatchedThread
-from flowkiln.engine.deadlines import DeadlineExceeded, is_stop
-from flowkiln.engine.interrupts import is_interrupt
+from flowkiln.engine.bodies.alarms import Alarm
+from flowkiln.engine.bodies.deadlines import DeadlineExceeded, is_stop
+from flowkiln.engine.bodies.interrupts import is_interrupt
+from flowkiln.engine.bodies.registry import BodyInterrupted
+from flowkiln.engine.bodies.threads import OwnThread, Place, WatchedThread
 from flowkiln.states.signals import ENDRUN, StateSignal
 
 __all__ = ["DeadlineExceeded", "call_in_time", "call_with_deadline"]

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flowkiln.common.context import context as run_context
-from flowkiln.engine import mapping
-from flowkiln.engine.elements import NoElements, counted
+from flowkiln.engine.mapping import parts
+from flowkiln.engine.mapping.elements import NoElements, counted
 from flowkiln.states.result import NoResultType
 from flowkiln.states.state import Mapped, Pending, State
 
@@ -58,7 +58,7 @@ def children_of(state: State, upstream_states: Mapping[Edge, State]) -> list[Chi
 def unmappable(edge: Edge, upstream: State) -> str:
     """Say in one sentence which argument gives nothing to map over, of what type it is, and what to write instead."""
     what = f"argument {edge.key!r}" if edge.key else "an upstream task without argument"
-    value = mapping.reduced(upstream).result
+    value = parts.reduced(upstream).result
     if isinstance(value, NoResultType):
         return f"Nothing to map over: {what} is of type {type(upstream).__name__}, which has no elements by index."
     if upstream.is_failed():
@@ -66,26 +66,26 @@ def unmappable(edge: Edge, upstream: State) -> str:
     try:
         counted(value)
         if edge.flattened:
-            mapping.flattened(upstream)
+            parts.flattened(upstream)
     except NoElements as reason:
         return f"Nothing to map over: {what} {reason}."
     return f"Nothing to map over: {what} has elements that cannot be taken."
 
 
 def _whole(upstream: State) -> Callable[[int], State]:
-    whole = mapping.reduced(upstream)
+    whole = parts.reduced(upstream)
     return lambda _index: whole
 
 
 def _elements(edge: Edge, upstream: State) -> tuple[int | None, Callable[[int], State]]:
     """Count what one upstream state has to map over, and say how a child picks its own."""
     if edge.flattened:
-        flat = mapping.flat_elements(upstream)
+        flat = parts.flat_elements(upstream)
         return (None, _whole(upstream)) if flat is None else (len(flat), flat.__getitem__)
     if isinstance(upstream, Mapped) and upstream.map_states:
         return len(upstream.map_states), lambda index: upstream.map_states[index] or Pending("Never started.")
-    whole = mapping.reduced(upstream)
-    return mapping.elements_in(whole), lambda index: mapping.pick(whole, (index,))
+    whole = parts.reduced(upstream)
+    return parts.elements_in(whole), lambda index: parts.pick(whole, (index,))
 
 
 def run_children(runner: TaskRunner, children: list[Child], executor: Executor | None) -> Mapped:
@@ -97,7 +97,7 @@ def run_children(runner: TaskRunner, children: list[Child], executor: Executor |
     futures = [used.submit(run_child, runner, child, snapshot) for child in children]
     states: list[State | None] = list(used.wait(futures))
     parent = Mapped("Mapped tasks submitted for execution.", map_states=states)
-    return mapping.reduced(parent)  # type: ignore[return-value]
+    return parts.reduced(parent)  # type: ignore[return-value]
 
 
 def run_child(runner: TaskRunner, child: Child, snapshot: dict[str, Any]) -> State:

@@ -15,8 +15,8 @@ from flowkiln.core import arguments
 from flowkiln.engine.defaults import default_executor, default_flow_runner_class
 from flowkiln.engine.executors.base import Executor
 from flowkiln.engine.flow_runner import FlowRunner, RunRequest
-from flowkiln.engine.run_log import RunLog
 from flowkiln.engine.run_loop import LoopOptions
+from flowkiln.engine.runs.run_log import RunLog
 from flowkiln.states.state import Mapped, Pending, Scheduled, State, utc_now
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from flowkiln.common.exceptions import SerializationError
-from flowkiln.engine.elements import NoElements, counted, element, element_count, elements
+from flowkiln.engine.mapping.elements import NoElements, counted, element, element_count, elements
 from flowkiln.states.result import NoResult, Result, Undelivered
 from flowkiln.states.state import Mapped, Pending, State
 

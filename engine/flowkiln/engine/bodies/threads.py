@@ -17,8 +17,8 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from flowkiln.common.thread_exceptions import raise_in, take_back
-from flowkiln.engine import bodies
-from flowkiln.engine.deadlines import GRACE, DeadlineExceeded, StopBody, StopBodyNow
+from flowkiln.engine.bodies import registry
+from flowkiln.engine.bodies.deadlines import GRACE, DeadlineExceeded, StopBody, StopBodyNow
 
 STUCK_AFTER = 2 * GRACE
 """Seconds after the deadline when a process is ended whose body still runs."""
@@ -26,7 +26,7 @@ STUCK_AFTER = 2 * GRACE
 LOOK_EVERY = 0.2
 """Seconds between two looks: then what others set in a waiting thread, such as an enclosing deadline, is raised."""
 
-_ENGINE = frozenset({__file__, bodies.__file__})
+_ENGINE = frozenset({__file__, registry.__file__})
 
 logger = logging.getLogger(__name__)
 
@@ -188,7 +188,7 @@ class OwnThread:
         with self._lock:
             self._is_left = not self._over.is_set()
             if self._is_left and thread.ident is not None:
-                bodies.forget(thread.ident)
+                registry.forget(thread.ident)
         return not self._is_left
 
     def _warn(self, thread: threading.Thread) -> None:

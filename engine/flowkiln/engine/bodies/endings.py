@@ -11,7 +11,7 @@ import time
 from collections.abc import Collection
 
 from flowkiln.common.processes import end_descendants
-from flowkiln.engine import bodies
+from flowkiln.engine.bodies import registry
 
 PATIENCE = 1.5
 """Seconds for bodies to end, and again for processes that were asked to. Dask kills a worker after 4 s altogether."""
@@ -28,26 +28,26 @@ def end_run_here(run_id: str, spared: Collection[int] = ()) -> None:
 
     Processes whose ids are in `spared` are left alone, and all if bodies of another run are at work here.
     """
-    bodies.interrupt(run_id)
-    if bodies.wait_until_ended(PATIENCE, run_id) or bodies.running().keys() - bodies.running(run_id).keys():
+    registry.interrupt(run_id)
+    if registry.wait_until_ended(PATIENCE, run_id) or registry.running().keys() - registry.running(run_id).keys():
         return
     end_descendants(PATIENCE, spared)
-    bodies.interrupt(run_id)
+    registry.interrupt(run_id)
 
 
 def end_everything_here() -> None:
     """End all bodies, and all processes that this one started."""
-    bodies.interrupt()
-    bodies.wait_until_ended(PATIENCE)
+    registry.interrupt()
+    registry.wait_until_ended(PATIENCE)
     end_descendants(PATIENCE)
-    bodies.interrupt()
-    bodies.wait_until_ended(_LAST_WORDS)
+    registry.interrupt()
+    registry.wait_until_ended(_LAST_WORDS)
 
 
 def unstopped_here() -> list[str]:
     """Wait for the bodies whose runs are over; warn of those that go on, and give their names."""
     deadline = time.monotonic() + 2 * PATIENCE
-    while (left := bodies.unstopped()) and time.monotonic() < deadline:
+    while (left := registry.unstopped()) and time.monotonic() < deadline:
         time.sleep(_LOOK_EVERY)
     for name in left:
         logger.warning("The body of %s cannot be stopped. Its thread is left behind; nothing waits for it.", name)

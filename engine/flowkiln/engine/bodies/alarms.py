@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any
 
-from flowkiln.engine.bodies import BOOKKEEPING
-from flowkiln.engine.deadlines import GRACE, StopBody, StopBodyNow
+from flowkiln.engine.bodies.deadlines import GRACE, StopBody, StopBodyNow
+from flowkiln.engine.bodies.registry import BOOKKEEPING
 
 AGAIN = 0.1
 """Seconds between two stops of a body that goes on."""

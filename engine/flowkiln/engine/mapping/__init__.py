@@ -1,0 +1,1 @@
+"""Mapped tasks: what has elements, and what each child takes from each upstream state."""
