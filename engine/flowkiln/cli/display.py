@@ -11,13 +11,14 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from flowkiln.cli.progress import FAILURES, FINISHED, UNTOUCHED, WAITING, RunProgress, TaskProgress, full_name
+from flowkiln.cli.progress import RunProgress, TaskProgress, full_name
 from flowkiln.cli.reasons import Origins, origins
 from flowkiln.cli.tables import TaskTable, describe_counts, first_line, listed, waiting
+from flowkiln.states.kinds import FAILURES, FINISHED, NOT_STARTED, WAITING
 from flowkiln.states.records import NOT_MAPPED, FlowRunRecord, TaskRunRecord
 
-_QUIET_STATES = frozenset({UNTOUCHED, "Submitted", "Queued"})
-_EXPLAINED = FAILURES | WAITING | {"Paused", "Skipped", UNTOUCHED}
+_QUIET_STATES = frozenset({NOT_STARTED, "Submitted", "Queued"})
+_EXPLAINED = FAILURES | WAITING | {"Paused", "Skipped", NOT_STARTED}
 """States whose message is printed with them."""
 MAX_ROWS = 40
 """More tasks than this are not shown all at once while the run goes on: the finished ones go first."""
@@ -97,7 +98,7 @@ class _LiveView:
             reasons = origins(self._progress.tasks) if len(tasks) <= MAX_ROWS else {}
             if len(tasks) > MAX_ROWS:
                 open_tasks = [task for task in tasks if task.state not in FINISHED]
-                tasks = [task for task in open_tasks if task.state != UNTOUCHED][:MAX_ROWS] or open_tasks[:MAX_ROWS]
+                tasks = [task for task in open_tasks if task.state != NOT_STARTED][:MAX_ROWS] or open_tasks[:MAX_ROWS]
             # The cursor stays in the last line, where a terminal shows ^C: on an empty one that disturbs nothing.
             return Group(self._head(), TaskTable(tasks, reasons), Text())
 

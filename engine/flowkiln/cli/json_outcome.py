@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from flowkiln.cli.json_values import JsonValue, Loss, to_json
-from flowkiln.cli.progress import FAILURES, RunProgress, TaskProgress, full_name
+from flowkiln.cli.progress import RunProgress, TaskProgress, full_name
 from flowkiln.cli.reasons import origins
 from flowkiln.common.safe_text import safe_str
+from flowkiln.states.kinds import FAILURES
 from flowkiln.states.records import FlowRunRecord, TaskRunRecord
 from flowkiln.states.result import NoResultType
 from flowkiln.states.signals import StateSignal

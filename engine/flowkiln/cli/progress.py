@@ -9,18 +9,13 @@ from threading import RLock
 from typing import TYPE_CHECKING
 
 from flowkiln.core.local_ids import local_ids
+from flowkiln.states.kinds import FAILURES, FINISHED, NOT_STARTED, ROOT_FAILURES, RUNNING, WAITING
 from flowkiln.states.records import NOT_MAPPED, FlowRunRecord, TaskRunRecord
 
 if TYPE_CHECKING:
     from flowkiln.core.flow import Flow
 
-CAUSES = ("Crashed", "Failed", "TimedOut", "ValidationFailed")
-FAILURES = frozenset({*CAUSES, "TriggerFailed"})
-FINISHED = FAILURES | {"Success", "Cached", "Mapped", "Skipped", "Cancelled", "Finished"}
-WAITING = frozenset({"Retrying", "Scheduled", "Resume"})
 NOTABLE = FAILURES | WAITING | {"Paused", "Skipped", "Cancelled"}
-UNTOUCHED = "Pending"
-RUNNING = frozenset({"Running", "Cancelling"})
 
 
 @dataclass
@@ -69,14 +64,14 @@ class TaskProgress:
             return "Running"
         there = +self.counts
         return next(
-            (state for state in (*CAUSES, "TriggerFailed", "Cancelled") if state in there),
+            (state for state in (*sorted(ROOT_FAILURES), "TriggerFailed", "Cancelled") if state in there),
             "Skipped" if set(there) == {"Skipped"} else "Success",
         )
 
     @property
     def is_shown(self) -> bool:
         """Whether the task is shown: it is explicit in the flow's code, or it failed by itself."""
-        return not self.is_implicit or self.state in CAUSES
+        return not self.is_implicit or self.state in ROOT_FAILURES
 
     @property
     def due(self) -> float | None:
@@ -156,12 +151,15 @@ class RunProgress:
         self, names: Iterable[str], upstream: Mapping[str, Sequence[str]] | None = None, implicit: Iterable[str] = ()
     ) -> None:
         self.lock = RLock()
-        self.flow = FlowRunRecord(UNTOUCHED)
+        self.flow = FlowRunRecord(NOT_STARTED)
         self.waits_for: list[str] | None = None
         upstream_of, are_implicit = upstream or {}, frozenset(implicit)
         self.tasks = {
             name: TaskProgress(
-                name, TaskRunRecord(name, NOT_MAPPED, UNTOUCHED), tuple(upstream_of.get(name, ())), name in are_implicit
+                name,
+                TaskRunRecord(name, NOT_MAPPED, NOT_STARTED),
+                tuple(upstream_of.get(name, ())),
+                name in are_implicit,
             )
             for name in names
         }
@@ -205,7 +203,7 @@ class RunProgress:
             for task in self.shown():
                 counts.update(task.counts if task.is_mapped else [task.record.state])
                 if missing := task.total - len(task.children):
-                    counts[UNTOUCHED] += missing
+                    counts[NOT_STARTED] += missing
             return +counts
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flowkiln.cli.progress import CAUSES, TaskProgress, full_name
+from flowkiln.cli.progress import TaskProgress, full_name
+from flowkiln.states.kinds import FAILURES
 from flowkiln.states.records import TaskRunRecord
 
 MOST_NAMES = 4
@@ -67,4 +68,4 @@ def _has_begun(record: TaskRunRecord) -> bool:
 
 def _is_alike(upstream: str, state: str) -> bool:
     """Whether a State upstream explains that a task is TriggerFailed or Skipped."""
-    return upstream == "Skipped" if state == "Skipped" else upstream in (*CAUSES, "TriggerFailed")
+    return upstream == "Skipped" if state == "Skipped" else upstream in FAILURES

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 from rich.text import Text
 
-from flowkiln.cli.progress import FAILURES, RunProgress, TaskProgress, full_name
+from flowkiln.cli.progress import RunProgress, TaskProgress, full_name
 from flowkiln.cli.reasons import origins
 from flowkiln.cli.tables import STYLES, TaskTable, duration, first_line, listed
+from flowkiln.states.kinds import FAILURES
 from flowkiln.states.records import FlowRunRecord
 
 SHOWN_FAILURES = 10

@@ -13,25 +13,20 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from flowkiln.cli.progress import FAILURES, RUNNING, UNTOUCHED, TaskProgress
+from flowkiln.cli.progress import TaskProgress
 from flowkiln.common.safe_text import shortened
 from flowkiln.engine.driver.core import TERMINATED
+from flowkiln.states.kinds import FAILURES, NOT_STARTED, RUNNING, SUCCESSES, WAITING
 from flowkiln.states.records import NOT_MAPPED, TaskRunRecord
 
 STYLES = {
-    "Success": "green",
-    "Cached": "green",
-    "Running": "cyan",
-    "Cancelling": "cyan",
-    "Retrying": "yellow",
-    "Scheduled": "yellow",
-    "Resume": "yellow",
-    "Paused": "magenta",
-    "Skipped": "dim",
-    "Cancelled": "magenta",
-    UNTOUCHED: "dim",
+    **dict.fromkeys(SUCCESSES, "green"),
+    **dict.fromkeys(RUNNING, "cyan"),
+    **dict.fromkeys(WAITING, "yellow"),
     **dict.fromkeys(FAILURES, "red"),
     "TriggerFailed": "dim red",
+    **dict.fromkeys(("Paused", "Cancelled"), "magenta"),
+    **dict.fromkeys((NOT_STARTED, "Skipped"), "dim"),
 }
 NARROW = 80
 """Terminals with fewer columns get the narrow layout."""

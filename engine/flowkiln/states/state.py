@@ -327,14 +327,11 @@ class Crashed(Failed):
 
 
 KINDS: dict[type[State], str] = {
-    one: one.__name__
-    for one in (
-        *(Pending, Paused, Scheduled, Resume, Retrying, Submitted, Queued, Running, Cancelling),
-        *(Finished, Looped, Cancelled, Success, Cached, Mapped, Skipped),
-        *(Failed, TimedOut, TriggerFailed, ValidationFailed, Crashed),
-    )
+    one: name
+    for name, one in tuple(globals().items())
+    if isinstance(one, type) and issubclass(one, State) and one is not State and not name.startswith("_")
 }
-"""The names of the State classes that displays, the custom resource and its counts know."""
+"""The State classes of this module, with the names by which displays, the custom resource and its counts know them."""
 
 
 def kind_of(state: State) -> str:

@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from flowkiln.states import state as states
+from flowkiln.states.kinds import NOT_STARTED
 from flowkiln.states.records import TaskRunRecord
 from flowkiln.states.state import State
-
-START = states.Pending.__name__
-"""What every task run is before its first record."""
 
 _BEFORE_THE_BODY: frozenset[type[State]] = frozenset(
     {
@@ -94,7 +92,7 @@ def illegal_transitions(
     found = []
     for record in records:
         key = (record.task, record.map_index)
-        before = last.get(key, START)
+        before = last.get(key, NOT_STARTED)
         if not is_legal(before, record.state):
             found.append((record, before))
         last[key] = record.state

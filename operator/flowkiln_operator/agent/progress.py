@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from flowkiln.states.kinds import FAILURES
 from flowkiln.states.records import NOT_MAPPED, FlowRunRecord, TaskRunRecord
 from flowkiln_operator.agent.projection.closing import close_counts, close_tasks
 from flowkiln_operator.agent.projection.entry import compact_json
 from flowkiln_operator.agent.projection.flow_status import Standing, current_standing
-from flowkiln_operator.agent.projection.groups import FAILURES
 from flowkiln_operator.agent.projection.table import RunTable, Summary
 
 logger = logging.getLogger("flowkiln.run")

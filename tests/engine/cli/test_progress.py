@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowkiln import Flow
-from flowkiln.cli.progress import FAILURES, FINISHED, RunProgress, progress_of
+from flowkiln.cli.progress import RunProgress, progress_of
+from flowkiln.states.kinds import FAILURES, FINISHED
 from flowkiln.states.records import FlowRunRecord, TaskRunRecord
 from flowkiln.tasks.core.function import FunctionTask
 

@@ -9,9 +9,9 @@ from flowkiln import Flow
 from flowkiln.engine.executors import Executor
 from flowkiln.engine.signals import ENDRUN
 from flowkiln.engine.state import Failed, Paused, State, Success
+from flowkiln.states import kinds
 from flowkiln.states import state as states
 from flowkiln.states.state import kind_of, own_class_of
-from flowkiln_operator.agent.projection.groups import KNOWN
 
 from .test_conductor import watch
 
@@ -61,7 +61,21 @@ def test_every_built_in_class_is_a_kind_that_the_custom_resource_takes() -> None
         if issubclass(cls, State) and cls is not State and not cls.__name__.startswith("_")
     }
     assert set(states.KINDS) == built_in
-    assert set(states.KINDS.values()) == KNOWN
+    assert all(kind == cls.__name__ for cls, kind in states.KINDS.items())
+
+
+def test_what_kinds_mean() -> None:
+    """Displays, logs and the cluster's status share one meaning of each kind; none is of two meanings."""
+    causes = {"Crashed", "Failed", "TimedOut", "ValidationFailed"}
+    assert causes == kinds.ROOT_FAILURES
+    assert causes | {"TriggerFailed"} == kinds.FAILURES
+    assert {"Success", "Cached", "Mapped", "Skipped"} == kinds.SUCCESSES
+    assert kinds.FAILURES | kinds.SUCCESSES | {"Cancelled", "Finished"} == kinds.FINISHED
+    assert {"Scheduled", "Retrying", "Resume"} == kinds.WAITING
+    assert {"Running", "Cancelling"} == kinds.RUNNING
+    others = kinds.KNOWN - kinds.FINISHED - kinds.WAITING - kinds.RUNNING
+    assert others == {"Pending", "Paused", "Submitted", "Queued", "Looped"}
+    assert len(kinds.KNOWN) == sum(map(len, (kinds.FINISHED, kinds.WAITING, kinds.RUNNING, others)))
 
 
 def test_records_on_every_executor(any_executor: Executor) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from flowkiln.states.kinds import KNOWN
 from flowkiln.states.records import NOT_MAPPED, TaskRunRecord
-from flowkiln_operator.agent.projection.groups import KNOWN
 
 NOON = 1_767_268_800.0
 """2026-01-01T12:00:00Z."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from flowkiln.api.limits import MAX_STATUS_BYTES
 from flowkiln.api.status import FlowRunStatus, TaskStatus
+from flowkiln.states.kinds import FINISHED, KNOWN
 from flowkiln.states.records import NOT_MAPPED, TaskRunRecord
 from flowkiln_operator.agent.projection import table as table_module
 from flowkiln_operator.agent.projection.flow_status import (
@@ -22,7 +23,6 @@ from flowkiln_operator.agent.projection.flow_status import (
     final_standing,
     flow_document,
 )
-from flowkiln_operator.agent.projection.groups import FINISHED, KNOWN
 from flowkiln_operator.agent.projection.indexes import parse_indexes
 from flowkiln_operator.agent.projection.table import RunTable
 from tests.operator.agent.records import NOON, child, mapped, plain, record_sequences

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from flowkiln.common.logging import get_logger
 from flowkiln.core.local_ids import local_ids
+from flowkiln.states.kinds import ROOT_FAILURES
 from flowkiln.states.records import NOT_MAPPED, FlowRunRecord, TaskRunRecord, record_of_flow
 from flowkiln.states.state import State
 
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
 
     from flowkiln.core.flow import Flow
 
-_FAILURES = frozenset({"Failed", "TimedOut", "ValidationFailed", "Crashed"})
 _LEVELS = {
-    **dict.fromkeys(_FAILURES, logging.ERROR),
+    **dict.fromkeys(ROOT_FAILURES, logging.ERROR),
     "TriggerFailed": logging.WARNING,
     "Retrying": logging.WARNING,
     "Cancelled": logging.WARNING,
@@ -96,7 +96,7 @@ def _event(record: TaskRunRecord) -> str:
             return f"{record.title}{due}{message}"
         case "Success" | "Cached":
             return f"the task run ended as {record.title}."
-        case state if state in _FAILURES:
+        case state if state in ROOT_FAILURES:
             traceback = f"\n{record.traceback.rstrip()}" if record.traceback else ""
             return f"the task run ended as {record.title}{message}{traceback}"
         case _:

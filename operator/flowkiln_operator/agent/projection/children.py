@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from array import array
 
-from flowkiln_operator.agent.projection.groups import FINISHED, PENDING, Priority, priority
+from flowkiln.states.kinds import FINISHED, NOT_STARTED
+from flowkiln_operator.agent.projection.groups import Priority, priority
 from flowkiln_operator.agent.projection.indexes import IndexSet
 
 
@@ -14,9 +15,9 @@ class Children:
     __slots__ = ("_sets", "_states", "_visits", "last_end")
 
     def __init__(self, total: int) -> None:
-        self._states: list[str] = [PENDING] * total
+        self._states: list[str] = [NOT_STARTED] * total
         self._visits = array("L", bytes(array("L").itemsize * total))
-        self._sets: dict[str, IndexSet] = {PENDING: IndexSet(total)} if total else {}
+        self._sets: dict[str, IndexSet] = {NOT_STARTED: IndexSet(total)} if total else {}
         self.last_end: float | None = None
 
     @property
@@ -47,10 +48,10 @@ class Children:
         added = total - len(self._states)
         if added <= 0:
             return 0
-        pending = self._sets.setdefault(PENDING, IndexSet())
+        pending = self._sets.setdefault(NOT_STARTED, IndexSet())
         for index in range(len(self._states), total):
             pending.add(index)
-        self._states.extend([PENDING] * added)
+        self._states.extend([NOT_STARTED] * added)
         self._visits.extend([0] * added)
         return added
 

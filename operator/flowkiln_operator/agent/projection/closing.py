@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flowkiln.api.reasons import FlowState
-from flowkiln_operator.agent.projection.groups import FINISHED
+from flowkiln.states.kinds import FINISHED
 from flowkiln_operator.agent.projection.indexes import merged_text, parse_indexes
 
 

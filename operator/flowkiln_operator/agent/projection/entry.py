@@ -6,11 +6,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from flowkiln.states.kinds import NOT_STARTED
 from flowkiln.states.records import NOT_MAPPED
 from flowkiln_operator.agent.projection.budget import Candidate
 from flowkiln_operator.agent.projection.children import Children
 from flowkiln_operator.agent.projection.failures import FailureText
-from flowkiln_operator.agent.projection.groups import PENDING, priority
+from flowkiln_operator.agent.projection.groups import priority
 from flowkiln_operator.agent.projection.text import head, timestamp
 
 IMPLIED_STATE = "Success"
@@ -22,7 +23,7 @@ class TaskEntry:
     """What is known of one task. `children` is set once it is mapped; times are seconds since the epoch."""
 
     name: str
-    state: str = PENDING
+    state: str = NOT_STARTED
     start: float | None = None
     end: float | None = None
     run_count: int = 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flowkiln.api.limits import MAX_FAILURES_WITH_TEXT
+from flowkiln.states.kinds import ROOT_FAILURES
 from flowkiln.states.records import NOT_MAPPED
-from flowkiln_operator.agent.projection.groups import ROOT_FAILURES
 from flowkiln_operator.agent.projection.text import head, tail
 
 

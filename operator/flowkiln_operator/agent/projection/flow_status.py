@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flowkiln.api.reasons import FlowReason, FlowState
+from flowkiln.states.kinds import SUCCESSES
 from flowkiln_operator.agent.projection.table import Summary
 from flowkiln_operator.agent.projection.text import head, timestamp
 
@@ -40,7 +41,7 @@ class Holder:
 def final_standing(state: str, message: str, first_failure: str = "") -> Standing:
     """How the run ended, from the final state of the flow run as the engine names it, and why, if a task failed."""
     match state:
-        case "Success" | "Cached" | "Mapped" | "Skipped":
+        case _ if state in SUCCESSES:
             return Standing(FlowState.SUCCESS, FlowReason.SUCCEEDED, message)
         case "Cancelled":
             return Standing(FlowState.CANCELLED, FlowReason.TERMINATED, message)

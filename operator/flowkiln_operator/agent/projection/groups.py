@@ -1,26 +1,13 @@
-"""What a state's name means for a status: which states are over, which ones failed, which ones matter most."""
+"""Which states matter most in a status."""
 
 from __future__ import annotations
 
 from enum import IntEnum
 
-PENDING = "Pending"
-MAPPED = "Mapped"
-RETRYING = "Retrying"
+from flowkiln.states.kinds import FAILURES, FINISHED, KNOWN, RUNNING, WAITING
 
-ROOT_FAILURES = frozenset({"Failed", "TimedOut", "Crashed", "ValidationFailed"})
-"""Failures that are not merely another task's failure passed on."""
-FAILURES = ROOT_FAILURES | {"TriggerFailed"}
-CANCELLATIONS = frozenset({"Cancelled"})
-FINISHED = FAILURES | CANCELLATIONS | {"Success", "Cached", "Mapped", "Skipped", "Finished"}
-RUNNING = frozenset({"Running", "Cancelling"})
-WAITING = frozenset({"Retrying", "Scheduled", "Resume"})
-"""States that start by themselves when their time comes."""
-UNFINISHED_OTHERS = frozenset({"Pending", "Paused", "Submitted", "Queued", "Looped"})
 ENDED_VISIT = FINISHED | WAITING | {"Paused"}
 """States in which the body does not run any more, until the task run is submitted again."""
-KNOWN = FINISHED | RUNNING | WAITING | UNFINISHED_OTHERS
-"""Every state name that the custom resource takes."""
 
 
 class Priority(IntEnum):
@@ -44,6 +31,6 @@ def priority(state: str) -> Priority:
         return Priority.RUNNING
     if state in WAITING:
         return Priority.RETRYING
-    if state in UNFINISHED_OTHERS:
+    if state in KNOWN - FINISHED:
         return Priority.PENDING
     return Priority.OTHER

@@ -10,19 +10,13 @@ import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from flowkiln.states.kinds import FAILURES, FINISHED, MAPPED, NOT_STARTED, RUNNING
 from flowkiln.states.records import NOT_MAPPED, TaskRunRecord
 from flowkiln_operator.agent.projection.budget import Candidate, fit
 from flowkiln_operator.agent.projection.children import Children
 from flowkiln_operator.agent.projection.entry import TaskEntry, render
 from flowkiln_operator.agent.projection.failures import FailureTexts
-from flowkiln_operator.agent.projection.groups import (
-    ENDED_VISIT,
-    FAILURES,
-    FINISHED,
-    MAPPED,
-    PENDING,
-    RUNNING,
-)
+from flowkiln_operator.agent.projection.groups import ENDED_VISIT
 
 Key = tuple[str, int]
 """A task run: local id and map index."""
@@ -68,7 +62,7 @@ class RunTable:
     def __init__(self, task_names: Sequence[str]) -> None:
         """All tasks Pending, in the order in which the status will list them."""
         self._entries: dict[str, TaskEntry] = {name: TaskEntry(name) for name in task_names}
-        self._counts: dict[str, int] = {PENDING: len(self._entries)} if self._entries else {}
+        self._counts: dict[str, int] = {NOT_STARTED: len(self._entries)} if self._entries else {}
         self._failures = FailureTexts()
         self._due: dict[Key, tuple[float, str]] = {}
         self._due_heap: list[tuple[float, Key]] = []
@@ -115,7 +109,7 @@ class RunTable:
         if entry is None:
             # A flow whose graph is found while it runs names its tasks as they come.
             entry = self._entries[record.task] = TaskEntry(record.task)
-            self._count(PENDING, 1)
+            self._count(NOT_STARTED, 1)
         if _is_late(entry, record):
             return
         self._rendered.pop(record.task, None)
@@ -161,7 +155,7 @@ class RunTable:
         if entry.children is None:
             entry.children = Children(0)
         if added := entry.children.grow(total):
-            self._count(PENDING, added)
+            self._count(NOT_STARTED, added)
         return entry.children
 
     def _forget_children(self, entry: TaskEntry) -> None:
