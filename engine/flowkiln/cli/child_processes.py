@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from threading import Thread
 
 from flowkiln.common.processes import adopting_orphans, descendants, end_descendants, kill_descendants
-from flowkiln.engine.bodies.endings import PATIENCE, end_run_here
 from flowkiln.engine.bodies.registry import waking_main_thread
+from flowkiln.engine.bodies.shutdown import GRACE_PERIOD, shut_down_run
 
 
 class ChildProcesses:
@@ -20,11 +20,11 @@ class ChildProcesses:
 
     def end_bodies(self, run_id: str) -> None:
         """End the bodies of a run in this process, and the processes that they wait for. Returns at once."""
-        Thread(target=end_run_here, args=(run_id, self._spared), name="flowkiln-ending", daemon=True).start()
+        Thread(target=shut_down_run, args=(run_id, self._spared), name="flowkiln-ending", daemon=True).start()
 
     def end(self) -> None:
         """End all of them, first by SIGTERM."""
-        end_descendants(PATIENCE, self._spared)
+        end_descendants(GRACE_PERIOD, self._spared)
 
     def kill(self) -> None:
         """Kill all of them without waiting, right before the program ends."""

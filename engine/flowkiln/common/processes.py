@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import psutil
 
-_LOOK_EVERY = 0.02
+_POLL_INTERVAL = 0.02
 _KILLED_WITHIN = 1.0
 _ROUNDS = 5
 """Looks for processes that were started while the others were ended."""
@@ -46,11 +46,11 @@ def descendants(spared: Collection[int] = ()) -> list[psutil.Process]:
     return [process for process in found if _is_alive(process)]
 
 
-def end_descendants(patience: float, spared: Collection[int] = ()) -> None:
-    """End what `descendants` gives: with SIGTERM, and after `patience` seconds with SIGKILL."""
+def end_descendants(grace_period: float, spared: Collection[int] = ()) -> None:
+    """End what `descendants` gives: with SIGTERM, and after `grace_period` seconds with SIGKILL."""
     found = descendants(spared)
     _signal(found, "terminate")
-    _wait(found, patience)
+    _wait(found, grace_period)
     for _ in range(_ROUNDS):
         found = descendants(spared)
         if not found:
@@ -90,7 +90,7 @@ def _wait(processes: Sequence[psutil.Process], seconds: float) -> None:
     """Wait without taking the exit codes, which belong to whoever started the processes."""
     deadline = time.monotonic() + seconds
     while any(map(_is_alive, processes)) and time.monotonic() < deadline:
-        time.sleep(_LOOK_EVERY)
+        time.sleep(_POLL_INTERVAL)
 
 
 def _is_alive(process: psutil.Process) -> bool:

@@ -21,8 +21,8 @@ from flowkiln.engine.driver import (
     Driver,
     Event,
     Finish,
-    GivenState,
     HandlersCalled,
+    InitialState,
     Node,
     Release,
     RunGraph,
@@ -36,7 +36,7 @@ from flowkiln.engine.driver import (
     WaitUntil,
 )
 from flowkiln.engine.driver.task_runs import TaskRun
-from flowkiln.engine.driver.units import Held
+from flowkiln.engine.driver.units import StateRef
 from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.executors.session import Delivery, Session
 from flowkiln.engine.mapping import parts
@@ -87,7 +87,7 @@ class RunLoop:
         self._options = options or LoopOptions()
         self._observer = observer
         self._on_waiting = on_waiting
-        self._told_waiting = False
+        self._waiting_announced = False
         self._inbox: queue.SimpleQueue[Delivery | Event] = queue.SimpleQueue()
         self._due: float | None = None
         self._over = False
@@ -160,8 +160,8 @@ class RunLoop:
     def _go_on_waiting(self) -> bool:
         """Say once that nothing runs and the run waits for a time; False if it shall end instead."""
         idle = self._due is not None and self._driver.in_flight == 0
-        if idle and self._on_waiting is not None and not self._told_waiting:
-            self._told_waiting = True
+        if idle and self._on_waiting is not None and not self._waiting_announced:
+            self._waiting_announced = True
             self._over = not self._on_waiting()
         return not self._over
 
@@ -185,7 +185,7 @@ class RunLoop:
         for instruction in self._driver.handle(event):
             match instruction:
                 case SubmitUnits(units):
-                    self._told_waiting = False
+                    self._waiting_announced = False
                     session.submit(units)
                 case CancelUnits(keys):
                     session.cancel(keys)
@@ -200,7 +200,7 @@ class RunLoop:
                 case SetGate(is_open):
                     session.set_gate(is_open)
                 case Drained():
-                    self._say_paused("suspended: nothing starts until it is resumed")
+                    self._announce_paused("suspended: nothing starts until it is resumed")
                 case Finish(waiting):
                     self._finish(waiting)
 
@@ -208,9 +208,9 @@ class RunLoop:
         self.waiting = waiting
         self._over = not (waiting and self._options.until_resumed)
         if not self._over:
-            self._say_paused(f"waiting for {', '.join(waiting[:5])}")
+            self._announce_paused(f"waiting for {', '.join(waiting[:5])}")
 
-    def _say_paused(self, message: str) -> None:
+    def _announce_paused(self, message: str) -> None:
         if self._observer is not None:
             self._observer.on_flow_run(FlowRunRecord("Paused", message))
 
@@ -256,7 +256,7 @@ class RunLoop:
         states = session.fetch(sources)
         known = [run.state for run in runs]
         for number, (source, state) in enumerate(zip(sources, states, strict=True)):
-            if isinstance(source, Held) and known[number].is_finished() and not state.is_finished():
+            if isinstance(source, StateRef) and known[number].is_finished() and not state.is_finished():
                 # One that was terminated stays over.
                 states[number] = Crashed("Its result was lost with a worker.")
                 self._over = False
@@ -274,10 +274,12 @@ class RunLoop:
         return failed
 
 
-def _given(node: Node, state: State) -> GivenState:
+def _given(node: Node, state: State) -> InitialState:
     state = unwrap(state)
     if isinstance(state, Mapped) and node.is_mapped:
         state = copy.copy(state)
         state.map_states = [None if child is None else unwrap(child) for child in state.map_states]
-        return GivenState(state)
-    return GivenState(state, parts.elements_in(state), parts.inner_elements_in(state) if node.flattened_over else None)
+        return InitialState(state)
+    return InitialState(
+        state, parts.elements_in(state), parts.inner_elements_in(state) if node.flattened_over else None
+    )

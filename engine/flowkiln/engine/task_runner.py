@@ -61,7 +61,7 @@ from flowkiln.utilities.retries import retry_delay
 if TYPE_CHECKING:
     from flowkiln.core.edge import Edge
     from flowkiln.core.task import Task
-    from flowkiln.engine.bodies.threads import Place
+    from flowkiln.engine.bodies.threads import ThreadSlot
     from flowkiln.engine.executors.base import Executor
 
 _NOTHING = nullcontext()
@@ -104,7 +104,7 @@ class TaskRunner(Runner):
     """Told the state of a run whose body cannot be stopped in time, to end the process; without it, such a body is left
     behind in its thread."""
 
-    place: Callable[[], Place] | None = None
+    slot: Callable[[], ThreadSlot] | None = None
     """Makes what belongs to the current thread, for a thread that runs the body for it."""
 
     on_state: Callable[[State], None] | None = None
@@ -388,7 +388,7 @@ class TaskRunner(Runner):
             values,
             name=run_context["task_full_name"],
             on_stuck=None if tell is None else lambda: tell(self._settle_stuck(visit)),
-            place=self.place,
+            slot=self.slot,
         )
 
     def _handler(self, visit: _Visit) -> Callable[..., Any]:

@@ -13,14 +13,24 @@ from flowkiln.common.run_facts import run_facts
 from flowkiln.common.safe_text import safe_repr
 from flowkiln.common.tracebacks import user_traceback
 from flowkiln.engine.bodies.interrupts import is_interrupt
-from flowkiln.engine.bodies.threads import Place
-from flowkiln.engine.bodies.watch import current_watch
+from flowkiln.engine.bodies.observer import current_body_observer
+from flowkiln.engine.bodies.threads import ThreadSlot
 from flowkiln.engine.driver.events import Outcome
-from flowkiln.engine.driver.units import Children, Element, Given, Held, Member, Resumed, Source, Unit, UnitKey
+from flowkiln.engine.driver.units import (
+    Children,
+    Element,
+    InlineState,
+    Member,
+    ResumedState,
+    Source,
+    StateRef,
+    Unit,
+    UnitKey,
+)
 from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.mapping import parts
 from flowkiln.engine.runner import is_for_caller
-from flowkiln.engine.serialization.small import SMALL, SMALL_TOGETHER, small_size
+from flowkiln.engine.serialization.inline_results import INLINE_LIMIT, INLINE_UNIT_LIMIT, inline_size
 from flowkiln.states.records import NOT_MAPPED, TaskRunRecord
 from flowkiln.states.result import not_arrived
 from flowkiln.states.state import (
@@ -50,7 +60,7 @@ TRACEBACK_LIMIT = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class HeldUnit:
+class UnitResult:
     """What a unit leaves behind: the states of the members that ran, with their values."""
 
     states: tuple[State, ...]
@@ -73,32 +83,32 @@ class UnitReport:
 def run_unit(
     environment: RunEnvironment,
     unit: Unit,
-    needs: Sequence[HeldUnit],
+    needs: Sequence[UnitResult],
     *,
     worker: str = "",
     announce: Callable[[int, TaskRunRecord], None] | None = None,
     abandon: Callable[[tuple[Outcome, ...], tuple[TaskRunRecord, ...]], None] | None = None,
-    place: Callable[[], Place] | None = None,
+    slot: Callable[[], ThreadSlot] | None = None,
     may_begin: Callable[[int], bool] = lambda position: True,
-) -> tuple[HeldUnit, UnitReport]:
+) -> tuple[UnitResult, UnitReport]:
     """Run the members of a unit one after another.
 
     It starts no further member after half a second of work. `announce` is told that the member at a position began,
     while it runs; all else is in the report. `abandon` ends this process, for a member whose body cannot be stopped in
     time: it gets the outcomes and records of all members that ran, those of this one last. Without it such a body is
-    left behind in a thread of its own, which runs it in the `place` of this one. `may_begin` is asked before the member
+    left behind in a thread of its own, which runs it in the `slot` of this one. `may_begin` is asked before the member
     at a position starts, or is retried.
 
     A unit does not run where another one left nothing that it needs: that one has not run, or what it left is lost.
     """
     if not all(need.states for need in needs):
-        return HeldUnit(()), UnitReport(unit.key, (), ())
+        return UnitResult(()), UnitReport(unit.key, (), ())
     held: dict[UnitKey, Sequence[State]] = {key: need.states for key, need in zip(unit.needs, needs, strict=True)}
     states: list[State] = []
     held[unit.key] = states
     outcomes: list[Outcome] = []
     records: list[TaskRunRecord] = []
-    began, before, room = time.monotonic(), None, SMALL_TOGETHER
+    began, before, room = time.monotonic(), None, INLINE_UNIT_LIMIT
 
     def give_up(outcome: Outcome, last: Sequence[TaskRunRecord]) -> None:
         if abandon is not None:
@@ -112,38 +122,40 @@ def run_unit(
     for position, member in enumerate(unit.members):
         if (states and not is_time_left()) or not may_begin(position):
             break
-        scribe = _Scribe(environment.entries[member.node].local_id, member, position, worker, announce)
-        state = _run_member(environment, member, held, scribe, on_stuck, place)
-        while unit.repeats and _is_to_be_retried_now(state) and state is not scribe.initial:
+        recorder = _Recorder(environment.entries[member.node].local_id, member, position, worker, announce)
+        state = _run_member(environment, member, held, recorder, on_stuck, slot)
+        while unit.repeats and _retries_now(state) and state is not recorder.initial:
             if not is_time_left() or not may_begin(position):
                 break
-            scribe.start_again(state)
-            state = _run_member(environment, replace(member, initial=Given(state)), held, scribe, on_stuck, place)
-        records.extend(scribe.end(state))
+            recorder.start_again(state)
+            state = _run_member(
+                environment, replace(member, initial=InlineState(state)), held, recorder, on_stuck, slot
+            )
+        records.extend(recorder.end(state))
         if states and before is not None and before.only_for_next and state.is_finished():
             states[-1] = without_result(states[-1])
         states.append(state)
         before = member
-        size = small_size(state, min(SMALL, room))
+        size = inline_size(state, min(INLINE_LIMIT, room))
         room -= size or 0
-        outcomes.append(_outcome(environment, member, state, whole=size is not None))
+        outcomes.append(_outcome(environment, member, state, inline=size is not None))
     report = UnitReport(unit.key, tuple(outcomes), tuple(records), time.monotonic() - began)
-    return HeldUnit(tuple(states)), report
+    return UnitResult(tuple(states)), report
 
 
-def _is_to_be_retried_now(state: State) -> bool:
+def _retries_now(state: State) -> bool:
     return isinstance(state, Retrying) and state.start_time.timestamp() <= time.time()
 
 
 def resolve(source: Source, held: Mapping[UnitKey, Sequence[State]]) -> State:
     """Find the state that a source stands for."""
     match source:
-        case Given(state):
+        case InlineState(state):
             return state
-        case Held(key, position):
+        case StateRef(key, position):
             # A unit that was cut short holds fewer states than it had members.
             return held[key][position] if position < len(held[key]) else Pending("Not run yet.")
-        case Resumed(inner):
+        case ResumedState(inner):
             return _resumed(resolve(inner, held))
         case Element(inner, path):
             return parts.pick(resolve(inner, held), path)
@@ -162,19 +174,19 @@ def _run_member(
     environment: RunEnvironment,
     member: Member,
     held: Mapping[UnitKey, Sequence[State]],
-    scribe: _Scribe,
+    recorder: _Recorder,
     on_stuck: Callable[[Outcome, Sequence[TaskRunRecord]], None] | None,
-    place: Callable[[], Place] | None,
+    slot: Callable[[], ThreadSlot] | None,
 ) -> State:
     entry = environment.entries[member.node]
     runner = environment.task_runner(member.node)
-    runner.on_state = scribe.write
-    runner.place = place
+    runner.on_state = recorder.write
+    runner.slot = slot
     if on_stuck is not None:
-        runner.on_stuck = lambda state: on_stuck(_last_outcome(environment, member, state), scribe.end(state))
+        runner.on_stuck = lambda state: on_stuck(_last_outcome(environment, member, state), recorder.end(state))
     mapped_parent = member.map_index == NOT_MAPPED
     initial = None if member.initial is None else resolve(member.initial, held)
-    scribe.initial = initial
+    recorder.initial = initial
     context = {
         **environment.context,
         **entry.context,
@@ -183,7 +195,10 @@ def _run_member(
         "task_local_id": entry.local_id,
     }
     try:
-        upstream = {edge: _bring(edge, source, held) for edge, source in zip(entry.edges, member.upstream, strict=True)}
+        upstream = {
+            edge: _resolve_upstream(edge, source, held)
+            for edge, source in zip(entry.edges, member.upstream, strict=True)
+        }
     except SerializationError as error:
         if is_for_caller(error):
             raise
@@ -196,17 +211,17 @@ def _run_member(
     try:
         return runner.run(state=initial, upstream_states=upstream, context=context)
     finally:
-        scribe.end_body()
+        recorder.end_body()
 
 
-def _bring(edge: Edge, source: Source, held: Mapping[UnitKey, Sequence[State]]) -> State:
+def _resolve_upstream(edge: Edge, source: Source, held: Mapping[UnitKey, Sequence[State]]) -> State:
     try:
         return resolve(source, held)
     except SerializationError as error:
         raise not_arrived(edge.upstream_task, error) from error
 
 
-class _Scribe:
+class _Recorder:
     """Writes the records of one task run."""
 
     initial: State | None = None
@@ -243,7 +258,7 @@ class _Scribe:
             self._begin_body()
 
     def _begin_body(self) -> None:
-        watch = current_watch()
+        watch = current_body_observer()
         if watch is not None:
             # An earlier one of the same loop.
             self.end_body()
@@ -297,13 +312,13 @@ def _traceback(state: State) -> str:
 
 def _last_outcome(environment: RunEnvironment, member: Member, state: State) -> Outcome:
     """Make the outcome of a member whose process ends, and with it what it holds: the error must come along."""
-    outcome = _outcome(environment, member, state, whole=False)
+    outcome = _outcome(environment, member, state, inline=False)
     if isinstance(state.result, TimeoutError):
         outcome.state.result = state.result
     return outcome
 
 
-def _outcome(environment: RunEnvironment, member: Member, state: State, *, whole: bool) -> Outcome:
+def _outcome(environment: RunEnvironment, member: Member, state: State, *, inline: bool) -> Outcome:
     entry = environment.entries[member.node]
     elements = inner = None
     if state.is_finished() and (entry.count_elements or entry.count_inner):
@@ -314,5 +329,5 @@ def _outcome(environment: RunEnvironment, member: Member, state: State, *, whole
             # The result is an object of a user's class. What cannot be counted gives nothing to map over.
             if is_interrupt(error):
                 raise
-    told = state if whole else without_result(state)
-    return Outcome(member.node, member.map_index, member.visit, told, elements, inner, whole)
+    told = state if inline else without_result(state)
+    return Outcome(member.node, member.map_index, member.visit, told, elements, inner, inline)

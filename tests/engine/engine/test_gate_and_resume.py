@@ -25,7 +25,7 @@ from flowkiln.engine.driver import (
     SubmitUnits,
     UnitEnded,
 )
-from flowkiln.engine.driver.units import Held, Resumed
+from flowkiln.engine.driver.units import ResumedState, StateRef
 from flowkiln.engine.executors import Executor
 from flowkiln.engine.runs.conductor import Conductor
 from flowkiln.engine.signals import PAUSE
@@ -178,5 +178,5 @@ class TestDriver:
         assert driver.handle(UnitEnded(key, (Outcome(0, -1, 1, paused),), 1)) == [Finish(("a",))]
         (again,) = driver.handle(StartRequested("a", now=2))
         assert isinstance(again, SubmitUnits)
-        assert again.units[0].members[0].initial == Resumed(Held(key, 0))
+        assert again.units[0].members[0].initial == ResumedState(StateRef(key, 0))
         assert again.units[0].needs == (key,)

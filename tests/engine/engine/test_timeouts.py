@@ -102,7 +102,7 @@ class TestDeadline:
         """A loop that catches all errors does not outlive its deadline for long; with BaseException it may be left."""
         for module in (alarms, threads):
             monkeypatch.setattr(module, "GRACE", 0.2)
-        monkeypatch.setattr(alarms, "AGAIN", 0.02)
+        monkeypatch.setattr(alarms, "STOP_INTERVAL", 0.02)
         is_over = threading.Event()
 
         def stubborn() -> None:
@@ -238,7 +238,7 @@ class TestThreadsLeftBehind:
 
     def test_an_enclosing_deadline_stops_what_is_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Bodies that run flows are bodies too: both threads end."""
-        monkeypatch.setattr(threads, "LOOK_EVERY", 0.01)
+        monkeypatch.setattr(threads, "POLL_INTERVAL", 0.01)
         ended = threading.Event()
 
         def inner() -> None:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from flowkiln import Flow, task
-from flowkiln.engine.driver.units import Children, Element, Given, Held, Member, Unit
+from flowkiln.engine.driver.units import Children, Element, InlineState, Member, StateRef, Unit
 from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.prepare import make_environment, prepare
 from flowkiln.engine.state import Mapped, Pending, State, Success
 from flowkiln.engine.task_runner import TaskRunner
-from flowkiln.engine.unit_runner import HeldUnit, resolve, run_unit
+from flowkiln.engine.unit_runner import UnitResult, resolve, run_unit
 from flowkiln.states.result import Undelivered
 from flowkiln.tasks.core.function import FunctionTask
 
@@ -44,7 +44,7 @@ def _environment(flow: Flow) -> RunEnvironment:
 def _chain_unit(length: int, **options: Any) -> Unit:
     key = ("chain-run", -1, 1)
     members = [Member(0, -1, 1, None, (), **options)]
-    members += [Member(n, -1, 1, None, (Held(key, n - 1),), **options) for n in range(1, length)]
+    members += [Member(n, -1, 1, None, (StateRef(key, n - 1),), **options) for n in range(1, length)]
     return Unit(key, tuple(members), ())
 
 
@@ -122,19 +122,19 @@ def test_a_gate_that_closes_stops_retries_too() -> None:
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        (Given(Success(result=5)), Success(result=5)),
-        (Held(("k", -1, 1), 0), Success(result=[7, 8])),
-        (Held(("k", -1, 1), 3), Pending()),
-        (Element(Held(("k", -1, 1), 0), (1,)), Success(result=8)),
+        (InlineState(Success(result=5)), Success(result=5)),
+        (StateRef(("k", -1, 1), 0), Success(result=[7, 8])),
+        (StateRef(("k", -1, 1), 3), Pending()),
+        (Element(StateRef(("k", -1, 1), 0), (1,)), Success(result=8)),
         (
-            Children((Held(("k", -1, 1), 0), Given(Success(result=1)))),
+            Children((StateRef(("k", -1, 1), 0), InlineState(Success(result=1)))),
             Mapped(result=[[7, 8], 1], map_states=[Success(result=[7, 8]), Success(result=1)]),
         ),
     ],
 )
 def test_sources_are_resolved(source: Any, expected: Any) -> None:
     """Every kind of source gives its state; a position that a cut-short unit does not have is a run not done yet."""
-    held = {("k", -1, 1): HeldUnit((Success(result=[7, 8]),)).states}
+    held = {("k", -1, 1): UnitResult((Success(result=[7, 8]),)).states}
     assert resolve(source, held) == expected
 
 
@@ -153,9 +153,9 @@ def test_who_uses_a_result_that_did_not_arrive_fails_with_the_reason(source: str
         task(lambda: 5, name="waits")(upstream_tasks=[made])
     environment = _environment(flow)
     wanted = {
-        "plain": Given(_undelivered()),
-        "element": Element(Given(_undelivered()), (0,)),
-        "children": Children((Given(Success(result=1)), Given(_undelivered()))),
+        "plain": InlineState(_undelivered()),
+        "element": Element(InlineState(_undelivered()), (0,)),
+        "children": Children((InlineState(Success(result=1)), InlineState(_undelivered()))),
     }[source]
     numbers = {entry.task.name: number for number, entry in enumerate(environment.entries)}
     unit = Unit(("u-run", -1, 1), (Member(numbers["increment"], -1, 1, None, (wanted,)),), ())

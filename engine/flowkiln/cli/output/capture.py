@@ -24,7 +24,7 @@ from flowkiln.cli.output.sources import Source
 from flowkiln.cli.output.standard_input import prompting
 from flowkiln.cli.output.streams import LineStream, text_stream
 from flowkiln.common.run_facts import RunFacts, run_facts
-from flowkiln.engine.bodies.watch import watching_bodies
+from flowkiln.engine.bodies.observer import observing_bodies
 
 PIPE_SIZE = 64 * 1024
 """Bytes that a pipe holds: one read takes all that was written before it."""
@@ -64,7 +64,7 @@ class StandardStreams:
         with ExitStack() as held:
             held.callback(shutil.rmtree, capture.address.folder, ignore_errors=True)
             held.callback(capture.close)
-            held.enter_context(watching_bodies(capture))
+            held.enter_context(observing_bodies(capture))
             held.enter_context(logging_to(capture.say))
             held.enter_context(prompting(capture.show_open_lines))
             capture.start()

@@ -16,7 +16,7 @@ from flowkiln.cli.output.log_handler import logging_to
 from flowkiln.cli.output.messages import Message, encode
 from flowkiln.cli.output.streams import LineStream, text_stream
 from flowkiln.common.run_facts import RunFacts
-from flowkiln.engine.bodies.watch import watching_bodies
+from flowkiln.engine.bodies.observer import observing_bodies
 
 
 class OutputOfWorker(WorkerPlugin):  # type: ignore[misc]
@@ -37,7 +37,7 @@ class OutputOfWorker(WorkerPlugin):  # type: ignore[misc]
         outlet.take_over()
         self._for_ever = ExitStack()
         self._for_ever.enter_context(logging_to(outlet.say))
-        self._for_ever.enter_context(watching_bodies(outlet))
+        self._for_ever.enter_context(observing_bodies(outlet))
 
 
 def _open_pipe(address: OutputAddress) -> int:

@@ -16,10 +16,10 @@ from typing import Any
 from flowkiln.engine.bodies.deadlines import GRACE, StopBody, StopBodyNow
 from flowkiln.engine.bodies.registry import BOOKKEEPING
 
-AGAIN = 0.1
+STOP_INTERVAL = 0.1
 """Seconds between two stops of a body that goes on."""
 
-PATIENCE = 10
+MAX_SPACED_STOPS = 10
 """Stops that a body may catch before the next ones come within microseconds."""
 
 SWEEP = 100
@@ -37,19 +37,19 @@ class Alarm:
         self._is_late = False
         self._stops = self._rings = 0
         self._is_over = False
-        self._others_due: float | None = None
-        self._others_interval = 0.0
-        self._others_handler: Any = None
+        self._previous_due: float | None = None
+        self._previous_interval = 0.0
+        self._previous_handler: Any = None
 
     @property
-    def rang(self) -> bool:
+    def fired(self) -> bool:
         """Whether the deadline was over while the call went on."""
         return self._stops > 0 or self._is_late
 
     def call(self, fn: Callable[..., Any], kwargs: Mapping[str, Any]) -> Any:
         """Call `fn(**kwargs)`; what was set before, handler and timer, is there again afterwards."""
-        self._note_others()
-        self._others_handler = signal.signal(signal.SIGALRM, self._ring)
+        self._save_previous()
+        self._previous_handler = signal.signal(signal.SIGALRM, self._ring)
         self._arm()
         try:
             return _body(self, fn, kwargs)
@@ -58,50 +58,50 @@ class Alarm:
             # The body may have set an alarm of its own, which takes the place of this one.
             self._is_late = time.monotonic() >= self._timeout_at
             signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, self._others_handler or signal.SIG_DFL)
-            if self._others_due is not None:
-                left = max(self._others_due - time.monotonic(), AT_ONCE)
-                signal.setitimer(signal.ITIMER_REAL, left, self._others_interval)
+            signal.signal(signal.SIGALRM, self._previous_handler or signal.SIG_DFL)
+            if self._previous_due is not None:
+                left = max(self._previous_due - time.monotonic(), AT_ONCE)
+                signal.setitimer(signal.ITIMER_REAL, left, self._previous_interval)
 
-    def _note_others(self) -> None:
-        delay, self._others_interval = signal.getitimer(signal.ITIMER_REAL)
-        self._others_due = time.monotonic() + delay if delay else None
+    def _save_previous(self) -> None:
+        delay, self._previous_interval = signal.getitimer(signal.ITIMER_REAL)
+        self._previous_due = time.monotonic() + delay if delay else None
 
     def _arm(self) -> None:
         due = self._deadline
-        if self._others_due is not None and callable(self._others_handler):
-            due = min(due, self._others_due)
+        if self._previous_due is not None and callable(self._previous_handler):
+            due = min(due, self._previous_due)
         signal.setitimer(signal.ITIMER_REAL, max(due - time.monotonic(), AT_ONCE))
 
     def _ring(self, number: int, frame: FrameType | None) -> None:
         if self._is_over:
             return
         now = time.monotonic()
-        if self._others_due is not None and self._others_due <= now and callable(self._others_handler):
+        if self._previous_due is not None and self._previous_due <= now and callable(self._previous_handler):
             # They find the timer as if it was theirs, and may set it anew.
-            signal.setitimer(signal.ITIMER_REAL, self._others_interval, self._others_interval)
+            signal.setitimer(signal.ITIMER_REAL, self._previous_interval, self._previous_interval)
             try:
-                self._others_handler(number, frame)
+                self._previous_handler(number, frame)
             finally:
-                self._note_others()
+                self._save_previous()
                 self._arm()
         elif self._deadline > now:
             self._arm()
         elif not _is_in_body(self, frame):
             # Nothing of ours may be torn apart.
-            self._again(now)
+            self._rearm(now)
         else:
             self._stops += 1
             if self._stops == 1:
                 self._deadline = now + GRACE
                 self._arm()
                 raise StopBody
-            self._again(now)
+            self._rearm(now)
             raise StopBodyNow
 
-    def _again(self, now: float) -> None:
+    def _rearm(self, now: float) -> None:
         self._rings += 1
-        self._deadline = now + (AGAIN if self._stops <= PATIENCE else STEP * (1 + self._rings % SWEEP))
+        self._deadline = now + (STOP_INTERVAL if self._stops <= MAX_SPACED_STOPS else STEP * (1 + self._rings % SWEEP))
         self._arm()
 
 

@@ -23,7 +23,7 @@ from flowkiln.common.thread_exceptions import raise_in, take_back
 _WAKE = signal.SIGURG
 """Wakes the main thread. Nobody uses it, and by default it does nothing."""
 
-_LOOK_EVERY = 0.02
+_POLL_INTERVAL = 0.02
 
 RUNS_REMEMBERED = 1024
 """Runs that are known to be over. A worker process may serve runs for months."""
@@ -161,7 +161,7 @@ def wait_until_ended(seconds: float, run_id: str | None = None) -> bool:
     while running(run_id):
         if time.monotonic() > deadline:
             return False
-        time.sleep(_LOOK_EVERY)
+        time.sleep(_POLL_INTERVAL)
     return True
 
 

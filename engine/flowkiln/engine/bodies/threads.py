@@ -23,7 +23,7 @@ from flowkiln.engine.bodies.deadlines import GRACE, DeadlineExceeded, StopBody, 
 STUCK_AFTER = 2 * GRACE
 """Seconds after the deadline when a process is ended whose body still runs."""
 
-LOOK_EVERY = 0.2
+POLL_INTERVAL = 0.2
 """Seconds between two looks: then what others set in a waiting thread, such as an enclosing deadline, is raised."""
 
 _ENGINE = frozenset({__file__, registry.__file__})
@@ -31,7 +31,7 @@ _ENGINE = frozenset({__file__, registry.__file__})
 logger = logging.getLogger(__name__)
 
 
-class Place(Protocol):
+class ThreadSlot(Protocol):
     """What belongs to a thread that runs bodies, as long as another thread runs one for it."""
 
     def take(self) -> None:
@@ -51,7 +51,7 @@ class WatchedThread:
     """
 
     def __init__(self, timeout: float, on_stuck: Callable[[], None]) -> None:
-        self.rang = False
+        self.fired = False
         self._timeout, self._on_stuck = timeout, on_stuck
         self._context = contextvars.copy_context()
         self._thread = threading.get_ident()
@@ -73,7 +73,7 @@ class WatchedThread:
     def _end(self) -> None:
         with self._lock:
             self._over.set()
-            if self.rang:
+            if self.fired:
                 # What was set in the last moment must not hit whatever this thread does next.
                 take_back()
 
@@ -85,7 +85,7 @@ class WatchedThread:
             with self._lock:
                 if self._over.is_set():
                     return
-                self.rang = True
+                self.fired = True
                 raise_in(self._thread, stop)
             if self._over.wait(GRACE if stop is StopBody else stuck_at - time.monotonic()):
                 return
@@ -99,9 +99,9 @@ class OwnThread:
     in messages whose body it is.
     """
 
-    def __init__(self, timeout: float, name: str, place: Place | None) -> None:
-        self.rang = False
-        self._timeout, self._name, self._place = timeout, name, place
+    def __init__(self, timeout: float, name: str, slot: ThreadSlot | None) -> None:
+        self.fired = False
+        self._timeout, self._name, self._slot = timeout, name, slot
         self._context = contextvars.copy_context()
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -121,8 +121,8 @@ class OwnThread:
         finally:
             # Not ended by itself nor stopped: perhaps because a deadline around this one is over.
             has_ended = has_ended or self._has_ended_or_is_left(thread)
-            if self._place is not None:
-                self._place.give_back()
+            if self._slot is not None:
+                self._slot.give_back()
         if not has_ended:
             # What the thread is to raise stays, but not its mark on the process: `take_back` says why.
             take_back()
@@ -148,8 +148,8 @@ class OwnThread:
 
     def _run_body(self, fn: Callable[..., Any], kwargs: Mapping[str, Any]) -> None:
         try:
-            if self._place is not None:
-                self._place.take()
+            if self._slot is not None:
+                self._slot.take()
             self._value = self._context.run(fn, **kwargs)
         except BaseException as error:
             self._error = error
@@ -159,18 +159,18 @@ class OwnThread:
             self._over.set()
             if self._is_stopped:
                 take_back()
-            if self._is_left and self._place is not None:
-                self._place.forget()
+            if self._is_left and self._slot is not None:
+                self._slot.forget()
 
     def _wait(self, seconds: float) -> bool:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            if self._over.wait(min(left, LOOK_EVERY)):
+            if self._over.wait(min(left, POLL_INTERVAL)):
                 return True
         return self._over.is_set()
 
     def _stop(self, thread: threading.Thread) -> bool:
-        self.rang = True
+        self.fired = True
         self._raise_in_body(thread, StopBody)
         if self._wait(0.75 * GRACE):
             return True

@@ -13,7 +13,7 @@ from flowkiln.engine.bodies.alarms import Alarm
 from flowkiln.engine.bodies.deadlines import DeadlineExceeded, is_stop
 from flowkiln.engine.bodies.interrupts import is_interrupt
 from flowkiln.engine.bodies.registry import BodyInterrupted
-from flowkiln.engine.bodies.threads import OwnThread, Place, WatchedThread
+from flowkiln.engine.bodies.threads import OwnThread, ThreadSlot, WatchedThread
 from flowkiln.states.signals import ENDRUN, StateSignal
 
 __all__ = ["DeadlineExceeded", "call_in_time", "call_with_deadline"]
@@ -26,12 +26,12 @@ def call_with_deadline(
     *,
     name: str = "a call",
     on_stuck: Callable[[], None] | None = None,
-    place: Callable[[], Place] | None = None,
+    slot: Callable[[], ThreadSlot] | None = None,
 ) -> Any:
     """Call `fn(**kwargs)`; raise DeadlineExceeded when it takes longer than `timeout` seconds (None: no limit).
 
     In the main thread an alarm ends the call. Elsewhere the call is left behind in a thread of its own, which has the
-    `place` of this one, when it cannot be stopped; or, with `on_stuck`, it is made in this thread, and `on_stuck` is
+    `slot` of this one, when it cannot be stopped; or, with `on_stuck`, it is made in this thread, and `on_stuck` is
     called in another one to end the process. `name` says in messages what is called.
     """
     if timeout is None:
@@ -42,7 +42,7 @@ def call_with_deadline(
     elif on_stuck is not None:
         caller = WatchedThread(timeout, on_stuck)
     else:
-        caller = OwnThread(timeout, name, None if place is None else place())
+        caller = OwnThread(timeout, name, None if slot is None else slot())
     message = f"took longer than {timeout:g} s"
     try:
         value = caller.call(fn, kwargs)
@@ -50,13 +50,13 @@ def call_with_deadline(
         raise
     except BaseException as error:
         for_others = isinstance(error, BodyInterrupted) or is_interrupt(error)
-        if not caller.rang or for_others or type(error) is DeadlineExceeded:
+        if not caller.fired or for_others or type(error) is DeadlineExceeded:
             raise
         if is_stop(error):
             # What interests is where the body was.
             raise DeadlineExceeded(message).with_traceback(error.__traceback__) from None
         raise DeadlineExceeded(message) from error
-    if caller.rang:
+    if caller.fired:
         raise DeadlineExceeded(message)
     return value
 

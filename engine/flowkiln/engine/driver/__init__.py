@@ -1,6 +1,6 @@
 """The pure driver: `Driver.handle(event) -> [instruction]`. Everything hard about a run is decided here."""
 
-from flowkiln.engine.driver.core import Driver, GivenState
+from flowkiln.engine.driver.core import Driver, InitialState
 from flowkiln.engine.driver.events import (
     Event,
     GateChanged,
@@ -43,9 +43,9 @@ __all__ = [
     "Event",
     "Finish",
     "GateChanged",
-    "GivenState",
     "HandlersCalled",
     "InEdge",
+    "InitialState",
     "Instruction",
     "LostUnit",
     "Member",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from flowkiln.engine.driver.batching import Batching
 from flowkiln.engine.driver.fusion import UnitPolicy, group
 from flowkiln.engine.driver.graph import Node
-from flowkiln.engine.driver.pace import Pace
 from flowkiln.engine.driver.task_runs import NodeRuns, Phase, TaskRun
-from flowkiln.engine.driver.units import Held, Member, Unit, UnitKey
-from flowkiln.engine.driver.wiring import Wiring, keys_in
+from flowkiln.engine.driver.units import Member, StateRef, Unit, UnitKey
+from flowkiln.engine.driver.upstreams import UpstreamView, keys_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,17 +20,17 @@ class Assembler:
     run_id: str
     nodes: Sequence[Node]
     runs: Sequence[NodeRuns]
-    wiring: Wiring
+    upstreams: UpstreamView
     policy: UnitPolicy
     kept: frozenset[int]
     repeats: bool
 
-    def assemble(self, batch: Sequence[TaskRun], pace: Pace) -> list[tuple[Unit, list[TaskRun]]]:
+    def assemble(self, batch: Sequence[TaskRun], batching: Batching) -> list[tuple[Unit, list[TaskRun]]]:
         """Split a batch, which is in topological order, into units; each with its task runs.
 
         Every task run's visit is counted, and its source from now on is what its unit will leave behind.
         """
-        groups = group(batch, self.policy, self.nodes, self.runs, pace.together)
+        groups = group(batch, self.policy, self.nodes, self.runs, batching.batch_size)
         keys = [self._name_unit(members) for members in groups]
         return [(self._build_unit(key, members), members) for key, members in zip(keys, groups, strict=True)]
 
@@ -41,17 +41,17 @@ class Assembler:
         prefix = f"{self.nodes[first.node].local_id.replace('-', '_')}-{self.run_id}"
         key = (prefix, first.index, first.visit)
         for position, run in enumerate(members):
-            run.unit, run.source = key, Held(key, position)
+            run.unit, run.source = key, StateRef(key, position)
         return key
 
     def _build_unit(self, key: UnitKey, runs: list[TaskRun]) -> Unit:
         members, needs = [], {}
         for run, following in zip(runs, (*runs[1:], None), strict=True):
-            upstream = tuple(self.wiring.source(edge, run) for edge in self.nodes[run.node].upstream)
+            upstream = tuple(self.upstreams.source(edge, run) for edge in self.nodes[run.node].upstream)
             run.optimistic = any(
                 one.phase is not Phase.DONE
                 for edge in self.nodes[run.node].upstream
-                for one in self.wiring.upstream_runs(edge, run)
+                for one in self.upstreams.upstream_runs(edge, run)
             )
             members.append(
                 Member(

@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from flowkiln.engine.driver.assembly import Assembler
+from flowkiln.engine.driver.batching import Batching
 from flowkiln.engine.driver.events import (
     Event,
     GateChanged,
@@ -29,8 +30,9 @@ from flowkiln.engine.driver.events import (
     UnitShortened,
     WorkerLost,
 )
-from flowkiln.engine.driver.fusion import UnitPolicy, only_one_before
+from flowkiln.engine.driver.fusion import UnitPolicy, sole_unfinished_upstream
 from flowkiln.engine.driver.graph import Node, RunGraph
+from flowkiln.engine.driver.in_flight import SubmittedUnit, UnitsInFlight, Verdict, judge_lost_worker
 from flowkiln.engine.driver.instructions import (
     Announce,
     CallHandlers,
@@ -43,14 +45,12 @@ from flowkiln.engine.driver.instructions import (
     SubmitUnits,
     WaitUntil,
 )
-from flowkiln.engine.driver.leftovers import Leftovers
-from flowkiln.engine.driver.line import Line
-from flowkiln.engine.driver.pace import Pace
+from flowkiln.engine.driver.ready_queue import ReadyQueue
+from flowkiln.engine.driver.retained_results import RetainedResults
 from flowkiln.engine.driver.task_runs import NodeRuns, Phase, TaskRun
 from flowkiln.engine.driver.timers import Timers
-from flowkiln.engine.driver.under_way import InFlight, UnderWay, Verdict, judge_lost_worker
-from flowkiln.engine.driver.units import Given, Held, Kept, Resumed, Unit, UnitKey
-from flowkiln.engine.driver.wiring import PRESENT, UNKNOWN, UNMAPPABLE, Wiring, keys_in
+from flowkiln.engine.driver.units import InlineState, ResumedState, StateRef, StateSource, Unit, UnitKey
+from flowkiln.engine.driver.upstreams import SUBMITTED_OR_DONE, UNKNOWN, UNMAPPABLE, UpstreamView, keys_in
 from flowkiln.states.records import NOT_MAPPED, TaskRunRecord
 from flowkiln.states.state import (
     Cached,
@@ -74,7 +74,7 @@ RESULT_LOST = "Its result was lost with a worker, so it runs again."
 
 
 @dataclass(frozen=True, slots=True)
-class GivenState:
+class InitialState:
     """A state that the caller starts a task from, and how many elements its result has.
 
     `settled`: it was reached earlier in the same run, so that even a Cached one is final.
@@ -98,7 +98,7 @@ class Driver:
         graph: RunGraph,
         run_id: str,
         *,
-        given: Mapping[int, GivenState] | None = None,
+        given: Mapping[int, InitialState] | None = None,
         policy: UnitPolicy | None = None,
         repeats: bool = True,
         kept: Collection[int] | None = None,
@@ -109,19 +109,19 @@ class Driver:
         self._policy = policy or UnitPolicy()
         kept = frozenset(range(len(graph.nodes)) if kept is None else kept)
         self._runs = [NodeRuns(TaskRun(number)) for number in range(len(graph.nodes))]
-        self._wiring = Wiring(self._nodes, self._runs)
-        self._assembler = Assembler(run_id, self._nodes, self._runs, self._wiring, self._policy, kept, repeats)
-        self._leftovers = Leftovers(self._nodes, self._runs, kept)
-        self._pace = Pace(self._policy)
-        self._line = Line()
-        self._under_way = UnderWay()
+        self._upstreams = UpstreamView(self._nodes, self._runs)
+        self._assembler = Assembler(run_id, self._nodes, self._runs, self._upstreams, self._policy, kept, repeats)
+        self._retained = RetainedResults(self._nodes, self._runs, kept)
+        self._batching = Batching(self._policy)
+        self._ready_queue = ReadyQueue()
+        self._in_flight = UnitsInFlight()
         self._timers = Timers()
         self._now = 0.0
         self._changes = 0
         self._batch: list[TaskRun] = []
         self._moved: deque[TaskRun] = deque()
         self._out: list[Instruction] = []
-        self._handlers_under_way = 0
+        self._handlers_in_flight = 0
         self._finished = self._terminated = False
         self._open = True
 
@@ -130,19 +130,19 @@ class Driver:
     @property
     def in_flight(self) -> int:
         """The number of units that are under way."""
-        return len(self._under_way)
+        return len(self._in_flight)
 
     def expects(self, key: UnitKey) -> bool:
         """Whether a unit is under way, so that news of it count."""
-        return key in self._under_way
+        return key in self._in_flight
 
     def node_runs(self, node: int) -> NodeRuns:
         """The task runs of a node."""
         return self._runs[node]
 
-    def source_of(self, run: TaskRun) -> Kept:
+    def source_of(self, run: TaskRun) -> StateSource:
         """Where the State of a task run is to be found."""
-        return Given(run.state) if run.whole else self._wiring.source_of(run)
+        return InlineState(run.state) if run.inline else self._upstreams.source_of(run)
 
     def states(self) -> list[State]:
         """The states that decide about the run, one for each node; a Mapped one has its children's in it."""
@@ -175,12 +175,12 @@ class Driver:
             case MemberStuck(key, outcomes):
                 self._member_stuck(key, outcomes)
             case UnitShortened(key, length):
-                for run in self._under_way.shorten(key, length):
-                    self._go_again(run)
+                for run in self._in_flight.shorten(key, length):
+                    self._requeue(run)
             case HandlersCalled(node, state):
                 self._handlers_called(node, state)
             case TimerDue():
-                self._timers.rang()
+                self._timers.fired()
                 self._timers_due()
             case GateChanged(is_open):
                 self._set_gate(is_open)
@@ -190,7 +190,7 @@ class Driver:
                 self._terminate()
         self._follow_moves()
         # What is downstream of a map waits for its handlers, and is to travel with the children.
-        if not self._handlers_under_way:
+        if not self._handlers_in_flight:
             self._submit()
             self._wait_or_finish()
         out, self._out = self._out, []
@@ -204,14 +204,14 @@ class Driver:
                 self._start_from(run, given)
             elif not node.visited:
                 run.state = Pending("Task not run.")
-                run.source = Given(run.state)
+                run.source = InlineState(run.state)
         for number, node in enumerate(self._nodes):
             if node.visited:
                 self._consider(number)
 
-    def _start_from(self, run: TaskRun, given: GivenState) -> None:
+    def _start_from(self, run: TaskRun, given: InitialState) -> None:
         node, state = self._nodes[run.node], given.state
-        run.state, run.source, run.start_from = state, Given(state), Given(state)
+        run.state, run.source, run.start_from = state, InlineState(state), InlineState(state)
         run.elements, run.inner = given.elements, given.inner
         if isinstance(state, Mapped) and node.is_mapped and not node.visited:
             self._set_children(run.node, state, len(state.map_states))
@@ -225,25 +225,25 @@ class Driver:
         elif isinstance(state, Scheduled) and state.start_time.timestamp() > self._now:
             self._wait_for_time(run, state.start_time.timestamp())
         elif isinstance(state, Paused) or not (state.is_pending() or state.is_finished()):
-            self._move(run, Phase.HELD_UP)
+            self._move(run, Phase.BLOCKED)
 
     def _unit_ended(self, key: UnitKey, ended: UnitEnded) -> None:
-        unit = self._under_way.take(key)
+        unit = self._in_flight.take(key)
         if unit is None:
             return
         if unit.is_plain:
-            self._pace.note(len(ended.outcomes), ended.seconds, ended.size)
+            self._batching.note(len(ended.outcomes), ended.seconds, ended.size)
         for run, outcome in zip(unit.runs, ended.outcomes, strict=False):
             self._member_ended(run, outcome)
         for run in unit.runs[len(ended.outcomes) :]:
-            self._go_again(run)
-        self._release(self._leftovers.settle(key, unit.needs))
+            self._requeue(run)
+        self._release(self._retained.settle(key, unit.needs))
 
     def _member_ended(self, run: TaskRun, outcome: Outcome) -> None:
         state, run.unit, run.visited = outcome.state, None, True
         self._changes += type(state) is not Pending
         if state.is_finished():
-            run.state, run.elements, run.inner, run.whole = state, outcome.elements, outcome.inner, outcome.whole
+            run.state, run.elements, run.inner, run.inline = state, outcome.elements, outcome.inner, outcome.inline
             self._move(run, Phase.DONE)
             self._propagate(run)
         elif isinstance(state, Scheduled):
@@ -253,35 +253,35 @@ class Driver:
         elif state.is_pending() and run.optimistic and not isinstance(state, Paused):
             # Its body did not run, so this was no visit.
             run.visited = False
-            self._go_again(run)
+            self._requeue(run)
         else:
             run.state, run.start_from = state, run.source
-            self._move(run, Phase.HELD_UP)
+            self._move(run, Phase.BLOCKED)
 
     def _unit_lost(self, key: UnitKey, message: str) -> None:
-        unit = self._under_way.lose(key)
+        unit = self._in_flight.lose(key)
         if unit is None:
             self._results_lost(key)
             return
-        verdict = self._under_way.judge_lost_unit(unit)
+        verdict = self._in_flight.judge_lost_unit(unit)
         for run in unit.runs:
-            self._carry_out(verdict, run, message)
-        self._release(self._leftovers.settle(key, unit.needs))
+            self._apply_verdict(verdict, run, message)
+        self._release(self._retained.settle(key, unit.needs))
 
     def _unit_forgotten(self, key: UnitKey) -> None:
-        unit = self._under_way.take(key)
+        unit = self._in_flight.take(key)
         if unit is None:
             if not self._terminated:
                 self._results_lost(key)
             return
         for run in unit.runs:
-            self._go_again(run)
-        self._release(self._leftovers.settle(key, unit.needs))
+            self._requeue(run)
+        self._release(self._retained.settle(key, unit.needs))
 
     def _results_lost(self, key: UnitKey) -> None:
         """Run again what had ended but whose results are gone, and say so."""
         again = []
-        left = self._leftovers.forget(key)
+        left = self._retained.forget(key)
         if left:
             self._finished = False
             self._release([key])
@@ -291,80 +291,80 @@ class Driver:
                 if run.source == run.start_from:
                     run.source = known
                 run.start_from = known
-            elif isinstance(run.source, Held) and run.source.key == key and not run.spent:
+            elif isinstance(run.source, StateRef) and run.source.key == key and not run.consumed:
                 again.append(run)
         while again:
             run = again.pop()
             if run.phase is not Phase.DONE:
                 continue
-            if run.whole:
-                run.source = Given(run.state)
+            if run.inline:
+                run.source = InlineState(run.state)
                 continue
-            self._leftovers.revive(run)
-            for one in self._wiring.all_upstream_runs(run):
-                self._leftovers.revive(one)
-                if self._leftovers.is_released(one):
+            self._retained.revive(run)
+            for one in self._upstreams.all_upstream_runs(run):
+                self._retained.revive(one)
+                if self._retained.is_released(one):
                     again.append(one)
-            if run.start_from is not None and not all(map(self._leftovers.has, keys_in(run.start_from))):
+            if run.start_from is not None and not all(map(self._retained.has, keys_in(run.start_from))):
                 run.start_from = _start_without(run)
             run.state = Pending(RESULT_LOST)
             run.visited, run.alone = False, True
-            self._go_again(run)
+            self._requeue(run)
             self._announce(run, run.state)
 
     def _worker_lost(self, lost: tuple[LostUnit, ...], message: str, charged: bool) -> None:
-        units = [(one, unit) for one in lost if one.key in self._under_way and (unit := self._under_way.lose(one.key))]
+        units = [(one, unit) for one in lost if one.key in self._in_flight and (unit := self._in_flight.lose(one.key))]
         if not units:
             return
         self._out.append(CancelUnits(tuple(one.key for one, _ in units)))
         for judged in judge_lost_worker(units, charged=charged):
-            self._carry_out(judged.verdict, judged.run, message)
+            self._apply_verdict(judged.verdict, judged.run, message)
             if judged.ran and judged.verdict is not Verdict.CRASH:
                 self._announce(judged.run, Pending("Its worker died, so it runs again."))
         for one, unit in units:
-            self._release(self._leftovers.settle(one.key, unit.needs))
+            self._release(self._retained.settle(one.key, unit.needs))
 
-    def _carry_out(self, verdict: Verdict, run: TaskRun, message: str) -> None:
+    def _apply_verdict(self, verdict: Verdict, run: TaskRun, message: str) -> None:
         if verdict is Verdict.CRASH:
             self._set_state(run, Crashed(message))
             self._propagate(run)
             return
-        run.alone = run.alone or verdict is Verdict.ALONE
-        self._go_again(run)
+        run.alone = run.alone or verdict is Verdict.RERUN_ALONE
+        self._requeue(run)
 
     def _member_stuck(self, key: UnitKey, outcomes: tuple[Outcome, ...]) -> None:
         """Take the end of a member whose worker was ended. Other results of its unit are lost unless they are small."""
-        unit = self._under_way.lose(key) if key in self._under_way else None
+        unit = self._in_flight.lose(key) if key in self._in_flight else None
         if unit is None:
             return
         self._out.append(CancelUnits((key,)))
         for run, outcome in zip(unit.runs, outcomes, strict=False):
-            if outcome is outcomes[-1] or outcome.whole:
-                run.source = Given(outcome.state)
+            if outcome is outcomes[-1] or outcome.inline:
+                run.source = InlineState(outcome.state)
                 self._member_ended(run, outcome)
             else:
-                self._go_again(run)
+                self._requeue(run)
                 if outcome.state.is_finished():
                     self._announce(run, Pending(RESULT_LOST))
         for run in unit.runs[len(outcomes) :]:
-            self._go_again(run)
-        self._release(self._leftovers.settle(key, unit.needs))
+            self._requeue(run)
+        self._release(self._retained.settle(key, unit.needs))
 
     def _handlers_called(self, node: int, state: State) -> None:
-        self._handlers_under_way -= 1
+        self._handlers_in_flight -= 1
         run = self._runs[node].parent
         if state is not run.state:
-            run.state, run.source = state, Given(state)
+            run.state, run.source = state, InlineState(state)
             run.elements, run.inner = _counts(state)
             self._announce(run, run.state)
-        self._move(run, Phase.DONE if state.is_finished() else Phase.HELD_UP)
+        self._move(run, Phase.DONE if state.is_finished() else Phase.BLOCKED)
         # Downstream counts children, or waits for them, from now on; with none of them it can go on at once.
         self._propagate(run)
 
     def _timers_due(self) -> None:
         if not self._repeats:
             return
-        while (run := self._timers.take_due(self._now)) is not None:
+        while (run := self._timers.pop_due(self._now)) is not None:
             self._move(run, Phase.WAITING)
             self._consider_run(run)
 
@@ -378,7 +378,7 @@ class Driver:
             if self._nodes[runs.parent.node].local_id != local_id:
                 continue
             for run in runs.unsettled():
-                if run.index == map_index and run.phase is Phase.HELD_UP and isinstance(run.state, Paused):
+                if run.index == map_index and run.phase is Phase.BLOCKED and isinstance(run.state, Paused):
                     self._resume(run)
 
     def _resume(self, run: TaskRun) -> None:
@@ -390,18 +390,18 @@ class Driver:
             self._announce(run, run.state, map_size=len(runs.children))
             self._propagate(run)
             return
-        run.start_from = Resumed(_plain(self._wiring.source_of(run)))
-        self._go_again(run)
+        run.start_from = ResumedState(_plain(self._upstreams.source_of(run)))
+        self._requeue(run)
 
     def _terminate(self) -> None:
         self._terminated = True
-        if self._under_way:
-            self._out.append(CancelUnits(tuple(self._under_way)))
-            self._under_way.clear()
+        if self._in_flight:
+            self._out.append(CancelUnits(tuple(self._in_flight)))
+            self._in_flight.clear()
         self._batch.clear()
-        self._line.clear()
+        self._ready_queue.clear()
         self._moved.clear()
-        self._handlers_under_way = 0
+        self._handlers_in_flight = 0
         for runs in self._runs:
             if not self._nodes[runs.parent.node].visited:
                 continue
@@ -415,27 +415,27 @@ class Driver:
         runs = self._runs[run.node]
         if runs.children is not None and run is runs.parent:
             return
-        runs.absent += (phase not in PRESENT) - (before not in PRESENT)
+        runs.unsubmitted += (phase not in SUBMITTED_OR_DONE) - (before not in SUBMITTED_OR_DONE)
         runs.unfinished += (phase is not Phase.DONE) - (before is not Phase.DONE)
         if phase is Phase.DONE:
-            self._release(self._leftovers.after(run))
+            self._release(self._retained.after(run))
 
     def _release(self, keys: list[UnitKey]) -> None:
         if keys:
             self._out.append(Release(tuple(keys)))
 
-    def _go_again(self, run: TaskRun) -> None:
-        run.unit, run.source, run.whole = None, run.start_from, False
+    def _requeue(self, run: TaskRun) -> None:
+        run.unit, run.source, run.inline = None, run.start_from, False
         self._move(run, Phase.WAITING)
         self._consider_run(run)
 
     def _wait_for_time(self, run: TaskRun, due: float) -> None:
-        self._move(run, Phase.TIMED)
+        self._move(run, Phase.DELAYED)
         self._timers.set(run, due)
 
     def _set_state(self, run: TaskRun, state: State) -> None:
-        run.state, run.source, run.unit = state, Given(state), None
-        run.elements, run.inner, run.whole = None, None, False
+        run.state, run.source, run.unit = state, InlineState(state), None
+        run.elements, run.inner, run.inline = None, None, False
         self._move(run, Phase.DONE)
         self._announce(run, run.state)
 
@@ -467,17 +467,17 @@ class Driver:
                 self._consider(number)
             elif runs.children is not None:
                 self._consider_child(runs, run)
-            elif not self._runs[run.node].absent:
+            elif not self._runs[run.node].unsubmitted:
                 # What is not mapped needs all the children.
                 self._consider(number)
 
     def _consider_child(self, runs: NodeRuns, upstream: TaskRun) -> None:
         """Consider what a finished child upstream sets free: its twin, or all where the edge is not one to one."""
         children = runs.children or []
-        if self._nodes[runs.parent.node].is_twin_of(upstream.node):
+        if self._nodes[runs.parent.node].is_one_to_one_with(upstream.node):
             if upstream.index < len(children):
                 self._consider_run(children[upstream.index])
-        elif not self._runs[upstream.node].absent:
+        elif not self._runs[upstream.node].unsubmitted:
             for child in children:
                 self._consider_run(child)
 
@@ -499,28 +499,32 @@ class Driver:
             if runs.children is None:
                 self._try_to_expand(run)
             return
-        if self._stays_in_line(run):
+        if self._stays_queued(run):
             return
         if not self._can_build_on_upstream(run):
             return
         if run.index != NOT_MAPPED or not self._policy.fuse or self._belongs_to_batch(run):
             self._add_to_batch(run)
         else:
-            self._line.put(run, ready=node.is_start or self._wiring.is_all_finished(run))
+            self._ready_queue.put(run, ready=node.is_start or self._upstreams.are_all_finished(run))
 
-    def _stays_in_line(self, run: TaskRun) -> bool:
+    def _stays_queued(self, run: TaskRun) -> bool:
         """Whether nothing changes for a task run that is in line, quicker to tell than whether it may stand there.
 
         When it is taken, what is upstream is looked at again.
         """
-        return self._line.is_early(run) and not self._wiring.is_all_finished(run) and not self._belongs_to_batch(run)
+        return (
+            self._ready_queue.is_early(run)
+            and not self._upstreams.are_all_finished(run)
+            and not self._belongs_to_batch(run)
+        )
 
     def _can_build_on_upstream(self, run: TaskRun) -> bool:
-        return self._nodes[run.node].is_start or self._wiring.is_all_present(run)
+        return self._nodes[run.node].is_start or self._upstreams.are_all_submitted(run)
 
     def _belongs_to_batch(self, run: TaskRun) -> bool:
         """Whether the one task run that this one waits for is about to be submitted: then they are a chain."""
-        before = only_one_before(run, self._nodes, self._runs) if self._batch else None
+        before = sole_unfinished_upstream(run, self._nodes, self._runs) if self._batch else None
         return before is not None and before.phase is Phase.SUBMITTED and before.unit is None
 
     def _add_to_batch(self, run: TaskRun) -> None:
@@ -538,7 +542,7 @@ class Driver:
     def _try_to_expand(self, parent: TaskRun) -> None:
         node = self._nodes[parent.node]
         before = parent.state if isinstance(parent.state, Mapped) else None
-        counts = [self._wiring.element_count(edge) for edge in node.upstream if edge.mapped]
+        counts = [self._upstreams.element_count(edge) for edge in node.upstream if edge.mapped]
         if UNKNOWN in counts:
             return
         known = [count for count in counts if count != UNMAPPABLE]
@@ -565,18 +569,18 @@ class Driver:
         parent.state = Mapped("Mapped tasks submitted for execution.")
         parent.source = None
         runs.children = [TaskRun(number, index) for index in range(count)]
-        runs.absent = runs.unfinished = count
+        runs.unsubmitted = runs.unfinished = count
         parent.phase = Phase.SUBMITTED if visited else Phase.DONE
         parent.visit += 1
         for child, state in zip(runs.children, before.map_states if before else (), strict=False):
             if state is not None:
-                self._start_from(child, GivenState(state, *_counts(state), settled=settled))
+                self._start_from(child, InitialState(state, *_counts(state), settled=settled))
         if not visited:
             return
-        self._release(self._leftovers.after_all(number))
+        self._release(self._retained.after_all(number))
         self._announce(parent, parent.state, map_size=count)
         self._out.append(CallHandlers(number, old, parent.state))
-        self._handlers_under_way += 1
+        self._handlers_in_flight += 1
         for child in runs.children:
             self._consider_run(child)
 
@@ -584,17 +588,22 @@ class Driver:
 
     def _submit(self) -> None:
         """Submit what may go: all mapped children, the plain task runs that are ready, then some early ones."""
-        if not self._open or not (self._batch or self._line):
+        if not self._open or not (self._batch or self._ready_queue):
             return
-        self._let_go(self._line.take_ready(self._pace.may_go(self._line.ready, self._under_way.plain)))
+        self._add_all_to_batch(
+            self._ready_queue.take_ready(self._batching.submittable(self._ready_queue.ready, self._in_flight.plain))
+        )
         units = self._assemble()
-        while self._under_way.plain < self._pace.ahead and (run := self._line.take_early()) is not None:
-            self._let_go([run])
+        while (
+            self._in_flight.plain < self._batching.target_in_flight
+            and (run := self._ready_queue.take_early()) is not None
+        ):
+            self._add_all_to_batch([run])
             units.extend(self._assemble())
         if units:
             self._out.append(SubmitUnits(tuple(units)))
 
-    def _let_go(self, runs: list[TaskRun]) -> None:
+    def _add_all_to_batch(self, runs: list[TaskRun]) -> None:
         for run in runs:
             if run.phase is Phase.WAITING and self._can_build_on_upstream(run):
                 self._add_to_batch(run)
@@ -602,37 +611,37 @@ class Driver:
 
     def _assemble(self) -> list[Unit]:
         batch, self._batch = self._batch, []
-        assembled = self._assembler.assemble(batch, self._pace)
+        assembled = self._assembler.assemble(batch, self._batching)
         for unit, members in assembled:
-            self._under_way.add(unit.key, InFlight(members, unit.needs, members[0].index == NOT_MAPPED))
-            self._leftovers.note(unit.key, members, unit.needs)
+            self._in_flight.add(unit.key, SubmittedUnit(members, unit.needs, members[0].index == NOT_MAPPED))
+            self._retained.note(unit.key, members, unit.needs)
         return [unit for unit, _ in assembled]
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
     def _wait_or_finish(self) -> None:
-        until = self._timers.ask() if self._repeats else None
+        until = self._timers.next_wakeup() if self._repeats else None
         if until is not None:
             self._out.append(WaitUntil(until))
-        if self._under_way:
+        if self._in_flight:
             return
         if not self._open and not self._is_over():
             self._out.append(Drained())
-        elif not (self._repeats and self._timers.is_anyone_waiting):
-            self._try_held_up_again()
-            if not self._under_way:
+        elif not (self._repeats and self._timers.has_pending):
+            self._retry_blocked()
+            if not self._in_flight:
                 self._finish()
 
-    def _try_held_up_again(self) -> None:
+    def _retry_blocked(self) -> None:
         """Visit what came back Pending, as if vetoed by a handler, once more if anything has changed since."""
         if not self._repeats:
             return
         for runs in self._runs:
             for run in runs.all():
-                is_vetoed = run.phase is Phase.HELD_UP and run.visited and type(run.state) is Pending
-                if is_vetoed and run.held_up_at != self._changes:
-                    run.held_up_at = self._changes
-                    self._go_again(run)
+                is_vetoed = run.phase is Phase.BLOCKED and run.visited and type(run.state) is Pending
+                if is_vetoed and run.blocked_at != self._changes:
+                    run.blocked_at = self._changes
+                    self._requeue(run)
         self._submit()
 
     def _is_over(self) -> bool:
@@ -650,18 +659,18 @@ class Driver:
         return local_id if run.index == NOT_MAPPED else f"{local_id}[{run.index}]"
 
 
-def _plain(source: Kept) -> Given | Held:
-    return source.source if isinstance(source, Resumed) else source
+def _plain(source: StateSource) -> InlineState | StateRef:
+    return source.source if isinstance(source, ResumedState) else source
 
 
-def _start_without(run: TaskRun) -> Kept | None:
+def _start_without(run: TaskRun) -> StateSource | None:
     """Give where a task run starts from when the state that it was to start from is lost.
 
     What it is known to have come to is enough to go on from; one that was finished starts afresh.
     """
-    known = None if run.phase is Phase.DONE else Given(run.state)
-    if isinstance(run.start_from, Resumed):
-        return Resumed(known or Given(Pending("Its result was lost after it was resumed.")))
+    known = None if run.phase is Phase.DONE else InlineState(run.state)
+    if isinstance(run.start_from, ResumedState):
+        return ResumedState(known or InlineState(Pending("Its result was lost after it was resumed.")))
     return known
 
 

@@ -13,7 +13,7 @@ from flowkiln.states.state import State
 class Outcome:
     """What one member came to, and how many elements its result has if that was asked.
 
-    The state has no values, unless it is `whole`: then its result is small, and whoever has this need not ask for it.
+    The state has no values, unless it is `inline`: then its result is small, and whoever has this need not ask for it.
     """
 
     node: int
@@ -22,7 +22,7 @@ class Outcome:
     state: State
     elements: int | None = None
     inner: tuple[int, ...] | None = None
-    whole: bool = False
+    inline: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,16 +37,16 @@ def group(
     policy: UnitPolicy,
     nodes: Sequence[Node],
     runs: Sequence[NodeRuns],
-    together: Callable[[int], int],
+    batch_size: Callable[[int], int],
 ) -> list[list[TaskRun]]:
     """Split a batch, which is in topological order, into the members of units.
 
-    `together` says how many plain chains go into one unit if there are so many.
+    `batch_size` says how many plain chains go into one unit if there are so many.
     """
     if not policy.fuse:
         return [[run] for run in batch]
     chains = _chains(batch, policy, nodes, runs)
-    return _side_by_side(chains, policy, together)
+    return _batch_chains(chains, policy, batch_size)
 
 
 def _chains(
@@ -56,7 +56,7 @@ def _chains(
     ending_in: dict[int, list[TaskRun]] = {}
     for run in batch:
         chain = None
-        before = None if run.alone else only_one_before(run, nodes, runs)
+        before = None if run.alone else sole_unfinished_upstream(run, nodes, runs)
         if before is not None and not before.alone:
             chain = ending_in.pop(id(before), None)
         if chain is not None and len(chain) < policy.chain:
@@ -68,7 +68,7 @@ def _chains(
     return chains
 
 
-def only_one_before(run: TaskRun, nodes: Sequence[Node], runs: Sequence[NodeRuns]) -> TaskRun | None:
+def sole_unfinished_upstream(run: TaskRun, nodes: Sequence[Node], runs: Sequence[NodeRuns]) -> TaskRun | None:
     """Give the one unfinished task run upstream, if there is just one and nothing else waits for it."""
     found: TaskRun | None = None
     for edge in nodes[run.node].upstream:
@@ -99,8 +99,8 @@ def _unfinished(edge: InEdge, run: TaskRun, runs: Sequence[NodeRuns]) -> TaskRun
     return children
 
 
-def _side_by_side(
-    chains: list[list[TaskRun]], policy: UnitPolicy, together: Callable[[int], int]
+def _batch_chains(
+    chains: list[list[TaskRun]], policy: UnitPolicy, batch_size: Callable[[int], int]
 ) -> list[list[TaskRun]]:
     """Put plain chains together, and chains of mapped children of the same tasks."""
     plain: list[list[TaskRun]] = []
@@ -113,7 +113,7 @@ def _side_by_side(
             plain.append(chain)
         else:
             alike.setdefault(tuple(run.node for run in chain), []).append(chain)
-    units.extend(_in_parts(plain, together(len(plain))))
+    units.extend(_in_parts(plain, batch_size(len(plain))))
     for same in alike.values():
         units.extend(_in_parts(same, policy.children_per_unit(len(same))))
     return units

@@ -44,7 +44,7 @@ class Node:
         # Asked for with every step of every task upstream, of which there may be very many.
         object.__setattr__(self, "is_mapped", any(edge.mapped for edge in self.upstream))
 
-    def is_twin_of(self, upstream: int) -> bool:
+    def is_one_to_one_with(self, upstream: int) -> bool:
         """Whether each child uses of the node `upstream` nothing but what has its own index."""
         return all(edge.is_one_to_one for edge in self.upstream if edge.upstream == upstream)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
-from flowkiln.engine.driver.units import Kept, UnitKey
+from flowkiln.engine.driver.units import StateSource, UnitKey
 from flowkiln.states.records import NOT_MAPPED
 from flowkiln.states.state import Mapped, Pending, State
 
@@ -13,14 +13,14 @@ from flowkiln.states.state import Mapped, Pending, State
 class Phase(enum.Enum):
     """Where a task run stands between submissions.
 
-    WAITING for upstream; SUBMITTED; TIMED: waits for a time; HELD_UP: waits for somebody (Paused), or for nothing that
-    will come; DONE.
+    WAITING: for upstream. SUBMITTED. DELAYED: until a time. BLOCKED: until somebody resumes it (Paused), or until
+    something else in the run changes. DONE.
     """
 
     WAITING = enum.auto()
     SUBMITTED = enum.auto()
-    TIMED = enum.auto()
-    HELD_UP = enum.auto()
+    DELAYED = enum.auto()
+    BLOCKED = enum.auto()
     DONE = enum.auto()
 
 
@@ -29,45 +29,46 @@ class TaskRun:
     """One task run: a plain one, a mapped parent (both `index` NOT_MAPPED) or a mapped child.
 
     `source` is where its State is to be found, `start_from` what its next visit starts from.
-    `optimistic` says that something upstream was not finished when it was submitted, `alone` that it travels by itself
-    (after a loss), `visited` that it came back at least once. `charges` counts the workers that died under it, and
-    `suspected` says that one died which perhaps ran it. `whole`: its state has its result, which is small.
-    `held_up_at` counts the changes in the run when this one was last tried again although nothing promised success.
-    `keys` are the units that left something of it behind; `spent`: nobody needs that any more.
+    `optimistic` says that something upstream was not finished when it was submitted, `alone` that it gets a unit of its
+    own (after a loss), `visited` that it came back at least once. `charges` counts the workers that died under it, and
+    `suspected` says that one died which perhaps ran it. `inline`: its state has its result, which is small.
+    `blocked_at` counts the changes in the run when this one was last tried again although nothing promised success.
+    `keys` are the units that left something of it behind; `consumed`: nobody needs that any more.
     """
 
     node: int
     index: int = NOT_MAPPED
     phase: Phase = Phase.WAITING
     state: State = field(default_factory=lambda: Pending("Task not run."))
-    source: Kept | None = None
-    start_from: Kept | None = None
+    source: StateSource | None = None
+    start_from: StateSource | None = None
     visit: int = 0
     optimistic: bool = False
     alone: bool = False
     visited: bool = False
     charges: int = 0
     suspected: bool = False
-    whole: bool = False
+    inline: bool = False
     elements: int | None = None
     inner: tuple[int, ...] | None = None
     unit: UnitKey | None = None
     keys: tuple[UnitKey, ...] = ()
-    spent: bool = False
-    held_up_at: int = -1
+    consumed: bool = False
+    blocked_at: int = -1
 
 
 @dataclass(slots=True, eq=False)
 class NodeRuns:
     """All task runs of one node: the parent, and its children once the node is expanded.
 
-    `absent` counts the runs that downstream cannot build on (neither submitted nor done), `unfinished` those not done.
+    `unsubmitted` counts the runs that downstream cannot build on (neither submitted nor done), `unfinished` those that
+    are not done.
     An expanded parent is SUBMITTED while its handlers are called; then it is DONE, unless they hold it up.
     """
 
     parent: TaskRun
     children: list[TaskRun] | None = None
-    absent: int = 1
+    unsubmitted: int = 1
     unfinished: int = 1
 
     @property
@@ -87,6 +88,6 @@ class NodeRuns:
     def unsettled(self) -> list[TaskRun]:
         """The runs that count and are not done, with an expanded parent that a handler holds up."""
         runs = [run for run in self.all() if run.phase is not Phase.DONE]
-        if self.children is not None and self.parent.phase is Phase.HELD_UP:
+        if self.children is not None and self.parent.phase is Phase.BLOCKED:
             runs.insert(0, self.parent)
         return runs

@@ -15,14 +15,14 @@ UnitKey = tuple[str, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class InlineState:
     """The state itself."""
 
     state: State
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class StateRef:
     """The state at `position` of what the unit `key` left behind."""
 
     key: UnitKey
@@ -30,13 +30,13 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Resumed:
+class ResumedState:
     """A Resume with the inputs of the state that waited."""
 
-    source: Given | Held
+    source: InlineState | StateRef
 
 
-Kept = Given | Held | Resumed
+StateSource = InlineState | StateRef | ResumedState
 """Where the whole state of one task run is to be found."""
 
 
@@ -44,7 +44,7 @@ Kept = Given | Held | Resumed
 class Element:
     """A copy of a state whose result is the element at `path`."""
 
-    source: Kept
+    source: StateSource
     path: tuple[int, ...]
 
 
@@ -52,10 +52,10 @@ class Element:
 class Children:
     """A Mapped state made of children, whose result is the list of theirs."""
 
-    sources: tuple[Kept, ...]
+    sources: tuple[StateSource, ...]
 
 
-Source = Kept | Element | Children
+Source = StateSource | Element | Children
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Member:
     node: int
     map_index: int
     visit: int
-    initial: Kept | None
+    initial: StateSource | None
     upstream: tuple[Source, ...]
     only_for_next: bool = False
 

@@ -12,10 +12,10 @@ from distributed import Client, Queue, worker_client
 
 from flowkiln.common.configuration import config
 from flowkiln.engine.executors.base import Executor
-from flowkiln.engine.executors.dask_ending import OwnProcess
+from flowkiln.engine.executors.dask_events import EventSubscriber
 from flowkiln.engine.executors.dask_keywords import check_keywords
-from flowkiln.engine.executors.dask_news import NewsDesk
-from flowkiln.engine.executors.dask_once import OnceOnly
+from flowkiln.engine.executors.dask_resubmissions import ResubmissionPlugin
+from flowkiln.engine.executors.dask_shutdown import WorkerProcessPlugin
 from flowkiln.engine.executors.dask_tuning import tune
 from flowkiln.engine.executors.local_workers import replaced_workers
 
@@ -63,7 +63,7 @@ class DaskExecutor(Executor):
         self.client: Client | None = None
         self.threads: int | None = None
         self._threads = 1
-        self._desk: NewsDesk | None = None
+        self._subscriber: EventSubscriber | None = None
 
     @contextmanager
     def start(self) -> Iterator[Client]:
@@ -87,22 +87,22 @@ class DaskExecutor(Executor):
                 self._mark_what_is_sent_again(client)
                 if self.tuned:
                     tune(client)
-                    client.register_plugin(OwnProcess())
+                    client.register_plugin(WorkerProcessPlugin())
                 self.client, self.is_started = client, True
                 self._threads = self.threads or max(1, sum(client.nthreads().values()))
-                self._desk = NewsDesk(client)
-                self._desk.open()
+                self._subscriber = EventSubscriber(client)
+                self._subscriber.open()
                 try:
                     with replaced_workers(client):
                         yield client
                 finally:
-                    self._desk.close()
+                    self._subscriber.close()
         finally:
-            self.client, self.is_started, self._desk = None, False, None
+            self.client, self.is_started, self._subscriber = None, False, None
 
     def _mark_what_is_sent_again(self, client: Client) -> None:
         try:
-            client.register_plugin(OnceOnly())
+            client.register_plugin(ResubmissionPlugin())
         except ModuleNotFoundError as error:
             where = client.scheduler.address
             raise ModuleNotFoundError(
@@ -134,9 +134,9 @@ class DaskExecutor(Executor):
         """Send units as graphs to the cluster."""
         from flowkiln.engine.executors.dask_session import DaskSession
 
-        if self.client is None or self._desk is None:
+        if self.client is None or self._subscriber is None:
             raise ValueError("DaskExecutor is not started: use it inside `with executor.start():`.")
-        return DaskSession(self.client, self._desk, self._threads, environment, deliver)
+        return DaskSession(self.client, self._subscriber, self._threads, environment, deliver)
 
     @contextmanager
     def _some_client(self) -> Iterator[Client]:
@@ -150,4 +150,4 @@ class DaskExecutor(Executor):
             raise ValueError("DaskExecutor is not started: use it inside `with executor.start():`.")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "client": None, "_desk": None}
+        return {**self.__dict__, "client": None, "_subscriber": None}

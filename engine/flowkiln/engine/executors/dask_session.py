@@ -16,13 +16,20 @@ from distributed import Client, Future
 from flowkiln.common import pickling
 from flowkiln.common.safe_text import safe_str, shortened
 from flowkiln.engine.driver import LostUnit, MemberStuck, UnitForgotten, UnitLost, UnitPolicy, UnitShortened, WorkerLost
-from flowkiln.engine.driver.units import Kept, Unit, UnitKey
-from flowkiln.engine.driver.wiring import keys_in
+from flowkiln.engine.driver.units import StateSource, Unit, UnitKey
+from flowkiln.engine.driver.upstreams import keys_in
 from flowkiln.engine.environment import RunEnvironment
-from flowkiln.engine.executors.dask_ending import end_run_on_workers
-from flowkiln.engine.executors.dask_news import Abandoned, Forgotten, Loss, NewsDesk, Shortened, WorkerNews
+from flowkiln.engine.executors.dask_events import (
+    Abandoned,
+    EventSubscriber,
+    Forgotten,
+    Shortened,
+    WorkerEvent,
+    WorkerLoss,
+)
+from flowkiln.engine.executors.dask_shutdown import end_run_on_workers
 from flowkiln.engine.executors.dask_transfer import dumps_unit
-from flowkiln.engine.executors.dask_worker import Carrier, ClosedGate, gate_of, run_on_worker, share, unshare
+from flowkiln.engine.executors.dask_worker import Carrier, ClosedGate, gate_plugin_name, run_on_worker, share, unshare
 from flowkiln.engine.executors.session import Deliver
 from flowkiln.engine.serialization.unsendable import sendable_environment
 from flowkiln.engine.unit_runner import UnitReport, resolve
@@ -36,7 +43,7 @@ _LEVELS = 9 * 10**6
 """More submissions, units in one and levels than there are, and small enough for 64 bits together."""
 
 
-class Turn:
+class UnitPriority:
     """The priority of the units of one submission, by their keys.
 
     What is deeper in the graph goes first, for it goes on from what has begun: so maps go depth first, also where a
@@ -59,9 +66,9 @@ class DaskSession:
     """Carries out the units of one run on a Dask cluster of `threads` worker threads."""
 
     def __init__(
-        self, client: Client, desk: NewsDesk, threads: int, environment: RunEnvironment, deliver: Deliver
+        self, client: Client, subscriber: EventSubscriber, threads: int, environment: RunEnvironment, deliver: Deliver
     ) -> None:
-        self._client, self._desk, self._deliver = client, desk, deliver
+        self._client, self._subscriber, self._deliver = client, subscriber, deliver
         self._began: dict[UnitKey, tuple[str, int]] = {}
         self._ended_on_purpose: set[str] = set()
         self._run_id = environment.run_id
@@ -77,7 +84,7 @@ class DaskSession:
         self._environment = self._travelling(environment)
         self._inline_left = INLINE_LIMIT
         self._environment_future: Future | None = None
-        desk.join(self._run_id, self)
+        subscriber.join(self._run_id, self)
 
     def _travelling(self, environment: RunEnvironment) -> bytes:
         """The environment as it travels: nothing is sent where scheduler and workers are threads of this process."""
@@ -92,20 +99,27 @@ class DaskSession:
     def submit(self, units: Sequence[Unit]) -> None:
         """Send units to the scheduler: several as one graph, a single one as a call, which is less work there."""
         self._submissions += 1
-        turn = Turn(self._submissions, units)
+        priority = UnitPriority(self._submissions, units)
         new = {unit.key for unit in units}
         calls = {unit.key: self._call(unit, new) for unit in units}
         keys = list(calls)
         self._unreported.update((unit.key, unit.announce_first) for unit in units)
         if len(keys) == 1:
-            self._futures[keys[0]] = self._client.submit(*calls[keys[0]], key=keys[0], pure=False, priority=turn)
+            self._futures[keys[0]] = self._client.submit(*calls[keys[0]], key=keys[0], pure=False, priority=priority)
         else:
-            self._futures.update(zip(keys, self._client.get(calls, keys, sync=False, priority=turn), strict=True))
+            self._futures.update(zip(keys, self._client.get(calls, keys, sync=False, priority=priority), strict=True))
 
     def _call(self, unit: Unit, beside: Collection[UnitKey]) -> tuple[Any, ...]:
         """The call that runs a unit; what it needs is a key of the same graph, or a future."""
         needs = [key if key in beside else self._futures[key] for key in unit.needs]
-        return (run_on_worker, self._desk.topic, self._run_id, self._environment_for_unit(), dumps_unit(unit), needs)
+        return (
+            run_on_worker,
+            self._subscriber.topic,
+            self._run_id,
+            self._environment_for_unit(),
+            dumps_unit(unit),
+            needs,
+        )
 
     def _environment_for_unit(self) -> bytes | Future:
         self._inline_left -= len(self._environment)
@@ -114,14 +128,14 @@ class DaskSession:
         if self._environment_future is None:
             key = f"environment-{self._run_id}"
             (self._environment_future,) = self._client.get(
-                {key: self._environment}, [key], sync=False, priority=Turn(self._submissions + 1, ())
+                {key: self._environment}, [key], sync=False, priority=UnitPriority(self._submissions + 1, ())
             )
         return self._environment_future
 
     def set_gate(self, is_open: bool) -> None:
         """Tell every worker, and those that come later, whether units may run."""
         if is_open:
-            self._client.unregister_worker_plugin(gate_of(self._run_id))
+            self._client.unregister_worker_plugin(gate_plugin_name(self._run_id))
         else:
             self._client.register_plugin(ClosedGate(self._run_id))
 
@@ -129,7 +143,7 @@ class DaskSession:
         """The cluster makes progress by itself."""
         return False
 
-    def fetch(self, sources: Sequence[Kept]) -> list[State]:
+    def fetch(self, sources: Sequence[StateSource]) -> list[State]:
         """Get states with their values from the workers."""
         keys = {key for source in sources for key in keys_in(source)}
         gathered = self._client.gather({key: self._futures[key] for key in keys}) if keys else {}
@@ -152,27 +166,27 @@ class DaskSession:
 
     def close(self) -> None:
         """Forget everything of this run, and interrupt what still runs."""
-        self._desk.leave(self._run_id)
+        self._subscriber.leave(self._run_id)
         if self._was_cut_off or self._unreported:
             end_run_on_workers(self._client, self._run_id)
         unshare(self._run_id)
         self._futures.clear()
         self._environment_future = None
 
-    def on_news(self, news: WorkerNews) -> None:
+    def on_worker_event(self, event: WorkerEvent) -> None:
         """Take what a worker tells about this run."""
-        self._threads_of[news.address] = news.threads
-        for began in news.began:
+        self._threads_of[event.address] = event.threads
+        for began in event.began:
             if began.key not in self._unreported:
                 # It was given up; its body goes on all the same.
                 continue
-            self._began[began.key] = (news.address, began.position)
+            self._began[began.key] = (event.address, began.position)
             self._deliver(began.record)
-        match news.end:
+        match event.end:
             case UnitReport(key):
                 self._began.pop(key, None)
                 self._unreported.pop(key, None)
-                self._deliver(news.end)
+                self._deliver(event.end)
             case Forgotten(key):
                 self._began.pop(key, None)
                 self._unreported.pop(key, None)
@@ -180,14 +194,14 @@ class DaskSession:
             case Shortened(key, length):
                 self._deliver(UnitShortened(key, length, time.time()))
             case Abandoned(key, outcomes, records):
-                self._ended_on_purpose.add(news.address)
+                self._ended_on_purpose.add(event.address)
                 self._began.pop(key, None)
                 self._unreported.pop(key, None)
                 for record in records:
                     self._deliver(record)
                 self._deliver(MemberStuck(key, outcomes, time.time()))
 
-    def on_loss(self, loss: Loss) -> None:
+    def on_worker_loss(self, loss: WorkerLoss) -> None:
         """Take that a worker died."""
         lost = [key for key in loss.keys if key in self._futures and key in self._unreported]
         seen: dict[UnitKey, int] = {}

@@ -16,7 +16,7 @@ from distributed import Worker
 
 from flowkiln.common import pickling
 from flowkiln.engine.driver import Unit
-from flowkiln.engine.executors.dask_news import Abandoned, Began, End, Shortened, WorkerNews
+from flowkiln.engine.executors.dask_events import Abandoned, MemberStarted, Shortened, UnitEnd, WorkerEvent
 from flowkiln.engine.unit_runner import WORK_PER_UNIT
 
 STREAM_INTERVAL = 0.05
@@ -63,7 +63,7 @@ class Progress:
             return self._length
 
 
-class RunStream:
+class EventStream:
     """What one worker tells about one run, as events that its client is subscribed to.
 
     `idle` counts the looks in a row that found nothing.
@@ -72,16 +72,16 @@ class RunStream:
     def __init__(self, worker: Worker, topic: str, run_id: str) -> None:
         self._worker, self._topic, self._run_id = weakref.ref(worker), topic, run_id
         self._lock = threading.Lock()
-        self._began: list[Began] = []
+        self._began: list[MemberStarted] = []
         self._running: set[Progress] = set()
         self.idle = 0
 
-    def announce(self, began: Began) -> None:
+    def announce(self, began: MemberStarted) -> None:
         """Tell with the next event that a task run began."""
         with self._lock:
             self._began.append(began)
 
-    def tell(self, end: End | None = None) -> bool:
+    def send(self, end: UnitEnd | None = None) -> bool:
         """Tell an end, with what is waiting, or this alone. It goes before the key of what ended, by the same way."""
         with self._lock:
             if not self._began and end is None:
@@ -89,10 +89,10 @@ class RunStream:
             worker = self._worker()
             if worker is not None:
                 # Under the lock, and by the worker's loop whoever calls, lest an end overtakes its beginning.
-                worker.loop.add_callback(worker.log_event, self._topic, self._news(worker, end))
+                worker.loop.add_callback(worker.log_event, self._topic, self._event(worker, end))
             return True
 
-    def tell_at_once(self, end: Abandoned | None = None) -> None:
+    def send_now(self, end: Abandoned | None = None) -> None:
         """Tell what is waiting, and an end, and wait until the scheduler has it: this process may be gone right after.
 
         What was told before may arrive after it.
@@ -101,15 +101,15 @@ class RunStream:
         if worker is None:
             return
         with self._lock:
-            news = self._news(worker, end)
+            event = self._event(worker, end)
         loop = worker.loop.asyncio_loop
-        told = asyncio.run_coroutine_threadsafe(worker.scheduler.log_event(topic=self._topic, msg=news), loop)
+        told = asyncio.run_coroutine_threadsafe(worker.scheduler.log_event(topic=self._topic, msg=event), loop)
         with suppress(Exception):  # a scheduler that does not answer has lost this worker anyway
             told.result(timeout=SCHEDULER_ANSWERS_WITHIN)
 
-    def _news(self, worker: Worker, end: End | None) -> bytes:
+    def _event(self, worker: Worker, end: UnitEnd | None) -> bytes:
         began, self._began = tuple(self._began), []
-        return dumps(WorkerNews(self._run_id, worker.address, worker.state.nthreads, began, end))
+        return dumps(WorkerEvent(self._run_id, worker.address, worker.state.nthreads, began, end))
 
     @contextmanager
     def running(self, unit: Unit) -> Iterator[Progress]:
@@ -127,29 +127,29 @@ class RunStream:
         """Tell what is to be told by now; False if there is nothing and no unit runs."""
         with self._lock:
             running = list(self._running)
-        told = self.tell()
+        told = self.send()
         for progress in running:
             length = progress.shorten()
             if length is not None:
-                self.tell(Shortened(progress.key, length))
+                self.send(Shortened(progress.key, length))
         return told or bool(running)
 
 
-class Streams:
+class EventStreams:
     """The streams of a worker process, which looks after each now and then. Two workers may share a process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._streams: WeakKeyDictionary[Worker, dict[str, RunStream]] = WeakKeyDictionary()
+        self._streams: WeakKeyDictionary[Worker, dict[str, EventStream]] = WeakKeyDictionary()
 
-    def of(self, worker: Worker, topic: str, run_id: str) -> RunStream:
+    def of(self, worker: Worker, topic: str, run_id: str) -> EventStream:
         """Give the stream of a run."""
         with self._lock:
             is_looked_after = worker in self._streams
             own = self._streams.setdefault(worker, {})
             stream = own.get(run_id)
             if stream is None:
-                stream = own[run_id] = RunStream(worker, topic, run_id)
+                stream = own[run_id] = EventStream(worker, topic, run_id)
             stream.idle = 0
         if not is_looked_after:
             worker.loop.add_callback(self._look_later, worker)

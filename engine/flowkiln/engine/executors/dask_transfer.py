@@ -15,17 +15,17 @@ from distributed.protocol.serialize import dask_deserialize, dask_serialize, pic
 from distributed.sizeof import safe_sizeof
 
 from flowkiln.common.safe_text import safe_repr, safe_str
-from flowkiln.engine.driver.units import Children, Element, Given, Member, Resumed, Unit
+from flowkiln.engine.driver.units import Children, Element, InlineState, Member, ResumedState, Unit
 from flowkiln.engine.executors.dask_stream import dumps
-from flowkiln.engine.serialization.culprits import culprit_in, travels
 from flowkiln.engine.serialization.portable import portable
-from flowkiln.engine.unit_runner import HeldUnit
+from flowkiln.engine.serialization.unpicklable import is_picklable, unpicklable_part
+from flowkiln.engine.unit_runner import UnitResult
 from flowkiln.states.result import NoResult, Result, Undelivered
 from flowkiln.states.state import KINDS, State, kind_of, without_result
 
 
 @dataclass(frozen=True, slots=True)
-class TransferableUnit(HeldUnit):
+class TransferableUnit(UnitResult):
     """What a unit left behind on a Dask worker."""
 
 
@@ -46,13 +46,13 @@ def sendable(state: State) -> State:
 def _reason(result: Result, error: BaseException) -> str:
     if isinstance(result, Undelivered):
         return result.reason
-    why = culprit_in(result.value) or safe_str(error)
+    why = unpicklable_part(result.value) or safe_str(error)
     return f"A result of type {type(result.value).__qualname__} cannot be sent to another process: {why}. {WHAT_TO_DO}"
 
 
 def _without_result(state: State, reason: str) -> State:
     light = without_result(state)
-    if not travels(light):
+    if not is_picklable(light):
         return _undelivered(kind_of(state), reason)
     light._result = NoResult if state._result == NoResult else Undelivered(reason)
     return light
@@ -73,9 +73,9 @@ def _sendable_member(member: Member) -> Member:
 
 def _sendable_source(source: Any) -> Any:
     match source:
-        case Given(state):
-            return Given(sendable(state))
-        case Resumed(inner) | Element(inner):
+        case InlineState(state):
+            return InlineState(sendable(state))
+        case ResumedState(inner) | Element(inner):
             return replace(source, source=_sendable_source(inner))
         case Children(sources):
             return Children(tuple(map(_sendable_source, sources)))

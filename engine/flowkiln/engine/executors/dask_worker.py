@@ -16,23 +16,23 @@ from flowkiln.common.exceptions import FlowkilnError
 from flowkiln.common.logging import configure_logging
 from flowkiln.common.processes import end_descendants
 from flowkiln.common.run_facts import follow_threads
-from flowkiln.engine.bodies.endings import PATIENCE
 from flowkiln.engine.bodies.registry import is_over
+from flowkiln.engine.bodies.shutdown import GRACE_PERIOD
 from flowkiln.engine.driver import Outcome, Unit
 from flowkiln.engine.environment import RunEnvironment
-from flowkiln.engine.executors.dask_news import Abandoned, Began, Forgotten
-from flowkiln.engine.executors.dask_once import was_sent_before
-from flowkiln.engine.executors.dask_place import PoolPlace
-from flowkiln.engine.executors.dask_stream import Streams
+from flowkiln.engine.executors.dask_events import Abandoned, Forgotten, MemberStarted
+from flowkiln.engine.executors.dask_pool_slot import PoolSlot
+from flowkiln.engine.executors.dask_resubmissions import was_resubmitted
+from flowkiln.engine.executors.dask_stream import EventStreams
 from flowkiln.engine.executors.dask_transfer import TransferableUnit
-from flowkiln.engine.unit_runner import HeldUnit, run_unit
+from flowkiln.engine.unit_runner import UnitResult, run_unit
 from flowkiln.states.records import TaskRunRecord
 
 ENVIRONMENTS_KEPT = 32
 """Environments of recent runs that a worker process keeps."""
 
 
-def gate_of(run_id: str) -> str:
+def gate_plugin_name(run_id: str) -> str:
     """Name the plugin that keeps a run's gate closed."""
     return f"flowkiln-gate-{run_id}"
 
@@ -41,7 +41,7 @@ class ClosedGate(WorkerPlugin):  # type: ignore[misc]
     """While a worker has this plugin, no further task of the run starts there."""
 
     def __init__(self, run_id: str) -> None:
-        self.name = gate_of(run_id)
+        self.name = gate_plugin_name(run_id)
 
 
 class _Environments:
@@ -89,7 +89,7 @@ def unshare(run_id: str) -> None:
     _environments.forget(run_id)
 
 
-_streams = Streams()
+_streams = EventStreams()
 
 
 class Carrier(FlowkilnError):
@@ -100,7 +100,9 @@ class Carrier(FlowkilnError):
         self.carried = carried
 
 
-def run_on_worker(topic: str, run_id: str, environment: bytes, pickled_unit: bytes, needs: list[HeldUnit]) -> HeldUnit:
+def run_on_worker(
+    topic: str, run_id: str, environment: bytes, pickled_unit: bytes, needs: list[UnitResult]
+) -> UnitResult:
     """Run a unit and stream its report under the topic.
 
     Raises what the unit raises, if that is an Exception; anything else in a `Carrier`.
@@ -113,22 +115,22 @@ def run_on_worker(topic: str, run_id: str, environment: bytes, pickled_unit: byt
         raise Carrier(error) from error
 
 
-def _run(topic: str, run_id: str, environment: bytes, pickled_unit: bytes, needs: list[HeldUnit]) -> HeldUnit:
+def _run(topic: str, run_id: str, environment: bytes, pickled_unit: bytes, needs: list[UnitResult]) -> UnitResult:
     worker = get_worker()
     unit: Unit = pickle.loads(pickled_unit)  # noqa: S301  # made by this run's own driver
     stream = _streams.of(worker, topic, run_id)
-    if was_sent_before(worker, unit.key):
-        stream.tell(Forgotten(unit.key))
+    if was_resubmitted(worker, unit.key):
+        stream.send(Forgotten(unit.key))
         return TransferableUnit(())
 
     def announce(position: int, record: TaskRunRecord) -> None:
-        stream.announce(Began(unit.key, position, record))
+        stream.announce(MemberStarted(unit.key, position, record))
         if unit.announce_first:
-            stream.tell_at_once()
+            stream.send_now()
 
     def abandon(outcomes: tuple[Outcome, ...], records: tuple[TaskRunRecord, ...]) -> None:
-        stream.tell_at_once(Abandoned(unit.key, outcomes, records))
-        end_descendants(PATIENCE)
+        stream.send_now(Abandoned(unit.key, outcomes, records))
+        end_descendants(GRACE_PERIOD)
         os._exit(1)
 
     known = _environments.of(worker, run_id, environment)
@@ -141,11 +143,11 @@ def _run(topic: str, run_id: str, environment: bytes, pickled_unit: bytes, needs
             announce=announce,
             # Only a process that a nanny starts again may be ended.
             abandon=abandon if worker.nanny else None,
-            place=PoolPlace,
+            slot=PoolSlot,
             may_begin=lambda position: (
-                gate_of(run_id) not in worker.plugins and not is_over(run_id) and progress.may_begin(position)
+                gate_plugin_name(run_id) not in worker.plugins and not is_over(run_id) and progress.may_begin(position)
             ),
         )
     left = TransferableUnit(held.states)
-    stream.tell(replace(report, size=safe_sizeof(left)))
+    stream.send(replace(report, size=safe_sizeof(left)))
     return left

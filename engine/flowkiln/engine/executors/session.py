@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from flowkiln.engine.driver import MemberStuck, UnitForgotten, UnitLost, UnitPolicy, UnitShortened, WorkerLost
-from flowkiln.engine.driver.units import Kept, Unit, UnitKey
-from flowkiln.engine.unit_runner import HeldUnit, UnitReport, resolve, run_unit
+from flowkiln.engine.driver.units import StateSource, Unit, UnitKey
+from flowkiln.engine.unit_runner import UnitReport, UnitResult, resolve, run_unit
 from flowkiln.states.records import TaskRunRecord
 from flowkiln.states.state import State
 
@@ -37,7 +37,7 @@ class Session(Protocol):
     def pump(self) -> bool:
         """Make some progress in the calling thread; False when there is nothing that it could do."""
 
-    def fetch(self, sources: Sequence[Kept]) -> list[State]:
+    def fetch(self, sources: Sequence[StateSource]) -> list[State]:
         """Get states with their values."""
 
     def release(self, keys: Sequence[UnitKey]) -> None:
@@ -57,7 +57,7 @@ class _Waiting:
     """
 
     def __init__(self) -> None:
-        self.held: dict[UnitKey, HeldUnit] = {}
+        self.held: dict[UnitKey, UnitResult] = {}
         self._missing: dict[UnitKey, set[UnitKey]] = {}
         self._users: dict[UnitKey, list[Unit]] = {}
         self._ready: deque[Unit] = deque()
@@ -74,7 +74,7 @@ class _Waiting:
                 self._users.setdefault(key, []).append(unit)
         self._ready.extendleft(reversed(ready))
 
-    def hold(self, key: UnitKey, held: HeldUnit) -> None:
+    def hold(self, key: UnitKey, held: UnitResult) -> None:
         self.held[key] = held
         freed = []
         for unit in self._users.pop(key, ()):
@@ -96,7 +96,7 @@ class _Waiting:
         for key in gone:
             self._missing.pop(key, None)
 
-    def fetch(self, sources: Sequence[Kept]) -> list[State]:
+    def fetch(self, sources: Sequence[StateSource]) -> list[State]:
         states = {key: unit.states for key, unit in self.held.items()}
         return [resolve(source, states) for source in sources]
 
@@ -130,13 +130,13 @@ class SequentialSession:
         self._deliver(report)
         return True
 
-    def _run(self, unit: Unit, needs: list[HeldUnit]) -> tuple[HeldUnit, UnitReport]:
+    def _run(self, unit: Unit, needs: list[UnitResult]) -> tuple[UnitResult, UnitReport]:
         return run_unit(self._environment, unit, needs, announce=self._announce, may_begin=lambda _: self._open)
 
     def _announce(self, position: int, record: TaskRunRecord) -> None:
         self._deliver(record)
 
-    def fetch(self, sources: Sequence[Kept]) -> list[State]:
+    def fetch(self, sources: Sequence[StateSource]) -> list[State]:
         """Get states with their values."""
         return self._units.fetch(sources)
 
@@ -180,7 +180,7 @@ class SubmittingSession(SequentialSession):
         return True
 
     def _send_back(self, unit: Unit) -> None:
-        self._units.hold(unit.key, HeldUnit(()))
+        self._units.hold(unit.key, UnitResult(()))
         self._deliver(UnitReport(unit.key, (), ()))
 
     def cancel(self, keys: Sequence[UnitKey]) -> None:

@@ -10,7 +10,7 @@ from flowkiln.common.exceptions import SerializationError
 from flowkiln.core.edge import Edge
 from flowkiln.core.task import Task
 from flowkiln.engine.environment import RunEnvironment, TaskEntry
-from flowkiln.engine.serialization.culprits import culprit_in, travels, type_of
+from flowkiln.engine.serialization.unpicklable import is_picklable, type_of, unpicklable_part
 from flowkiln.states.signals import ENDRUN
 from flowkiln.states.state import Failed
 
@@ -28,9 +28,9 @@ class StandIn(Task):
             name=task.name,
             slug=task.slug,
             tags=task.tags,
-            trigger=task.trigger if travels(task.trigger) else _Refusal(reason),
+            trigger=task.trigger if is_picklable(task.trigger) else _Refusal(reason),
             skip_on_upstream_skip=task.skip_on_upstream_skip,
-            state_handlers=[handler for handler in task.state_handlers if travels(handler)],
+            state_handlers=[handler for handler in task.state_handlers if is_picklable(handler)],
         )
         self.id = task.id
         self.takes_skipped_results = task.takes_skipped_results
@@ -53,15 +53,15 @@ def sendable_environment(environment: RunEnvironment) -> RunEnvironment:
     Raises SerializationError where something cannot that is not of one task: a parameter, a value of the context.
     """
     for part, value in _parts_of_run(environment):
-        if not travels(value):
+        if not is_picklable(value):
             raise SerializationError(f"{_reason(f'The {part}', value)} {_ADVICE}")
     stand_ins: dict[int, Task] = {}
     entries = []
     for entry in environment.entries:
-        if not travels((entry.task, entry.context)):
+        if not is_picklable((entry.task, entry.context)):
             reason = _reason_of_task(entry)
             stand_ins[id(entry.task)] = StandIn(entry.task, reason)
-            keys = [key for key, value in entry.context.items() if travels(value)]
+            keys = [key for key, value in entry.context.items() if is_picklable(value)]
             entry = replace(entry, context={key: entry.context[key] for key in keys})
         entries.append(entry)
     return replace(environment, entries=tuple(_with_stand_ins(entry, stand_ins) for entry in entries))
@@ -94,7 +94,7 @@ def _parts_of_run(environment: RunEnvironment) -> Iterator[tuple[str, Any]]:
 def _reason_of_task(entry: TaskEntry) -> str:
     head = f"Task {entry.task.name!r} cannot be sent to a worker process:"
     for part, value in _parts_of_task(entry):
-        if not travels(value):
+        if not is_picklable(value):
             return f"{head} {_reason(f'its {part}', value)} {_ADVICE}"
     return f"{head} {_reason('it', entry.task)} {_ADVICE}"
 
@@ -117,7 +117,7 @@ def _name_of(handler: Any, number: int) -> str:
 
 
 def _reason(part: str, value: Any) -> str:
-    where = culprit_in(value)
+    where = unpicklable_part(value)
     if where is None:
         return f"{part} is {type_of(value)}, which cannot be pickled."
     return f"{part} cannot be pickled, for {where}."

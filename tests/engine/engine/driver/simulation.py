@@ -18,8 +18,8 @@ from flowkiln.engine.driver import (
     Event,
     Finish,
     GateChanged,
-    GivenState,
     HandlersCalled,
+    InitialState,
     LostUnit,
     Release,
     SetGate,
@@ -38,16 +38,16 @@ from flowkiln.engine.driver import (
     WorkerLost,
 )
 from flowkiln.engine.driver.task_runs import Phase
-from flowkiln.engine.driver.units import Given, UnitKey
+from flowkiln.engine.driver.units import InlineState, UnitKey
 from flowkiln.engine.mapping import parts
 from flowkiln.engine.prepare import make_environment, prepare
 from flowkiln.engine.state import Mapped, State
 from flowkiln.engine.task_runner import TaskRunner
-from flowkiln.engine.unit_runner import HeldUnit, run_unit
+from flowkiln.engine.unit_runner import UnitResult, run_unit
 from flowkiln.states.records import NOT_MAPPED, TaskRunRecord
 from flowkiln.states.transitions import illegal_transitions
 
-PRESENT = (Phase.SUBMITTED, Phase.DONE)
+SUBMITTED_OR_DONE = (Phase.SUBMITTED, Phase.DONE)
 
 
 WEIGHTS = ((1e-6, 100), (1e-3, 100), (60.0, 100), (1e-6, 10**9))
@@ -95,7 +95,9 @@ class Simulation:
             repeats=repeats,
             kept=None if keep_results else (),
             given={
-                self.prepared.numbers[task]: GivenState(state, parts.elements_in(state), parts.inner_elements_in(state))
+                self.prepared.numbers[task]: InitialState(
+                    state, parts.elements_in(state), parts.inner_elements_in(state)
+                )
                 for task, state in (given or {}).items()
             },
         )
@@ -104,7 +106,7 @@ class Simulation:
         self.resume = resume
         self.gate_open = True
         self.waiting: dict[UnitKey, Unit] = {}
-        self.held: dict[UnitKey, HeldUnit] = {}
+        self.held: dict[UnitKey, UnitResult] = {}
         self.dead: set[UnitKey] = set()
         self.forgotten: set[UnitKey] = set()
         self.released: set[UnitKey] = set()
@@ -224,7 +226,7 @@ class Simulation:
 
     def _forget(self, key: UnitKey) -> None:
         """Dask sends a unit again: it does not run, and leaves nothing behind."""
-        self.held[key] = HeldUnit(())
+        self.held[key] = UnitResult(())
         self.forgotten.add(key)
         self._handle(UnitForgotten(key, time.time()))
 
@@ -306,7 +308,9 @@ class Simulation:
         for number in range(len(self.prepared.tasks)):
             runs = self.driver.node_runs(number)
             counted = runs.all()
-            assert runs.absent == sum(run.phase not in PRESENT for run in counted), self.prepared.tasks[number]
+            assert runs.unsubmitted == sum(run.phase not in SUBMITTED_OR_DONE for run in counted), self.prepared.tasks[
+                number
+            ]
             assert runs.unfinished == sum(run.phase is not Phase.DONE for run in counted), self.prepared.tasks[number]
             if runs.children is not None:
                 assert runs.parent.phase in (Phase.SUBMITTED, Phase.DONE)
@@ -328,4 +332,4 @@ class Simulation:
         return parts.reduced(Mapped(map_states=own))
 
     def _resolve(self, source: Any) -> State:
-        return source.state if isinstance(source, Given) else self.held[source.key].states[source.position]
+        return source.state if isinstance(source, InlineState) else self.held[source.key].states[source.position]

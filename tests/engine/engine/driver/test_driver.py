@@ -13,9 +13,9 @@ from flowkiln.engine.driver import (
     Driver,
     Event,
     Finish,
-    GivenState,
     HandlersCalled,
     InEdge,
+    InitialState,
     Instruction,
     LostUnit,
     MemberStuck,
@@ -38,8 +38,8 @@ from flowkiln.engine.driver import (
     WorkerLost,
 )
 from flowkiln.engine.driver.task_runs import TaskRun
-from flowkiln.engine.driver.units import Children, Element, Given, Held
-from flowkiln.engine.driver.wiring import Wiring
+from flowkiln.engine.driver.units import Children, Element, InlineState, StateRef
+from flowkiln.engine.driver.upstreams import UpstreamView
 from flowkiln.engine.state import (
     Cached,
     Cancelled,
@@ -140,7 +140,7 @@ class TestSubmission:
         _, out = started(CHAIN)
         one, two, three = units(out)
         assert (one.needs, two.needs, three.needs) == ((), (one.key,), (two.key,))
-        assert two.members[0].upstream == (Held(one.key, 0),)
+        assert two.members[0].upstream == (StateRef(one.key, 0),)
 
     def test_a_chain_travels_as_one_unit(self) -> None:
         """When units may be fused."""
@@ -148,7 +148,7 @@ class TestSubmission:
         (unit,) = units(out)
         assert runs(unit) == [(0, -1), (1, -1), (2, -1)]
         assert unit.needs == ()
-        assert unit.members[1].upstream == (Held(unit.key, 0),)
+        assert unit.members[1].upstream == (StateRef(unit.key, 0),)
 
     def test_what_branches_does_not_travel_together(self) -> None:
         """Others wait for it."""
@@ -190,25 +190,25 @@ class TestGivenStates:
     )
     def test_which_are_submitted(self, state: State | None, submitted: bool) -> None:
         """Finished ones stand, Cached ones are validated, Paused and Running ones are left alone."""
-        given = {} if state is None else {0: GivenState(state)}
+        given = {} if state is None else {0: InitialState(state)}
         driver, out = started(graph([]), given=given)
         assert bool(units(out)) is submitted
         if submitted and state is not None:
-            assert units(out)[0].members[0].initial == Given(state)
+            assert units(out)[0].members[0].initial == InlineState(state)
         if not submitted:
-            assert driver.source_of(driver.node_runs(0).parent) == Given(state)
+            assert driver.source_of(driver.node_runs(0).parent) == InlineState(state)
 
     def test_a_cached_state_that_this_run_reached_is_final(self) -> None:
         """It is not validated again."""
-        _, out = started(graph([]), given={0: GivenState(Cached(), settled=True)})
+        _, out = started(graph([]), given={0: InitialState(Cached(), settled=True)})
         assert out == [Finish(())]
 
     def test_downstream_takes_a_given_state_literally(self) -> None:
         """No unit holds it."""
         state = Success(result=1)
-        _, out = started(graph([], [InEdge(0, "x")]), given={0: GivenState(state)})
+        _, out = started(graph([], [InEdge(0, "x")]), given={0: InitialState(state)})
         (unit,) = units(out)
-        assert unit.members[0].upstream == (Given(state),)
+        assert unit.members[0].upstream == (InlineState(state),)
         assert unit.needs == ()
 
 
@@ -222,7 +222,7 @@ class TestWaiting:
         assert driver.handle(ended(unit, Retrying(start_time=at(5)))) == [WaitUntil(NOW + 5)]
         (again,) = units(driver.handle(TimerDue(NOW + 5)))
         assert again.key == ("n0-r", -1, 2)
-        assert again.members[0].initial == Held(unit.key, 0)
+        assert again.members[0].initial == StateRef(unit.key, 0)
         assert again.needs == (unit.key,)
 
     def test_a_retry_that_is_due_goes_at_once(self) -> None:
@@ -250,7 +250,7 @@ class TestWaiting:
         assert units(driver.handle(ended(two, Pending()))) == []
         again = units(driver.handle(TimerDue(NOW + 5)))
         assert [runs(unit) for unit in again] == [[(0, -1)], [(1, -1)]]
-        assert again[1].members[0].upstream == (Held(again[0].key, 0),)
+        assert again[1].members[0].upstream == (StateRef(again[0].key, 0),)
         assert driver.handle(ended(again[0], Success())) == []
         assert driver.handle(ended(again[1], Success())) == [Finish(())]
 
@@ -276,7 +276,7 @@ class TestWaiting:
         (unit,) = units(out)
         (rest,) = units(driver.handle(ended(unit, Success())))
         assert runs(rest) == [(1, -1), (2, -1)]
-        assert rest.members[0].upstream == (Held(unit.key, 0),)
+        assert rest.members[0].upstream == (StateRef(unit.key, 0),)
         assert rest.needs == (unit.key,)
 
     def test_members_that_a_unit_gives_back_go_elsewhere_meanwhile(self) -> None:
@@ -299,14 +299,14 @@ def test_a_task_with_very_many_upstream_is_not_compared_with_all_of_them_each_ti
 ) -> None:
     """The number of looks grows with the number of edges, not with its square."""
     looks = 0
-    present = Wiring.present
+    is_submitted = UpstreamView.is_submitted
 
-    def counted(self: Wiring, edge: InEdge, run: TaskRun) -> bool:
+    def counted(self: UpstreamView, edge: InEdge, run: TaskRun) -> bool:
         nonlocal looks
         looks += 1
-        return present(self, edge, run)
+        return is_submitted(self, edge, run)
 
-    monkeypatch.setattr(Wiring, "present", counted)
+    monkeypatch.setattr(UpstreamView, "is_submitted", counted)
     count = 300
     driver, out = started(graph(*[[] for _ in range(count)], [InEdge(n) for n in range(count)]), policy=policy)
     waiting = units(out)
@@ -327,8 +327,8 @@ class TestMaps:
         out = driver.handle(ended(source, Success(), elements=2))
         first, second, reducer = units(out)
         assert [runs(first), runs(second), runs(reducer)] == [[(1, 0)], [(1, 1)], [(2, -1)]]
-        assert first.members[0].upstream == (Element(Held(source.key, 0), (0,)),)
-        assert reducer.members[0].upstream == (Children((Held(first.key, 0), Held(second.key, 0))),)
+        assert first.members[0].upstream == (Element(StateRef(source.key, 0), (0,)),)
+        assert reducer.members[0].upstream == (Children((StateRef(first.key, 0), StateRef(second.key, 0))),)
         (called,) = [one for one in out if isinstance(one, CallHandlers)]
         assert (called.node, type(called.new)) == (1, Mapped)
         (announced,) = [one for one in out if isinstance(one, Announce)]
@@ -367,7 +367,7 @@ class TestMaps:
         outcome = Outcome(0, -1, 1, Success(), 3, (1, 0, 2))
         made = units(driver.handle(UnitEnded(source.key, (outcome,), NOW)))
         assert [unit.members[0].upstream for unit in made] == [
-            (Element(Held(source.key, 0), path),) for path in ((0, 0), (2, 0), (2, 1))
+            (Element(StateRef(source.key, 0), path),) for path in ((0, 0), (2, 0), (2, 1))
         ]
 
     def test_nothing_to_map_is_the_task_runners_to_judge(self) -> None:
@@ -381,17 +381,17 @@ class TestMaps:
         """Finished children are kept, others start from their states or fresh."""
         done, waiting = Success(result=1), Retrying(start_time=at(-1))
         given = {
-            0: GivenState(Success(result=[1, 2, 3]), 3),
-            1: GivenState(Mapped(map_states=[done, waiting, None])),
+            0: InitialState(Success(result=[1, 2, 3]), 3),
+            1: InitialState(Mapped(map_states=[done, waiting, None])),
         }
         driver, out = started(MAPPED, given=given)
         assert [(runs(unit), unit.members[0].initial) for unit in units(out)[:2]] == [
-            ([(1, 1)], Given(waiting)),
+            ([(1, 1)], InlineState(waiting)),
             ([(1, 2)], None),
         ]
         children = driver.node_runs(1).children
         assert children is not None
-        assert driver.source_of(children[0]) == Given(done)
+        assert driver.source_of(children[0]) == InlineState(done)
 
     def test_the_run_does_not_end_before_the_parents_handlers_were_heard(self) -> None:
         """Whatever else happens meanwhile."""
@@ -409,7 +409,7 @@ class TestMaps:
         replaced = Failed("by a handler")
         *children, reducer = units(driver.handle(HandlersCalled(1, replaced, NOW)))
         assert [runs(one) for one in children] == [[(1, 0)], [(1, 1)]]
-        assert reducer.members[0].upstream == (Given(replaced),)
+        assert reducer.members[0].upstream == (InlineState(replaced),)
         assert driver.states()[1] is replaced
         for unit in (*children, reducer):
             out = driver.handle(ended(unit, Success()))
@@ -425,7 +425,7 @@ class TestMaps:
         child, *below = units(driver.handle(HandlersCalled(2, driver.node_runs(2).parent.state, NOW)))
         assert runs(child) == [(1, 0)]
         assert [runs(one) for one in below] == [[(2, 0)], [(2, 1)], [(2, 2)]]
-        assert [one.members[0].upstream for one in below] == [(Element(Given(replaced), (n,)),) for n in range(3)]
+        assert [one.members[0].upstream for one in below] == [(Element(InlineState(replaced), (n,)),) for n in range(3)]
 
     def test_a_handler_may_pause_the_parent_until_it_is_resumed(self) -> None:
         """Its children run, what is downstream waits, and the run says for whom."""
@@ -435,7 +435,7 @@ class TestMaps:
         (child,) = units(driver.handle(HandlersCalled(1, Paused("by a handler"), NOW)))
         assert driver.handle(ended(child, Success())) == [Finish(("n1", "n2"))]
         (reducer,) = units(driver.handle(StartRequested("n1", -1)))
-        assert reducer.members[0].upstream == (Children((Held(child.key, 0),)),)
+        assert reducer.members[0].upstream == (Children((StateRef(child.key, 0),)),)
         assert driver.handle(ended(reducer, Success())) == [Finish(())]
 
     def test_a_parent_that_a_handler_holds_up_is_terminated_too(self) -> None:
@@ -486,7 +486,7 @@ class TestLosses:
         assert kinds(driver.handle(UnitLost(one.key, "gone", NOW))) == ["Announce"]
         (again,) = units(driver.handle(UnitLost(two.key, "gone with it", NOW)))
         (source,) = again.members[0].upstream
-        assert isinstance(source, Given)
+        assert isinstance(source, InlineState)
         assert isinstance(source.state, Crashed)
         assert driver.handle(ended(again, Success())) == [Finish(())]
 
@@ -528,10 +528,10 @@ class TestLosses:
         """They came with the news of it, so what gave them does not run again."""
         driver, out = started(CHAIN, policy=UnitPolicy(fuse=True))
         (unit,) = units(out)
-        small, stuck = Outcome(0, -1, 1, Success(result=1), whole=True), Outcome(1, -1, 1, TimedOut("too long"))
+        small, stuck = Outcome(0, -1, 1, Success(result=1), inline=True), Outcome(1, -1, 1, TimedOut("too long"))
         out = driver.handle(MemberStuck(unit.key, (small, stuck), NOW))
         assert [run for one in units(out) for run in runs(one)] == [(2, -1)]
-        assert driver.source_of(driver.node_runs(0).parent) == Given(Success(result=1))
+        assert driver.source_of(driver.node_runs(0).parent) == InlineState(Success(result=1))
 
     def test_results_that_are_lost_are_made_again(self) -> None:
         """And that is announced."""
@@ -554,7 +554,7 @@ class TestLosses:
         driver.handle(UnitLost(unit.key, "gone", NOW))
         (again,) = units(driver.handle(TimerDue(NOW + 5)))
         initial = again.members[0].initial
-        assert isinstance(initial, Given)
+        assert isinstance(initial, InlineState)
         assert isinstance(initial.state, Retrying)
         assert initial.state.run_count == 2
         assert again.needs == ()
@@ -581,18 +581,18 @@ class TestLosses:
         driver, out = started(graph([], [InEdge(0, "x")]))
         one, two = units(out)
         small = Success(result=7)
-        driver.handle(UnitEnded(one.key, (Outcome(0, -1, 1, small, whole=True),), NOW))
+        driver.handle(UnitEnded(one.key, (Outcome(0, -1, 1, small, inline=True),), NOW))
         assert kinds(driver.handle(UnitForgotten(one.key, NOW))) == ["Release"]
         (again,) = units(driver.handle(ended(two)))
-        assert again.members[0].upstream == (Given(small),)
+        assert again.members[0].upstream == (InlineState(small),)
         assert driver.handle(ended(again, Success())) == [Finish(())]
-        assert driver.source_of(driver.node_runs(0).parent) == Given(small)
+        assert driver.source_of(driver.node_runs(0).parent) == InlineState(small)
 
     def test_a_result_that_nobody_needs_is_not_made_again(self) -> None:
         """A unit is kept for the sake of one member; what the others left is of no use any more."""
         driver, out = started(graph([], [InEdge(0)]), policy=UnitPolicy(fuse=True), kept=[1])
         (unit,) = units(out)
-        outcomes = (Outcome(0, -1, 1, Success()), Outcome(1, -1, 1, Success(result=7), whole=True))
+        outcomes = (Outcome(0, -1, 1, Success()), Outcome(1, -1, 1, Success(result=7), inline=True))
         driver.handle(UnitEnded(unit.key, outcomes, NOW))
         assert units(driver.handle(UnitForgotten(unit.key, NOW))) == []
 
@@ -729,7 +729,7 @@ def test_start_tasks_do_not_wait_for_their_upstream() -> None:
     start, after = units(out)
     assert runs(start) == [(1, -1)]
     (source,) = start.members[0].upstream
-    assert isinstance(source, Given)
+    assert isinstance(source, InlineState)
     assert isinstance(source.state, Pending)
     driver.handle(ended(start, Success()))
     assert driver.handle(ended(after, Success())) == [Finish(())]

@@ -14,7 +14,7 @@ import flowkiln
 from flowkiln import Flow
 from flowkiln.engine.driver import Unit, UnitPolicy
 from flowkiln.engine.executors import DaskExecutor, Executor, LocalExecutor, SynchronousExecutor
-from flowkiln.engine.executors.dask_session import Turn
+from flowkiln.engine.executors.dask_session import UnitPriority
 from flowkiln.utilities.configuration import set_temporary_config
 
 
@@ -262,10 +262,10 @@ def test_units_have_their_turn_by_depth_then_by_submission_and_order() -> None:
     plain, other = Unit(("z-r", -1, 1), (), ()), Unit(("a-r", -1, 1), (), ())
     children = [Unit((name, index, 1), (), ()) for name in ("b-r", "c-r") for index in (0, 5)]
     later, deeper = Unit(("l-r", -1, 1), (), ()), Unit(("d-r", 9, 1), (), (), level=1)
-    turns = {unit.key: Turn(3, [plain, other, *children]) for unit in (plain, other, *children)}
-    turns |= {unit.key: pickle.loads(pickle.dumps(Turn(4, [later, deeper]))) for unit in (later, deeper)}
-    assert sorted(turns, key=lambda key: turns[key](key), reverse=True) == [
+    priorities = {unit.key: UnitPriority(3, [plain, other, *children]) for unit in (plain, other, *children)}
+    priorities |= {unit.key: pickle.loads(pickle.dumps(UnitPriority(4, [later, deeper]))) for unit in (later, deeper)}
+    assert sorted(priorities, key=lambda key: priorities[key](key), reverse=True) == [
         deeper.key, plain.key, other.key,
         ("b-r", 0, 1), ("c-r", 0, 1), ("b-r", 5, 1), ("c-r", 5, 1), later.key,
     ]  # fmt: skip
-    assert Turn(1, [Unit(plain.key, (), (), level=10**9)])(plain.key) < 2**63
+    assert UnitPriority(1, [Unit(plain.key, (), (), level=10**9)])(plain.key) < 2**63

@@ -11,7 +11,7 @@ import pytest
 
 from flowkiln import Flow, task
 from flowkiln.engine.executors import DaskExecutor
-from flowkiln.engine.executors.dask_news import Loss, read_loss
+from flowkiln.engine.executors.dask_events import WorkerLoss, parse_worker_loss
 from flowkiln.engine.runs.conductor import Conductor
 from flowkiln.states.records import FlowRunRecord, TaskRunRecord
 from flowkiln.triggers import any_failed
@@ -110,11 +110,11 @@ REMOVED = {"action": "remove-worker", "worker": "tcp://a", "processing-tasks": {
                 "expected": False,
                 "processing-tasks": {("k", -1, 1), "x"},
             },
-            Loss("tcp://a", (("k", -1, 1),)),
+            WorkerLoss("tcp://a", (("k", -1, 1),)),
         ),
         ("something else", None),
     ],
 )
-def test_only_unexpected_removals_are_losses(message: object, loss: Loss | None) -> None:
+def test_only_unexpected_removals_are_losses(message: object, loss: WorkerLoss | None) -> None:
     """A worker that was asked to go is no loss, and keys that are not ours are none of our business."""
-    assert read_loss(message) == loss
+    assert parse_worker_loss(message) == loss

@@ -13,14 +13,14 @@ import pytest
 
 from flowkiln.engine.driver import Member, Unit
 from flowkiln.engine.executors import dask_stream
-from flowkiln.engine.executors.dask_news import Began, Shortened, WorkerNews
-from flowkiln.engine.executors.dask_stream import IDLE_INTERVALS, RunStream, Streams
+from flowkiln.engine.executors.dask_events import MemberStarted, Shortened, WorkerEvent
+from flowkiln.engine.executors.dask_stream import IDLE_INTERVALS, EventStream, EventStreams
 from flowkiln.engine.unit_runner import UnitReport
 from flowkiln.states.records import TaskRunRecord
 
 KEY = ("n-r", 0, 1)
 UNIT = Unit(KEY, tuple(Member(0, index, 1, None, ()) for index in range(3)), ())
-BEGAN = Began(KEY, 0, TaskRunRecord("n", 0, "Running"))
+BEGAN = MemberStarted(KEY, 0, TaskRunRecord("n", 0, "Running"))
 REPORT = UnitReport(KEY, (), ())
 
 
@@ -53,7 +53,7 @@ class Worker:
 
     def __init__(self) -> None:
         self.loop = Loop()
-        self.sent: list[WorkerNews] = []
+        self.sent: list[WorkerEvent] = []
 
     def log_event(self, _topic: str, message: bytes) -> None:
         """Note what is sent."""
@@ -68,38 +68,38 @@ def worker() -> Worker:
 
 def test_beginnings_wait_for_company_and_ends_take_them_along(worker: Worker) -> None:
     """So an end never overtakes its beginning."""
-    stream = RunStream(worker, "topic", "r")
+    stream = EventStream(worker, "topic", "r")
     stream.announce(BEGAN)
     assert worker.sent == []
-    stream.tell(REPORT)
-    assert [(news.began, news.end) for news in worker.sent] == [((BEGAN,), REPORT)]
+    stream.send(REPORT)
+    assert [(event.began, event.end) for event in worker.sent] == [((BEGAN,), REPORT)]
 
 
 def test_beginnings_of_long_task_runs_are_told_in_time(worker: Worker) -> None:
     """By the next look, in one event."""
-    stream = Streams().of(worker, "topic", "r")
+    stream = EventStreams().of(worker, "topic", "r")
     stream.announce(BEGAN)
     stream.announce(BEGAN)
     worker.loop.tick()
-    assert [(news.began, news.end) for news in worker.sent] == [((BEGAN, BEGAN), None)]
+    assert [(event.began, event.end) for event in worker.sent] == [((BEGAN, BEGAN), None)]
 
 
 def test_a_long_unit_gives_back_what_it_has_not_begun(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once; from then on it may not begin that any more."""
     monkeypatch.setattr(dask_stream, "WORK_PER_UNIT", 0.0)
-    stream = Streams().of(worker, "topic", "r")
+    stream = EventStreams().of(worker, "topic", "r")
     with stream.running(UNIT) as progress:
         assert progress.may_begin(0)
         worker.loop.tick()
         worker.loop.tick()
         assert not progress.may_begin(1)
-    assert [news.end for news in worker.sent] == [Shortened(KEY, 1)]
+    assert [event.end for event in worker.sent] == [Shortened(KEY, 1)]
 
 
 def test_a_unit_that_has_begun_nothing_gives_nothing_back(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its first member is its own, however late it comes to it."""
     monkeypatch.setattr(dask_stream, "WORK_PER_UNIT", 0.0)
-    stream = Streams().of(worker, "topic", "r")
+    stream = EventStreams().of(worker, "topic", "r")
     with stream.running(UNIT) as progress:
         worker.loop.tick()
         assert progress.may_begin(0)
@@ -108,7 +108,7 @@ def test_a_unit_that_has_begun_nothing_gives_nothing_back(worker: Worker, monkey
 
 def test_workers_that_are_gone_are_forgotten() -> None:
     """With their streams: an address may be used again, and processes live long."""
-    streams, worker = Streams(), Worker()
+    streams, worker = EventStreams(), Worker()
     streams.of(worker, "topic", "r")
     worker.loop.later.clear()
     gone = weakref.ref(worker)
@@ -120,7 +120,7 @@ def test_workers_that_are_gone_are_forgotten() -> None:
 
 def test_a_short_unit_keeps_its_members(worker: Worker) -> None:
     """However often the worker looks."""
-    stream = Streams().of(worker, "topic", "r")
+    stream = EventStreams().of(worker, "topic", "r")
     with stream.running(UNIT) as progress:
         assert progress.may_begin(0)
         worker.loop.tick()
@@ -130,7 +130,7 @@ def test_a_short_unit_keeps_its_members(worker: Worker) -> None:
 
 def test_a_worker_without_runs_does_not_go_on_looking(worker: Worker) -> None:
     """A stream that has been idle for long is given up, and the next unit makes a new one."""
-    streams = Streams()
+    streams = EventStreams()
     stream = streams.of(worker, "topic", "r")
     for _ in range(IDLE_INTERVALS):
         worker.loop.tick()

@@ -13,10 +13,10 @@ from distributed import Scheduler, SchedulerPlugin, Worker
 _MARK = "flowkiln-sent-before"
 
 
-class OnceOnly(SchedulerPlugin):  # type: ignore[misc]
+class ResubmissionPlugin(SchedulerPlugin):  # type: ignore[misc]
     """Marks, on the scheduler, what is taken from a worker and will be sent to one again."""
 
-    name = "flowkiln-once-only"
+    name = "flowkiln-resubmissions"
     idempotent = True
 
     async def start(self, scheduler: Scheduler) -> None:
@@ -32,7 +32,7 @@ class OnceOnly(SchedulerPlugin):  # type: ignore[misc]
             task.annotations = {**(task.annotations or {}), _MARK: True}
 
 
-def was_sent_before(worker: Worker, key: Any) -> bool:
+def was_resubmitted(worker: Worker, key: Any) -> bool:
     """Whether what a worker was sent under a key had been sent to one before."""
     task = worker.state.tasks.get(key)
     return task is not None and _MARK in (task.annotations or {})

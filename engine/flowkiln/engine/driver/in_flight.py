@@ -17,13 +17,13 @@ CHARGES_ALLOWED = 3
 class Verdict(enum.Enum):
     """What is done with a task run whose unit was lost."""
 
-    AGAIN = enum.auto()
-    ALONE = enum.auto()
+    RERUN = enum.auto()
+    RERUN_ALONE = enum.auto()
     CRASH = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
-class InFlight:
+class SubmittedUnit:
     """A unit that was submitted: its task runs, and the units whose states it uses. A plain one is of no map."""
 
     runs: Sequence[TaskRun]
@@ -31,11 +31,11 @@ class InFlight:
     is_plain: bool
 
 
-class UnderWay:
+class UnitsInFlight:
     """Every unit that has not ended. `plain` of them are without mapped children."""
 
     def __init__(self) -> None:
-        self._units: dict[UnitKey, InFlight] = {}
+        self._units: dict[UnitKey, SubmittedUnit] = {}
         self._lost: set[UnitKey] = set()
         self.plain = 0
 
@@ -48,19 +48,19 @@ class UnderWay:
     def __iter__(self) -> Iterator[UnitKey]:
         return iter(self._units)
 
-    def add(self, key: UnitKey, unit: InFlight) -> None:
+    def add(self, key: UnitKey, unit: SubmittedUnit) -> None:
         """A unit is submitted."""
         self._units[key] = unit
         self.plain += unit.is_plain
 
-    def take(self, key: UnitKey) -> InFlight | None:
+    def take(self, key: UnitKey) -> SubmittedUnit | None:
         """A unit is no longer under way; None if it was not."""
         unit = self._units.pop(key, None)
         if unit is not None:
             self.plain -= unit.is_plain
         return unit
 
-    def lose(self, key: UnitKey) -> InFlight | None:
+    def lose(self, key: UnitKey) -> SubmittedUnit | None:
         """A unit, or what it left behind, is lost; None if it was not under way."""
         self._lost.add(key)
         return self.take(key)
@@ -78,14 +78,14 @@ class UnderWay:
         self._units.clear()
         self.plain = 0
 
-    def judge_lost_unit(self, unit: InFlight) -> Verdict:
+    def judge_lost_unit(self, unit: SubmittedUnit) -> Verdict:
         """Judge the members of a unit that will never end.
 
         A unit fails with what it needs, and of several members it is not known which one is to blame: such ones get
         another try, each by itself.
         """
         fails_with_another = any(need in self._lost or need in self._units for need in unit.needs)
-        return Verdict.ALONE if fails_with_another or len(unit.runs) > 1 else Verdict.CRASH
+        return Verdict.RERUN_ALONE if fails_with_another or len(unit.runs) > 1 else Verdict.CRASH
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Judged:
     ran: bool
 
 
-def judge_lost_worker(lost: Sequence[tuple[LostUnit, InFlight]], *, charged: bool) -> Iterator[Judged]:
+def judge_lost_worker(lost: Sequence[tuple[LostUnit, SubmittedUnit]], *, charged: bool) -> Iterator[Judged]:
     """Charge the members that were running on a dead worker and judge all that were on it.
 
     Beginnings are told a moment later, unless a unit announces them first. So the last one that was told of may have
@@ -115,13 +115,13 @@ def judge_lost_worker(lost: Sequence[tuple[LostUnit, InFlight]], *, charged: boo
                 is_suspect = position >= one.began and not is_sure
             ran = is_sure or is_suspect or (one.began is not None and position < one.began)
             if not charged:
-                yield Judged(run, Verdict.AGAIN, ran)
+                yield Judged(run, Verdict.RERUN, ran)
                 continue
             run.charges += is_sure
             run.suspected = run.suspected or is_suspect
             if is_sure and run.charges + run.suspected >= CHARGES_ALLOWED:
                 yield Judged(run, Verdict.CRASH, ran)
             elif is_sure or is_suspect or not is_anyone_known:
-                yield Judged(run, Verdict.ALONE, ran)
+                yield Judged(run, Verdict.RERUN_ALONE, ran)
             else:
-                yield Judged(run, Verdict.AGAIN, ran)
+                yield Judged(run, Verdict.RERUN, ran)

@@ -10,10 +10,10 @@ import math
 
 from flowkiln.engine.driver.fusion import UnitPolicy
 
-QUICK = 0.01
+TINY_SECONDS = 0.01
 """Seconds of work below which a task is tiny."""
 
-SMALL = 16 * 1024
+SMALL_BYTES = 16 * 1024
 """Bytes of result below which it does not matter who else's travel along."""
 
 WORK = 0.02
@@ -23,7 +23,7 @@ MEMORY = 0.2
 """Weight of the newest unit in what is known."""
 
 
-class Pace:
+class Batching:
     """What is known of the plain units that have ended."""
 
     def __init__(self, policy: UnitPolicy) -> None:
@@ -40,23 +40,23 @@ class Pace:
         self._size = (1 - weight) * self._size + weight * size / members
 
     @property
-    def ahead(self) -> int:
+    def target_in_flight(self) -> int:
         """Units under way that keep every thread busy while news travel."""
         return 2 * self._policy.threads
 
-    def may_go(self, ready: int, under_way: int) -> int:
+    def submittable(self, ready: int, under_way: int) -> int:
         """How many of the ready task runs are submitted now, with so many units under way."""
         if self._seconds is None:
             return max(0, self._policy.threads * self._policy.waves - under_way)
-        return 0 if self._is_tiny and under_way >= self.ahead else ready
+        return 0 if self._is_tiny and under_way >= self.target_in_flight else ready
 
-    def together(self, ready: int) -> int:
+    def batch_size(self, ready: int) -> int:
         """How many of so many ready task runs travel as one unit."""
         if not self._is_tiny or self._seconds is None:
             return 1
         by_work = int(WORK / max(self._seconds, 1e-6))
-        return max(1, min(self._policy.largest, by_work, math.ceil(ready / self.ahead)))
+        return max(1, min(self._policy.largest, by_work, math.ceil(ready / self.target_in_flight)))
 
     @property
     def _is_tiny(self) -> bool:
-        return self._seconds is not None and self._seconds < QUICK and self._size < SMALL
+        return self._seconds is not None and self._seconds < TINY_SECONDS and self._size < SMALL_BYTES

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from flowkiln.engine.driver.task_runs import TaskRun
 
 
-class Line:
+class ReadyQueue:
     """Two queues, first come first served; a task run stands in one of them at most."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from typing import Protocol
 from flowkiln.common.run_facts import RunFacts
 
 
-class BodyWatch(Protocol):
+class BodyObserver(Protocol):
     """Is called in the thread of the body."""
 
     def began(self, facts: RunFacts) -> None:
@@ -19,17 +19,17 @@ class BodyWatch(Protocol):
         """Take that a body that began has ended."""
 
 
-_watch: BodyWatch | None = None
+_watch: BodyObserver | None = None
 """One for a process, as its standard output is."""
 
 
-def current_watch() -> BodyWatch | None:
+def current_body_observer() -> BodyObserver | None:
     """Return who is to be told; nobody as a rule."""
     return _watch
 
 
 @contextmanager
-def watching_bodies(watch: BodyWatch) -> Iterator[None]:
+def observing_bodies(watch: BodyObserver) -> Iterator[None]:
     """Tell `watch` of all bodies of this process, inside the block."""
     global _watch
     before, _watch = _watch, watch

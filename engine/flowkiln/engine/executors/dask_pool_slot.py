@@ -12,7 +12,7 @@ from distributed.threadpoolexecutor import thread_state as pool_state
 from distributed.worker import thread_state as task_state
 
 
-class PoolPlace:
+class PoolSlot:
     """The place of the thread that makes it; threads that belong to no pool have none to give."""
 
     def __init__(self) -> None:

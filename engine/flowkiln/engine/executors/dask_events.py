@@ -19,14 +19,14 @@ from flowkiln.states.records import TaskRunRecord
 
 # Dask's own count of failures is out of reach: it blames every task that was only queued on a dead worker. What it
 # tells under this topic names the tasks that were there.
-_EVERYTHING = "all"
+_SCHEDULER_TOPIC = "all"
 
-LOOK_INTERVAL = 0.1
+POLL_INTERVAL = 0.1
 """Seconds between two looks for what no news will come of."""
 
 
 @dataclass(frozen=True, slots=True)
-class Began:
+class MemberStarted:
     """The member at `position` of a unit began to run."""
 
     key: UnitKey
@@ -58,22 +58,22 @@ class Forgotten:
     key: UnitKey
 
 
-End = UnitReport | Abandoned | Shortened | Forgotten
+UnitEnd = UnitReport | Abandoned | Shortened | Forgotten
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerNews:
+class WorkerEvent:
     """What a worker with so many `threads` tells about a run, in one event."""
 
     run_id: str
     address: str
     threads: int
-    began: tuple[Began, ...]
-    end: End | None
+    began: tuple[MemberStarted, ...]
+    end: UnitEnd | None
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
+class WorkerLoss:
     """A worker died that nobody had asked to go; `keys` were running or queued on it."""
 
     address: str
@@ -83,10 +83,10 @@ class Loss:
 class Listener(Protocol):
     """A run's side: called in the client's thread."""
 
-    def on_news(self, news: WorkerNews) -> None:
+    def on_worker_event(self, event: WorkerEvent) -> None:
         """Take what a worker tells about this run."""
 
-    def on_loss(self, loss: Loss) -> None:
+    def on_worker_loss(self, loss: WorkerLoss) -> None:
         """Take that a worker died, whoever's units were there."""
 
     async def look(self) -> None:
@@ -96,7 +96,7 @@ class Listener(Protocol):
         """Take that looking failed."""
 
 
-class NewsDesk:
+class EventSubscriber:
     """Subscribes a client, and passes on to the runs that have joined."""
 
     def __init__(self, client: Client) -> None:
@@ -107,8 +107,8 @@ class NewsDesk:
 
     def open(self) -> None:
         """Subscribe."""
-        self._client.subscribe_topic(self.topic, self._on_news)
-        self._client.subscribe_topic(_EVERYTHING, self._on_anything)
+        self._client.subscribe_topic(self.topic, self._on_worker_event)
+        self._client.subscribe_topic(_SCHEDULER_TOPIC, self._on_scheduler_event)
         self._is_open = True
         self._client.loop.add_callback(self._look)
 
@@ -116,7 +116,7 @@ class NewsDesk:
         """Subscribe no longer: Dask complains about subscribers that are gone."""
         self._is_open = False
         self._client.unsubscribe_topic(self.topic)
-        self._client.unsubscribe_topic(_EVERYTHING)
+        self._client.unsubscribe_topic(_SCHEDULER_TOPIC)
 
     def join(self, run_id: str, listener: Listener) -> None:
         """Pass on what concerns a run from now on."""
@@ -126,17 +126,17 @@ class NewsDesk:
         """Pass on nothing more."""
         self._listeners.pop(run_id, None)
 
-    def _on_news(self, event: tuple[float, bytes]) -> None:
-        news: WorkerNews = pickle.loads(event[1])  # noqa: S301  # from the workers of this client's own runs
-        listener = self._listeners.get(news.run_id)
+    def _on_worker_event(self, message: tuple[float, bytes]) -> None:
+        event: WorkerEvent = pickle.loads(message[1])  # noqa: S301  # from the workers of this client's own runs
+        listener = self._listeners.get(event.run_id)
         if listener is not None:
-            listener.on_news(news)
+            listener.on_worker_event(event)
 
-    def _on_anything(self, event: tuple[float, Any]) -> None:
-        loss = read_loss(event[1])
+    def _on_scheduler_event(self, event: tuple[float, Any]) -> None:
+        loss = parse_worker_loss(event[1])
         if loss is not None:
             for listener in list(self._listeners.values()):
-                listener.on_loss(loss)
+                listener.on_worker_loss(loss)
 
     async def _look(self) -> None:
         while self._is_open:
@@ -145,12 +145,12 @@ class NewsDesk:
                     await listener.look()
                 except Exception as error:
                     listener.fail(error)
-            await asyncio.sleep(LOOK_INTERVAL)
+            await asyncio.sleep(POLL_INTERVAL)
 
 
-def read_loss(message: Any) -> Loss | None:
+def parse_worker_loss(message: Any) -> WorkerLoss | None:
     """Read an event of Dask's; None unless it says that a worker went unexpectedly."""
     if not isinstance(message, dict) or message.get("action") != "remove-worker" or message.get("expected"):
         return None
     keys = message.get("processing-tasks") or ()
-    return Loss(str(message.get("worker")), tuple(key for key in keys if isinstance(key, tuple)))
+    return WorkerLoss(str(message.get("worker")), tuple(key for key in keys if isinstance(key, tuple)))

@@ -15,7 +15,7 @@ _MOST = 1000
 """How deep, and at how many parts of one object, is looked."""
 
 
-def travels(value: Any) -> bool:
+def is_picklable(value: Any) -> bool:
     """Whether a value can be pickled."""
     try:
         dumps(value)
@@ -24,11 +24,11 @@ def travels(value: Any) -> bool:
     return True
 
 
-def culprit_in(value: Any) -> str | None:
+def unpicklable_part(value: Any) -> str | None:
     """Name the part of a value that cannot be pickled, and its type; None if that is the value itself."""
     steps: list[str] = []
     while len(steps) < _DEEPEST:
-        found = next((part for part in _parts(value) if not travels(part[1])), None)
+        found = next((part for part in _parts(value) if not is_picklable(part[1])), None)
         if found is None:
             break
         steps.append(found[0])

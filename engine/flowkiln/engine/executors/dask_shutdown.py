@@ -10,19 +10,19 @@ from distributed import Client, Worker, WorkerPlugin
 
 from flowkiln.common.event_loops import give_each_thread_a_loop
 from flowkiln.common.processes import adopt_orphans
-from flowkiln.engine.bodies import endings, registry
+from flowkiln.engine.bodies import registry, shutdown
 
-_TOLD_WITHIN = 2.0
+_NOTIFY_TIMEOUT = 2.0
 """Seconds that workers have to take the news that a run is over."""
 
 
-class OwnProcess(WorkerPlugin):  # type: ignore[misc]
+class WorkerProcessPlugin(WorkerPlugin):  # type: ignore[misc]
     """Makes a worker process ours: bodies find in it what a program's main thread has, and leave nothing behind.
 
     A worker that shares the process of somebody else's program changes nothing there.
     """
 
-    name = "flowkiln-own-process"
+    name = "flowkiln-worker-process"
     idempotent = True
 
     def setup(self, worker: Worker) -> None:
@@ -34,15 +34,15 @@ class OwnProcess(WorkerPlugin):  # type: ignore[misc]
     async def teardown(self, worker: Worker) -> None:
         """Called by Dask when the worker closes."""
         if worker.nanny:
-            await asyncio.to_thread(endings.end_everything_here)
-        elif await asyncio.to_thread(endings.unstopped_here):
+            await asyncio.to_thread(shutdown.shut_down_all_runs)
+        elif await asyncio.to_thread(shutdown.wait_for_unstopped):
             # Dask would wait for its threads, half a minute and longer.
             worker.executors["default"]._threads.clear()
 
 
 async def _end_run(run_id: str, dask_worker: Worker) -> None:
     if dask_worker.nanny:
-        await asyncio.to_thread(endings.end_run_here, run_id)
+        await asyncio.to_thread(shutdown.shut_down_run, run_id)
     else:
         registry.interrupt(run_id)
 
@@ -56,4 +56,4 @@ def end_run_on_workers(client: Client, run_id: str) -> None:
 
     teller = Thread(target=tell, name="flowkiln-end-run", daemon=True)
     teller.start()
-    teller.join(_TOLD_WITHIN)
+    teller.join(_NOTIFY_TIMEOUT)

@@ -1,7 +1,7 @@
 """How the bodies of this process end when their run is over, and with them the processes that they started.
 
-First the bodies are interrupted. What still runs `PATIENCE` seconds later mostly waits for a process that it started:
-such processes get SIGTERM, and SIGKILL after as many seconds again.
+First the bodies are interrupted. What still runs `GRACE_PERIOD` seconds later mostly waits for a process that it
+started: such processes get SIGTERM, and SIGKILL after another `GRACE_PERIOD`.
 """
 
 from __future__ import annotations
@@ -13,42 +13,42 @@ from collections.abc import Collection
 from flowkiln.common.processes import end_descendants
 from flowkiln.engine.bodies import registry
 
-PATIENCE = 1.5
+GRACE_PERIOD = 1.5
 """Seconds for bodies to end, and again for processes that were asked to. Dask kills a worker after 4 s altogether."""
 
-_LOOK_EVERY = 0.02
-_LAST_WORDS = 0.3
+_POLL_INTERVAL = 0.02
+_FINAL_GRACE_PERIOD = 0.3
 """Seconds that bodies have once the processes that they may have waited for are gone."""
 
 logger = logging.getLogger(__name__)
 
 
-def end_run_here(run_id: str, spared: Collection[int] = ()) -> None:
+def shut_down_run(run_id: str, spared: Collection[int] = ()) -> None:
     """End the bodies of a run, and all processes that this one started if bodies waited for them.
 
     Processes whose ids are in `spared` are left alone, and all if bodies of another run are at work here.
     """
     registry.interrupt(run_id)
-    if registry.wait_until_ended(PATIENCE, run_id) or registry.running().keys() - registry.running(run_id).keys():
+    if registry.wait_until_ended(GRACE_PERIOD, run_id) or registry.running().keys() - registry.running(run_id).keys():
         return
-    end_descendants(PATIENCE, spared)
+    end_descendants(GRACE_PERIOD, spared)
     registry.interrupt(run_id)
 
 
-def end_everything_here() -> None:
+def shut_down_all_runs() -> None:
     """End all bodies, and all processes that this one started."""
     registry.interrupt()
-    registry.wait_until_ended(PATIENCE)
-    end_descendants(PATIENCE)
+    registry.wait_until_ended(GRACE_PERIOD)
+    end_descendants(GRACE_PERIOD)
     registry.interrupt()
-    registry.wait_until_ended(_LAST_WORDS)
+    registry.wait_until_ended(_FINAL_GRACE_PERIOD)
 
 
-def unstopped_here() -> list[str]:
+def wait_for_unstopped() -> list[str]:
     """Wait for the bodies whose runs are over; warn of those that go on, and give their names."""
-    deadline = time.monotonic() + 2 * PATIENCE
+    deadline = time.monotonic() + 2 * GRACE_PERIOD
     while (left := registry.unstopped()) and time.monotonic() < deadline:
-        time.sleep(_LOOK_EVERY)
+        time.sleep(_POLL_INTERVAL)
     for name in left:
         logger.warning("The body of %s cannot be stopped. Its thread is left behind; nothing waits for it.", name)
     return left

@@ -7,15 +7,16 @@ from collections.abc import Iterable, Sequence
 
 from flowkiln.engine.driver.graph import Node
 from flowkiln.engine.driver.task_runs import NodeRuns, Phase, TaskRun
-from flowkiln.engine.driver.units import Held, UnitKey
+from flowkiln.engine.driver.units import StateRef, UnitKey
 from flowkiln.states.records import NOT_MAPPED
 
 
-class Leftovers:
+class RetainedResults:
     """The results that executors hold for this run; those of the nodes in `kept` are wanted in the end.
 
-    A task run is spent when it is done and so is all that uses its result: of a child that is mapped over one to one,
-    its twin downstream. What a unit left behind can go when all its members are spent and no unit under way uses it.
+    A task run is consumed when it and every task run that uses its result are done. A child that is mapped over one to
+    one is used by the downstream child with the same index. The results of a unit can be released when all its members
+    are consumed and no unit in flight uses them.
     """
 
     def __init__(self, nodes: Sequence[Node], runs: Sequence[NodeRuns], kept: frozenset[int]) -> None:
@@ -29,7 +30,7 @@ class Leftovers:
             (upstream, number)
             for number, node in enumerate(nodes)
             for upstream in self._upstream[number]
-            if node.is_twin_of(upstream)
+            if node.is_one_to_one_with(upstream)
         }
 
     def note(self, key: UnitKey, members: Sequence[TaskRun], needs: Iterable[UnitKey]) -> None:
@@ -45,9 +46,9 @@ class Leftovers:
         if self._keeps_all:
             return []
         for run in self._members.get(key, ()):
-            if not (isinstance(run.source, Held) and run.source.key == key) and key in run.keys:
+            if not (isinstance(run.source, StateRef) and run.source.key == key) and key in run.keys:
                 run.keys = tuple(one for one in run.keys if one != key)
-                self._needed[key] -= not run.spent
+                self._needed[key] -= not run.consumed
         self._users.subtract(needs)
         return self._free((key, *needs))
 
@@ -62,12 +63,12 @@ class Leftovers:
 
     def is_released(self, run: TaskRun) -> bool:
         """Whether the result of a task run was given up or is gone."""
-        return isinstance(run.source, Held) and not self.has(run.source.key)
+        return isinstance(run.source, StateRef) and not self.has(run.source.key)
 
     def revive(self, run: TaskRun) -> None:
         """Note that a task run's result is needed again."""
-        if run.spent:
-            run.spent = False
+        if run.consumed:
+            run.consumed = False
             for key in run.keys:
                 if key in self._needed:
                     self._needed[key] += 1
@@ -82,7 +83,7 @@ class Leftovers:
                 twins = self._runs[upstream].children
                 if (upstream, run.node) in self._twins and twins is not None and run.index < len(twins):
                     candidates.append(twins[run.index])
-        return [*self._spend(candidates), *self.after_all(run.node)]
+        return [*self._consume(candidates), *self.after_all(run.node)]
 
     def after_all(self, number: int) -> list[UnitKey]:
         """Strike out, and give, what nobody needs now that a node is finished, if it is."""
@@ -94,13 +95,13 @@ class Leftovers:
             above = self._runs[upstream]
             are_twins = (upstream, number) in self._twins and above.children is not None and runs.children is not None
             candidates.extend(above.all()[len(runs.all()) :] if are_twins else above.all())
-        return self._spend(candidates)
+        return self._consume(candidates)
 
-    def _spend(self, candidates: Iterable[TaskRun]) -> list[UnitKey]:
+    def _consume(self, candidates: Iterable[TaskRun]) -> list[UnitKey]:
         touched: list[UnitKey] = []
         for run in candidates:
-            if not run.spent and self._is_spent(run):
-                run.spent = True
+            if not run.consumed and self._is_consumed(run):
+                run.consumed = True
                 for key in run.keys:
                     if key in self._needed:
                         self._needed[key] -= 1
@@ -114,7 +115,7 @@ class Leftovers:
             self._users.pop(key, None)
         return free
 
-    def _is_spent(self, run: TaskRun) -> bool:
+    def _is_consumed(self, run: TaskRun) -> bool:
         if run.node in self._kept or run.phase is not Phase.DONE:
             return False
         for number in self._nodes[run.node].downstream:

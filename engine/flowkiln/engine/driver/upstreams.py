@@ -7,10 +7,19 @@ from itertools import chain
 
 from flowkiln.engine.driver.graph import InEdge, Node
 from flowkiln.engine.driver.task_runs import NodeRuns, Phase, TaskRun
-from flowkiln.engine.driver.units import Children, Element, Given, Held, Kept, Resumed, Source, UnitKey
+from flowkiln.engine.driver.units import (
+    Children,
+    Element,
+    InlineState,
+    ResumedState,
+    Source,
+    StateRef,
+    StateSource,
+    UnitKey,
+)
 from flowkiln.states.records import NOT_MAPPED
 
-PRESENT = (Phase.SUBMITTED, Phase.DONE)
+SUBMITTED_OR_DONE = (Phase.SUBMITTED, Phase.DONE)
 """Phases of a task run that others can build on."""
 
 UNKNOWN = -1
@@ -18,25 +27,25 @@ UNMAPPABLE = -2
 """Answers of `element_count`: it will be known later; there is nothing to map over."""
 
 
-class Wiring:
+class UpstreamView:
     """The upstream side of every task run."""
 
     def __init__(self, nodes: Sequence[Node], runs: Sequence[NodeRuns]) -> None:
         self._nodes, self._runs = nodes, runs
         # By node, which of its edges was in the way when somebody asked last. It mostly still is: with each step of one
         # of very many tasks upstream it is looked at first, not after all that are in order.
-        self._absent = [0] * len(nodes)
+        self._unsubmitted = [0] * len(nodes)
         self._unfinished = [0] * len(nodes)
 
-    def source_of(self, run: TaskRun) -> Kept:
+    def source_of(self, run: TaskRun) -> StateSource:
         """Where the State of a task run is to be found."""
-        return run.source if run.source is not None else Given(run.state)
+        return run.source if run.source is not None else InlineState(run.state)
 
-    def is_all_present(self, run: TaskRun) -> bool:
+    def are_all_submitted(self, run: TaskRun) -> bool:
         """Whether all that is upstream of a task run is done or under way."""
-        return self._find(run, self._absent, lambda edge: not self.present(edge, run)) is None
+        return self._find(run, self._unsubmitted, lambda edge: not self.is_submitted(edge, run)) is None
 
-    def is_all_finished(self, run: TaskRun) -> bool:
+    def are_all_finished(self, run: TaskRun) -> bool:
         """Whether nothing upstream of a task run is to come."""
         return self._find(run, self._unfinished, lambda edge: self._runs[edge.upstream].unfinished > 0) is None
 
@@ -48,17 +57,17 @@ class Wiring:
                 return edges[number]
         return None
 
-    def present(self, edge: InEdge, run: TaskRun) -> bool:
+    def is_submitted(self, edge: InEdge, run: TaskRun) -> bool:
         """Whether all that an edge leads to is done or under way."""
         upstream = self._runs[edge.upstream]
         children = upstream.expanded
         if children is None:
-            return upstream.parent.phase in PRESENT
+            return upstream.parent.phase in SUBMITTED_OR_DONE
         if upstream.parent.phase is not Phase.DONE:
             return False
         if edge.is_one_to_one and run.index != NOT_MAPPED:
-            return children[run.index].phase in PRESENT
-        return not upstream.absent
+            return children[run.index].phase in SUBMITTED_OR_DONE
+        return not upstream.unsubmitted
 
     def upstream_runs(self, edge: InEdge, run: TaskRun) -> Iterable[TaskRun]:
         """The task runs that an edge leads to; none when all of many are finished."""
@@ -135,9 +144,9 @@ class Wiring:
 def keys_in(source: Source) -> Iterable[UnitKey]:
     """The units whose states a source needs."""
     match source:
-        case Held(key):
+        case StateRef(key):
             return (key,)
-        case Element(inner) | Resumed(inner):
+        case Element(inner) | ResumedState(inner):
             return keys_in(inner)
         case Children(sources):
             return (key for one in sources for key in keys_in(one))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from flowkiln.engine.driver import Driver, InEdge, Instruction, Outcome, RunGraph, Unit, UnitEnded, UnitPolicy
+from flowkiln.engine.driver.batching import SMALL_BYTES, TINY_SECONDS
 from flowkiln.engine.driver.events import Started
-from flowkiln.engine.driver.pace import QUICK, SMALL
 from flowkiln.engine.state import Success
 from tests.engine.engine.driver.test_driver import NOW, graph, runs, started, units
 
@@ -28,7 +28,7 @@ def wide(width: int, layers: int = 1) -> RunGraph:
     return graph(*nodes)
 
 
-class TestUnknownPace:
+class TestNothingMeasured:
     """Nothing has ended yet."""
 
     def test_ready_tasks_go_singly_a_few_for_each_thread(self) -> None:
@@ -90,13 +90,13 @@ class TestOtherTasks:
     def test_long_ones(self) -> None:
         """Idle threads, and clusters that grow with their load, see them all."""
         driver, out = started(wide(100), policy=POLICY)
-        news = driver.handle(ended(units(out)[0], seconds=QUICK))
+        news = driver.handle(ended(units(out)[0], seconds=TINY_SECONDS))
         assert [len(unit.members) for unit in units(news)] == [1] * (100 - PROBES)
 
     def test_large_ones(self) -> None:
         """Else what one task downstream needs would bring all the others' results along."""
         driver, out = started(wide(100), policy=POLICY)
-        news = driver.handle(ended(units(out)[0], size=SMALL))
+        news = driver.handle(ended(units(out)[0], size=SMALL_BYTES))
         assert [len(unit.members) for unit in units(news)] == [1] * (100 - PROBES)
 
 

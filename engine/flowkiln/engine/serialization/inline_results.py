@@ -9,17 +9,17 @@ from typing import Any
 from flowkiln.states.result import NoResult, Result
 from flowkiln.states.state import Mapped, State
 
-SMALL = 1024
+INLINE_LIMIT = 1024
 """Bytes, about, of a small result."""
 
-SMALL_TOGETHER = 8 * 1024
+INLINE_UNIT_LIMIT = 8 * 1024
 """Bytes, about, of the small results of one unit. Dask's scheduler keeps the last thousand reports."""
 
 _EACH = 8
 _PLAIN = frozenset({type(None), bool, float, complex, dt.date, dt.timedelta})
 
 
-def small_size(state: State, limit: int = SMALL) -> int | None:
+def inline_size(state: State, limit: int = INLINE_LIMIT) -> int | None:
     """Return about how many bytes the result of a state takes; None if it is not small, or more than `limit`.
 
     Only values of built-in types are small, and containers of them. Of a type of the user's it is not known what its
