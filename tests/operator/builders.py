@@ -17,10 +17,10 @@ from flowkiln_operator.controller.snapshot import (
     ContainerView,
     DaskClusterView,
     FlowView,
-    Obstacle,
-    ObstacleKind,
     PlanProblem,
     PodView,
+    Rejection,
+    RejectionKind,
     RunView,
     Snapshot,
 )
@@ -42,7 +42,7 @@ def at(seconds: float) -> datetime:
 
 @dataclass(frozen=True)
 class Builder:
-    """A run and its surroundings, changed one sentence at a time."""
+    """A run and its objects, changed one sentence at a time."""
 
     run: RunView
     flow_spec: dict[str, Any]
@@ -92,9 +92,9 @@ class Builder:
         built = self.with_spec(**fields)
         return replace(built, run=replace(built.run, generation=built.run.generation + 1))
 
-    def obstructed(self, kind: ObstacleKind, message: str, *, since: float = 0, last: float = 0) -> Builder:
+    def rejected(self, kind: RejectionKind, message: str, *, since: float = 0, last: float = 0) -> Builder:
         """Let the API server have refused something."""
-        return self._with_parts(obstacle=Obstacle(kind, message, at(since), at(last)))
+        return self._with_parts(rejection=Rejection(kind, message, at(since), at(last)))
 
     def starting(self) -> Builder:
         """Let the operator have created everything, as its own decision says."""

@@ -37,7 +37,7 @@ async def claim_run(api: FlowRunApi, run: PlanRun, cluster_number: int, holder: 
                 return replace(decision, resource_version=str(answer.document["metadata"]["resourceVersion"]))
         failures += 1
         logger.info("the run could not be claimed, trying again: %s", answer.reason)
-        await asyncio.sleep(pacing.retry_delay(failures, answer.retry_after, jitter=pacing.spread()))
+        await asyncio.sleep(pacing.retry_delay(failures, answer.retry_after, jitter=pacing.random_jitter()))
 
 
 def claim_content(claimed: Claimed, holder: Holder) -> bytes:

@@ -19,9 +19,9 @@ from flowkiln_operator.agent.fence import Fence
 from flowkiln_operator.agent.flow_loading import load_flow
 from flowkiln_operator.agent.json_logs import JsonLines
 from flowkiln_operator.agent.plan_file import UnusablePlan, read_plan
-from flowkiln_operator.agent.progress import Aftermath, Progress
+from flowkiln_operator.agent.progress import ClosedRun, Progress
 from flowkiln_operator.agent.projection.closing import state_of_unfinished
-from flowkiln_operator.agent.projection.flow_status import Holder, Standing, final_standing
+from flowkiln_operator.agent.projection.flow_status import Holder, RunSummary, final_summary
 from flowkiln_operator.agent.recovery import decide_recovery
 from flowkiln_operator.agent.reporter import Claim, Reporter
 from flowkiln_operator.agent.scheduler import SchedulerLink
@@ -40,7 +40,7 @@ class DeniedError(Exception):
     """The API server lets this process do nothing."""
 
 
-class Vitals:
+class Health:
     """What the health check looks at."""
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class Vitals:
         return None
 
 
-async def drive(settings: Settings, formatter: JsonLines, vitals: Vitals) -> str:
+async def drive(settings: Settings, formatter: JsonLines, health: Health) -> str:
     """Carry the run of the plan to its end. Returns why there is nothing more to do for this process.
 
     Raises DeniedError when its rights are gone.
@@ -75,7 +75,7 @@ async def drive(settings: Settings, formatter: JsonLines, vitals: Vitals) -> str
     logger.info("claimed the run: attempt %d on scheduler %s", claimed.attempt, holder.scheduler_id)
     claim = Claim(run, settings.cluster_number, holder, claimed.attempt)
     fence = Fence(run.name, time.monotonic)
-    reporter = vitals.reporter = Reporter(api, claim, fence, claimed.resource_version)
+    reporter = health.reporter = Reporter(api, claim, fence, claimed.resource_version)
     checks: set[asyncio.Task[None]] = set()
 
     def check_soon(resource_version: str) -> None:
@@ -86,12 +86,12 @@ async def drive(settings: Settings, formatter: JsonLines, vitals: Vitals) -> str
     watch = asyncio.ensure_future(watch_flow_run(api, run.uid, fence, check_soon))
     try:
         if isinstance(plan, UnusablePlan):
-            standing = Standing(FlowState.CRASHED, FlowReason.AGENT_VERSION, plan.why)
-            await _end_at_once(reporter, standing, claimed)
+            summary = RunSummary(FlowState.CRASHED, FlowReason.AGENT_VERSION, plan.why)
+            await _end_at_once(reporter, summary, claimed)
         elif end := decide_recovery(claimed.start, restarts=settings.restarts, last_exit=settings.last_exit):
             await _end_at_once(reporter, end, claimed)
         else:
-            await _load_and_run(plan, claimed, link, reporter, fence, vitals)
+            await _load_and_run(plan, claimed, link, reporter, fence, health)
     finally:
         watch.cancel()
     if fence.is_denied:
@@ -100,17 +100,17 @@ async def drive(settings: Settings, formatter: JsonLines, vitals: Vitals) -> str
     return fence.why or "the run is over and reported"
 
 
-async def _end_at_once(reporter: Reporter, standing: Standing, claimed: Claimed) -> None:
-    logger.error("the run ends here: %s", standing.message)
-    reporter.finish(standing)
-    await reporter.run(Aftermath(standing, claimed.flow, claimed.tasks), RUN_COUNT)
+async def _end_at_once(reporter: Reporter, summary: RunSummary, claimed: Claimed) -> None:
+    logger.error("the run ends here: %s", summary.message)
+    reporter.finish(summary)
+    await reporter.run(ClosedRun(summary, claimed.flow, claimed.tasks), RUN_COUNT)
 
 
 async def _load_and_run(
-    plan: Plan, claimed: Claimed, link: SchedulerLink, reporter: Reporter, fence: Fence, vitals: Vitals
+    plan: Plan, claimed: Claimed, link: SchedulerLink, reporter: Reporter, fence: Fence, health: Health
 ) -> None:
     flow = await asyncio.to_thread(load_flow, plan)
-    if isinstance(flow, Standing):
+    if isinstance(flow, RunSummary):
         await _end_at_once(reporter, flow, claimed)
         return
     progress = Progress(list(local_ids(flow).values()), reporter.changed)
@@ -119,12 +119,12 @@ async def _load_and_run(
     if fence.is_closed:
         return
     scheduler_id = reporter.claim.holder.scheduler_id
-    engine = vitals.engine = EngineThread(make_conductor(plan, flow, link.address, progress))
+    engine = health.engine = EngineThread(make_conductor(plan, flow, link.address, progress))
     reporting = asyncio.ensure_future(reporter.run(progress, RUN_COUNT))
     try:
-        standing = await _until_over(engine, link, scheduler_id, fence, progress)
-        if standing is not None:
-            reporter.finish(standing)
+        summary = await _until_over(engine, link, scheduler_id, fence, progress)
+        if summary is not None:
+            reporter.finish(summary)
             await reporting
     finally:
         reporting.cancel()
@@ -136,7 +136,7 @@ async def _load_and_run(
 
 async def _until_over(
     engine: EngineThread, link: SchedulerLink, scheduler_id: str, fence: Fence, progress: Progress
-) -> Standing | None:
+) -> RunSummary | None:
     """Wait for the end of the run, of the scheduler, or of our hold on it (None)."""
     looking = asyncio.ensure_future(link.wait_until_lost(scheduler_id))
     fenced = asyncio.ensure_future(fence.wait())
@@ -154,22 +154,22 @@ async def _until_over(
         lost = await link.is_lost(scheduler_id)
     if lost is not None:
         engine.terminate()
-        return _closed(progress, Standing(FlowState.CRASHED, FlowReason.CLUSTER_LOST, lost))
+        return _closed(progress, RunSummary(FlowState.CRASHED, FlowReason.CLUSTER_LOST, lost))
     if (error := engine.ended.exception()) is not None:
         logger.error("the engine failed", exc_info=error)
         message = f"the engine failed: {type(error).__name__}: {error}"
-        return _closed(progress, Standing(FlowState.CRASHED, FlowReason.CLUSTER_LOST, message))
+        return _closed(progress, RunSummary(FlowState.CRASHED, FlowReason.CLUSTER_LOST, message))
     state = engine.ended.result()
     message = message_text(state)
     if isinstance(state.result, OSError):
         # No task's: theirs are in their own states. The engine and its Dask cluster have lost each other.
-        return _closed(progress, Standing(FlowState.CRASHED, FlowReason.CLUSTER_LOST, message))
-    ended = final_standing(kind_of(state), message, progress.first_failure())
+        return _closed(progress, RunSummary(FlowState.CRASHED, FlowReason.CLUSTER_LOST, message))
+    ended = final_summary(kind_of(state), message, progress.first_failure())
     was_cut_off = isinstance(state.result, BaseException) or ended.state in (FlowState.CANCELLED, FlowState.CRASHED)
     return _closed(progress, ended) if was_cut_off else ended
 
 
-def _closed(progress: Progress, standing: Standing) -> Standing:
+def _closed(progress: Progress, summary: RunSummary) -> RunSummary:
     """The end, with no task run left that the status would show as unfinished although nothing drives it."""
-    progress.close(str(state_of_unfinished(standing.state)))
-    return standing
+    progress.close(str(state_of_unfinished(summary.state)))
+    return summary

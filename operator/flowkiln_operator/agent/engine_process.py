@@ -13,7 +13,7 @@ import signal
 import sys
 from typing import NoReturn
 
-from flowkiln_operator.agent.drive import Vitals, drive
+from flowkiln_operator.agent.drive import Health, drive
 from flowkiln_operator.agent.health import serve_health
 from flowkiln_operator.agent.json_logs import JsonLines, log_to_stdout
 from flowkiln_operator.agent.settings import read_settings
@@ -30,9 +30,9 @@ async def serve(formatter: JsonLines) -> NoReturn:
     code = 0
     try:
         settings = read_settings(os.environ)
-        vitals = Vitals()
-        serve_health(settings.health_port, vitals.check)
-        driving = asyncio.ensure_future(drive(settings, formatter, vitals))
+        health = Health()
+        serve_health(settings.health_port, health.check)
+        driving = asyncio.ensure_future(drive(settings, formatter, health))
         stopping = asyncio.ensure_future(stop.wait())
         await asyncio.wait([driving, stopping], return_when=asyncio.FIRST_COMPLETED)
         if driving.done():

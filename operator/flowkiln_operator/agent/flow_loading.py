@@ -10,13 +10,13 @@ from flowkiln.api.reasons import FlowReason, FlowState
 from flowkiln.common.exceptions import FlowLoadError
 from flowkiln.common.tracebacks import user_traceback
 from flowkiln.core.flow import Flow
-from flowkiln_operator.agent.projection.flow_status import Standing
+from flowkiln_operator.agent.projection.flow_status import RunSummary
 from flowkiln_operator.agent.projection.text import head, tail
 
 logger = logging.getLogger("flowkiln.agent")
 
 
-def load_flow(plan: Plan) -> Flow | Standing:
+def load_flow(plan: Plan) -> Flow | RunSummary:
     """The flow, or how the run ends because it cannot be built."""
     from flowkiln.loading import build_flow  # here, since it is the one import that takes the user's code along
 
@@ -24,7 +24,7 @@ def load_flow(plan: Plan) -> Flow | Standing:
         return build_flow(plan.spec, plan.flow.name)
     except (Exception, SystemExit) as error:
         logger.error("the flow cannot be loaded", exc_info=error)
-        return Standing(FlowState.FAILED, FlowReason.FLOW_LOAD_FAILED, describe_load_error(error))
+        return RunSummary(FlowState.FAILED, FlowReason.FLOW_LOAD_FAILED, describe_load_error(error))
 
 
 def describe_load_error(error: BaseException) -> str:

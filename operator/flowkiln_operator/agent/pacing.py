@@ -39,6 +39,6 @@ def retry_delay(failures: int, retry_after: float | None = None, *, jitter: floa
     return max(delay, min(retry_after or 0.0, 60.0))
 
 
-def spread() -> float:
+def random_jitter() -> float:
     """A random jitter for `retry_delay`."""
     return random.random()  # noqa: S311 - spreads retries, protects nothing

@@ -13,8 +13,8 @@ from flowkiln.states.kinds import FAILURES
 from flowkiln.states.records import NOT_MAPPED, FlowRunRecord, TaskRunRecord
 from flowkiln_operator.agent.projection.closing import close_counts, close_tasks
 from flowkiln_operator.agent.projection.entry import compact_json
-from flowkiln_operator.agent.projection.flow_status import Standing, current_standing
-from flowkiln_operator.agent.projection.table import RunTable, Summary
+from flowkiln_operator.agent.projection.flow_status import RunSummary, current_summary
+from flowkiln_operator.agent.projection.table import RunCounts, RunTable
 
 logger = logging.getLogger("flowkiln.run")
 
@@ -23,8 +23,8 @@ logger = logging.getLogger("flowkiln.run")
 class Snapshot:
     """The run at one moment. `tasks` is `status.tasks` as JSON text."""
 
-    standing: Standing
-    summary: Summary
+    summary: RunSummary
+    counts: RunCounts
     tasks: str
 
 
@@ -74,24 +74,24 @@ class Progress:
     def snapshot(self, budget: int) -> Snapshot:
         """The run as it stands, its tasks in at most `budget` bytes."""
         with self._lock:
-            summary = self._table.summary()
+            counts = self._table.counts()
             tasks = self._table.tasks_text(budget)
-            standing = current_standing(summary, engine_state=self._engine_state)
-        return Snapshot(standing, summary, tasks)
+            summary = current_summary(counts, engine_state=self._engine_state)
+        return Snapshot(summary, counts, tasks)
 
 
-class Aftermath:
+class ClosedRun:
     """The end of a run whose engine is gone: its tasks as they were last reported, none of them unfinished."""
 
-    def __init__(self, standing: Standing, flow: Mapping[str, Any] | None, tasks: Sequence[Mapping[str, Any]]) -> None:
-        self._standing = standing
-        self._summary = Summary(close_counts((flow or {}).get("counts") or {}, "Crashed"), None, ())
+    def __init__(self, summary: RunSummary, flow: Mapping[str, Any] | None, tasks: Sequence[Mapping[str, Any]]) -> None:
+        self._summary = summary
+        self._counts = RunCounts(close_counts((flow or {}).get("counts") or {}, "Crashed"), None, ())
         self._tasks = compact_json(close_tasks(tasks, "Crashed"))
 
     def snapshot(self, budget: int) -> Snapshot:
         """The run as it ended. What was reported once fits again, unless the API server has become stricter."""
         fits = len(self._tasks.encode()) <= budget
-        return Snapshot(self._standing, self._summary, self._tasks if fits else "[]")
+        return Snapshot(self._summary, self._counts, self._tasks if fits else "[]")
 
 
 def _log(record: TaskRunRecord) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from flowkiln.api.reasons import FlowReason, FlowState
 from flowkiln_operator.agent.claim import Start
-from flowkiln_operator.agent.projection.flow_status import Standing
+from flowkiln_operator.agent.projection.flow_status import RunSummary
 
 MAX_LOADS = 3
 """How often the engine process may die while it loads the flow."""
 
 
-def decide_recovery(start: Start, *, restarts: int, last_exit: str) -> Standing | None:
+def decide_recovery(start: Start, *, restarts: int, last_exit: str) -> RunSummary | None:
     """None: run the flow from its beginning. Else how the run ends here and now.
 
     Task results live in the Dask cluster alone, and the process that knew which of them exist is gone.
@@ -18,13 +18,13 @@ def decide_recovery(start: Start, *, restarts: int, last_exit: str) -> Standing 
     match start:
         case Start.FRESH if restarts >= MAX_LOADS:
             message = f"the process that loads the flow died {restarts} times, last with {last_exit}"
-            return Standing(FlowState.FAILED, FlowReason.FLOW_LOAD_FAILED, message)
+            return RunSummary(FlowState.FAILED, FlowReason.FLOW_LOAD_FAILED, message)
         case Start.FRESH:
             return None
         case Start.SAME_CLUSTER:
             ended = f" with {last_exit}" if last_exit else ""
             message = f"the engine process ended{ended} while the flow was running, and the state of the run with it"
-            return Standing(FlowState.CRASHED, FlowReason.CLUSTER_LOST, message)
+            return RunSummary(FlowState.CRASHED, FlowReason.CLUSTER_LOST, message)
         case Start.NEW_CLUSTER:
             message = "the Dask scheduler was lost while the flow was running, and the task results with it"
-            return Standing(FlowState.CRASHED, FlowReason.CLUSTER_LOST, message)
+            return RunSummary(FlowState.CRASHED, FlowReason.CLUSTER_LOST, message)

@@ -22,7 +22,7 @@ from flowkiln_operator.agent.claim import lost
 from flowkiln_operator.agent.fence import Fence
 from flowkiln_operator.agent.progress import Source
 from flowkiln_operator.agent.projection.entry import compact_json
-from flowkiln_operator.agent.projection.flow_status import Holder, Standing, flow_document
+from flowkiln_operator.agent.projection.flow_status import Holder, RunSummary, flow_document
 
 logger = logging.getLogger("flowkiln.agent")
 
@@ -68,7 +68,7 @@ class _Next(Enum):
     DONE = "done"
     AGAIN = "again"
     SMALLER = "smaller"
-    HOPELESS = "hopeless"
+    REJECTED = "rejected"
 
 
 class Reporter:
@@ -93,7 +93,7 @@ class Reporter:
         self._loop = asyncio.get_running_loop()
         self._dirty = asyncio.Event()
         self._ending = asyncio.Event()
-        self._final: Standing | None = None
+        self._final: RunSummary | None = None
         self._budget = MAX_STATUS_BYTES - FLOW_ROOM
         self._last_body: bytes | None = None
         self._next_write = self._clock.now()
@@ -120,9 +120,9 @@ class Reporter:
             if await self.report(source, run_count):
                 return
 
-    def finish(self, standing: Standing) -> None:
+    def finish(self, summary: RunSummary) -> None:
         """Make the next report the last one, with this state; `run` returns once it is written."""
-        self._final = standing
+        self._final = summary
         self._ending.set()
 
     async def check_soon(self, resource_version: str) -> None:
@@ -160,7 +160,7 @@ class Reporter:
                 case _Next.SMALLER:
                     self._budget //= 2
                     logger.warning("the status is refused (%s); leaving more of it out", answer.reason)
-                case _Next.HOPELESS:
+                case _Next.REJECTED:
                     logger.error("the status is refused: %s", answer.reason)
                     self._next_write = started + pacing.MAX_INTERVAL
                     if final is None and self._final is None:
@@ -174,7 +174,7 @@ class Reporter:
                         await self._refresh()
                     if failures > 1 or answer.code != 409:
                         logger.warning("the status could not be written, trying again: %s", answer.reason)
-                        delay = pacing.retry_delay(failures, answer.retry_after, jitter=pacing.spread())
+                        delay = pacing.retry_delay(failures, answer.retry_after, jitter=pacing.random_jitter())
                         await _first_of(self._clock.sleep(delay), self._fence.wait())
         return False
 
@@ -188,7 +188,7 @@ class Reporter:
             return _Next.DONE
         if pacing.is_retried(answer.code) or answer.code in (401, 403, 404):
             return _Next.AGAIN
-        return _Next.SMALLER if self._budget > FLOW_ROOM else _Next.HOPELESS
+        return _Next.SMALLER if self._budget > FLOW_ROOM else _Next.REJECTED
 
     async def _refresh(self) -> None:
         """Read the FlowRun again; if it is still ours, go on from its present version."""
@@ -204,11 +204,11 @@ class Reporter:
         self._resource_version = str(answer.document["metadata"]["resourceVersion"])
         self._written_versions.append(self._resource_version)
 
-    def _content(self, source: Source, run_count: int, final: Standing | None) -> tuple[bytes, int]:
+    def _content(self, source: Source, run_count: int, final: RunSummary | None) -> tuple[bytes, int]:
         snapshot = source.snapshot(self._budget)
         flow = flow_document(
-            final or snapshot.standing,
-            snapshot.summary,
+            final or snapshot.summary,
+            snapshot.counts,
             run_count=run_count,
             attempt=self.claim.attempt,
             holder=self.claim.holder,

@@ -14,11 +14,11 @@ logger = logging.getLogger("flowkiln.agent")
 
 TIMEOUT = 5.0
 """Seconds for one question and its answer."""
-PATIENCE = 30.0
+CONNECT_TIMEOUT = 30.0
 """Seconds that names and handshakes may take in a network that is slow, as Dask itself allows."""
 CONNECT_PAUSE = 0.25
 """Seconds between two looks for a scheduler that starts."""
-PROMPT = 1.0
+QUICK_TIMEOUT = 1.0
 """Seconds that a scheduler which is well takes to answer, at most."""
 CHECK_EVERY = 3.0
 """Seconds between two looks at the scheduler."""
@@ -41,26 +41,26 @@ class SchedulerLink:
     async def wait_for_identity(self) -> str:
         """The scheduler's id, however long its start takes and whatever becomes of connections until then."""
         try:
-            return await self.identity(PROMPT)
+            return await self.identity(QUICK_TIMEOUT)
         except OSError as error:
             logger.info("waiting for the scheduler at %s: %s", self.address, error)
         while True:
             await asyncio.sleep(CONNECT_PAUSE)
             try:
                 # Dask waits longer after each connection that fails, up to half its patience. So it gets none of them.
-                await self._knock(PATIENCE, self._connection.get("ssl_context"))
-                return await self.identity(PATIENCE)
+                await self._check_connection(CONNECT_TIMEOUT, self._connection.get("ssl_context"))
+                return await self.identity(CONNECT_TIMEOUT)
             except OSError:
                 continue
 
     async def is_lost(self, scheduler_id: str) -> str | None:
         """Why the results that this scheduler kept are gone; None while it is there, or too busy to answer."""
         try:
-            current = await asyncio.wait_for(self.identity(), PROMPT)
+            current = await asyncio.wait_for(self.identity(), QUICK_TIMEOUT)
         except OSError:
             # Not before: the scheduler logs each knock as a failed handshake.
             try:
-                await self._knock()
+                await self._check_connection()
             except OSError as error:
                 return f"the Dask scheduler is gone, and the task results with it: {error}"
             try:
@@ -90,7 +90,7 @@ class SchedulerLink:
             except OSError as error:
                 logger.warning("the workers did not say that they ended: %s", error)
 
-    async def _knock(self, within: float = TIMEOUT, tls: ssl.SSLContext | None = None) -> None:
+    async def _check_connection(self, within: float = TIMEOUT, tls: ssl.SSLContext | None = None) -> None:
         """Raise OSError if nobody listens at the scheduler's address. (Dask itself would go on trying for long.)"""
         host, port = get_address_host_port(self.address)
         _, writer = await asyncio.wait_for(asyncio.open_connection(host, port, ssl=tls), within)

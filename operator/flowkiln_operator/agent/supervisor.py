@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 ENGINE = (sys.executable, "-m", "flowkiln_operator.agent.engine_process")
-STEADY = 60.0
+STABLE_AFTER = 60.0
 """Seconds that an engine process has to live for its death not to count as one in a row."""
 MAX_DELAY = 30.0
 GRACE = 4.0
@@ -59,7 +59,7 @@ class Supervisor:
             code = self._run_once(restarts, last_exit)
             if self._stop_signal is not None:
                 break
-            deaths = 1 if time.monotonic() - started >= STEADY else deaths + 1
+            deaths = 1 if time.monotonic() - started >= STABLE_AFTER else deaths + 1
             restarts += 1
             last_exit = describe_exit(code)
             delay = restart_delay(deaths)

@@ -21,9 +21,9 @@ from flowkiln_operator.controller.actions import (
 )
 from flowkiln_operator.controller.api import ApiError, KubernetesApi
 from flowkiln_operator.controller.memory import Memory
-from flowkiln_operator.controller.snapshot import ObstacleKind, RunView, Snapshot
+from flowkiln_operator.controller.snapshot import RejectionKind, RunView, Snapshot
 from flowkiln_operator.resources import dask_cluster, tls
-from flowkiln_operator.resources.dask_cluster import Surroundings
+from flowkiln_operator.resources.dask_cluster import ClusterConfig
 from flowkiln_operator.resources.run import RunIdentity, is_controlled_by
 
 logger = logging.getLogger(__name__)
@@ -32,17 +32,17 @@ COMPONENT = "flowkiln-operator"
 CONFLICT = 409
 
 
-class ObstacleError(Exception):
+class RejectedError(Exception):
     """The API server does not let the controller create something, and asking again at once would not help."""
 
-    def __init__(self, kind: ObstacleKind, message: str) -> None:
+    def __init__(self, kind: RejectionKind, message: str) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
 
 
 async def apply(
-    api: KubernetesApi, memory: Memory, surroundings: Surroundings, snapshot: Snapshot, actions: Actions
+    api: KubernetesApi, memory: Memory, cluster_config: ClusterConfig, snapshot: Snapshot, actions: Actions
 ) -> datetime | None:
     """Carry out the actions in their order; return when to look at the run again, if they say so.
 
@@ -58,16 +58,16 @@ async def apply(
                 case RequeueAt(time):
                     again.append(time)
                 case _:
-                    await _carry_out(api, memory, surroundings, run, action)
+                    await _carry_out(api, memory, cluster_config, run, action)
                     _log(run, action)
-        except ObstacleError as obstacle:
-            logger.warning("the API server refused: %s", obstacle.message)
-            memory.meet_obstacle(run.identity, obstacle.kind, obstacle.message, snapshot.now)
+        except RejectedError as rejection:
+            logger.warning("the API server refused: %s", rejection.message)
+            memory.record_rejection(run.identity, rejection.kind, rejection.message, snapshot.now)
             # The next decision tells of it, and says when to try again.
             return snapshot.now
         created = created or isinstance(action, CreateDaskCluster)
     if created:
-        memory.clear_obstacle(run.identity)
+        memory.clear_rejection(run.identity)
     return _whole_second(min(again)) if again else None
 
 
@@ -87,7 +87,7 @@ def _log(run: RunView, action: Action) -> None:
 
 
 async def _carry_out(
-    api: KubernetesApi, memory: Memory, surroundings: Surroundings, run: RunView, action: Action
+    api: KubernetesApi, memory: Memory, cluster_config: ClusterConfig, run: RunView, action: Action
 ) -> None:
     identity = run.identity
     match action:
@@ -95,7 +95,9 @@ async def _carry_out(
             await _create_child(api, identity, manifest)
         case CreateDaskCluster(number, fixed):
             secret = memory.tls_secret(identity) or await _create_tls_secret(api, memory, identity, number)
-            manifest = dask_cluster.dask_cluster(identity, number, fixed, tls_secret=secret, surroundings=surroundings)
+            manifest = dask_cluster.dask_cluster(
+                identity, number, fixed, tls_secret=secret, cluster_config=cluster_config
+            )
             await _create_child(api, identity, manifest)
         case ApplyStatus(status):
             await api.apply_status(_status_manifest(run, status))
@@ -126,10 +128,10 @@ async def _create_child(api: KubernetesApi, run: RunIdentity, manifest: Mapping[
         if error.status == CONFLICT:
             await _check_owner(api, run, manifest)
         elif error.status == 403 and "exceeded quota" in error.message:
-            raise ObstacleError(ObstacleKind.QUOTA, error.message) from error
+            raise RejectedError(RejectionKind.QUOTA, error.message) from error
         elif error.status in (400, 403, 422):
             message = f"The {kind} {name} cannot be created: {error.message}"
-            raise ObstacleError(ObstacleKind.REFUSED, message) from error
+            raise RejectedError(RejectionKind.REFUSED, message) from error
         else:
             raise
 
@@ -142,9 +144,9 @@ async def _check_owner(api: KubernetesApi, run: RunIdentity, manifest: Mapping[s
         raise ApiError(CONFLICT, "Conflict", f"the {kind} {name} was there and is gone")
     if not is_controlled_by(found, run.uid):
         message = f"There is a {kind} {name} already that does not belong to this run."
-        raise ObstacleError(ObstacleKind.NAME_TAKEN, message)
+        raise RejectedError(RejectionKind.NAME_TAKEN, message)
     if "deletionTimestamp" in found["metadata"]:
-        raise ObstacleError(ObstacleKind.REFUSED, f"The {kind} {name} is still being deleted.")
+        raise RejectedError(RejectionKind.REFUSED, f"The {kind} {name} is still being deleted.")
 
 
 def _status_manifest(run: RunView, status: Mapping[str, Any]) -> dict[str, Any]:

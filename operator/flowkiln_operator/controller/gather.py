@@ -67,7 +67,7 @@ async def gather(
         pods=pods,
         deployments=len(failures),
         replica_failures=tuple(failure for failure in failures if failure),
-        obstacle=memory.obstacle(run.identity),
+        rejection=memory.rejection(run.identity),
     )
 
 

@@ -14,7 +14,7 @@ from flowkiln.api import GROUP, VERSION
 from flowkiln.api.names import CLASS_LABEL, FLOW_RUNS, FLOWS, RUN_LABEL
 from flowkiln_operator.controller.watched import Watched, key_of, run_of
 from flowkiln_operator.controller.work_queue import WorkQueue
-from flowkiln_operator.patience import BACKOFFS
+from flowkiln_operator.kopf_networking import ERROR_BACKOFFS
 
 WATCH_SECONDS = 300
 
@@ -63,7 +63,7 @@ def make_settings(run_class: str | None) -> kopf.OperatorSettings:
     # of ours that is no longer needed, and remove it. By this name it never sets one either.
     settings.persistence.finalizer = f"{GROUP}/unused"
     settings.watching.server_timeout = WATCH_SECONDS
-    settings.networking.error_backoffs = BACKOFFS
+    settings.networking.error_backoffs = ERROR_BACKOFFS
     of_class = f"{CLASS_LABEL}={run_class}" if run_class else f"!{CLASS_LABEL}"
     settings.watching.label_selectors[GROUP, VERSION, FLOW_RUNS] = of_class
     settings.watching.label_selectors["", "v1", "pods"] = RUN_LABEL

@@ -21,7 +21,7 @@ from flowkiln_operator.controller.server import serve
 from flowkiln_operator.controller.settings import Settings, SettingsError
 from flowkiln_operator.controller.watched import Watched
 from flowkiln_operator.controller.work_queue import Key, WorkQueue
-from flowkiln_operator.resources.dask_cluster import Surroundings
+from flowkiln_operator.resources.dask_cluster import ClusterConfig
 
 logger = logging.getLogger(__name__)
 
@@ -52,10 +52,10 @@ async def operate(settings: Settings) -> int:
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     metrics, watched, run_class = Metrics(), Watched(), settings.run_class or None
     async with await KubernetesApi.connect() as api:
-        surroundings = Surroundings(
+        cluster_config = ClusterConfig(
             settings.runtime_image, settings.runtime_image_pull_secrets, settings.cluster_domain
         )
-        reconciler = Reconciler(api, Memory(), surroundings, metrics, run_class)
+        reconciler = Reconciler(api, Memory(), cluster_config, metrics, run_class)
         queue = WorkQueue(reconciler.reconcile, settings.concurrency, _error_logger(metrics))
         port = await serve(settings.http_port, metrics, watched.states, ready.is_set)
         logger.info("started", extra={"port": port, "namespaces": settings.namespaces or "all", "class": run_class})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from flowkiln_operator.controller.snapshot import Obstacle, ObstacleKind
+from flowkiln_operator.controller.snapshot import Rejection, RejectionKind
 from flowkiln_operator.resources.plan import PlanWithSources
 from flowkiln_operator.resources.run import RunIdentity
 
@@ -15,7 +15,7 @@ class _Remembered:
     uid: str
     plan: PlanWithSources | None = None
     tls_secret: str = ""
-    obstacle: Obstacle | None = None
+    rejection: Rejection | None = None
 
 
 @dataclass(slots=True)
@@ -40,19 +40,19 @@ class Memory:
         """Remember the Secret that was created for the DaskCluster that comes next."""
         self._of(run).tls_secret = name
 
-    def obstacle(self, run: RunIdentity) -> Obstacle | None:
+    def rejection(self, run: RunIdentity) -> Rejection | None:
         """Return what the API server refused last for this run."""
-        return self._of(run).obstacle
+        return self._of(run).rejection
 
-    def meet_obstacle(self, run: RunIdentity, kind: ObstacleKind, message: str, now: datetime) -> None:
+    def record_rejection(self, run: RunIdentity, kind: RejectionKind, message: str, now: datetime) -> None:
         """Remember a refusal; its time stays that of the first in a row."""
         remembered = self._of(run)
-        since = remembered.obstacle.since if remembered.obstacle else now
-        remembered.obstacle = Obstacle(kind, message, since, last=now)
+        since = remembered.rejection.since if remembered.rejection else now
+        remembered.rejection = Rejection(kind, message, since, last=now)
 
-    def clear_obstacle(self, run: RunIdentity) -> None:
+    def clear_rejection(self, run: RunIdentity) -> None:
         """Forget refusals: the last attempt went through."""
-        self._of(run).obstacle = None
+        self._of(run).rejection = None
 
     def forget(self, namespace: str, name: str) -> None:
         """Forget a run that is gone."""

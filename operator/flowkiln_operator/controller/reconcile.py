@@ -13,7 +13,7 @@ from flowkiln_operator.controller.gather import gather
 from flowkiln_operator.controller.memory import Memory
 from flowkiln_operator.controller.metrics import Metrics
 from flowkiln_operator.controller.work_queue import Key
-from flowkiln_operator.resources.dask_cluster import Surroundings
+from flowkiln_operator.resources.dask_cluster import ClusterConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Reconciler:
 
     api: KubernetesApi
     memory: Memory
-    surroundings: Surroundings
+    cluster_config: ClusterConfig
     metrics: Metrics
     run_class: str | None
 
@@ -48,4 +48,4 @@ class Reconciler:
             self.memory.forget(namespace, name)
             return None
         actions = decide(snapshot)
-        return await apply(self.api, self.memory, self.surroundings, snapshot, actions)
+        return await apply(self.api, self.memory, self.cluster_config, snapshot, actions)

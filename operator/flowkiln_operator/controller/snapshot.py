@@ -86,7 +86,7 @@ class DaskClusterView:
     owned: bool
 
 
-STEADY_AFTER = timedelta(seconds=20)
+STABLE_AFTER = timedelta(seconds=20)
 """How long a pod must be ready again, after a container in it had ended, until that counts."""
 
 
@@ -124,21 +124,21 @@ class PodView:
         """Whether it is the pod of the Dask scheduler and the agent."""
         return self.component == "scheduler"
 
-    def is_steady(self, now: datetime) -> bool:
+    def is_stable(self, now: datetime) -> bool:
         """Tell whether it is ready, and has been so for a while if a container in it had ended before.
 
         Workers have no probes: one that ends at every start is ready in the seconds that it takes to end again.
         """
         has_ended = any(container.restarts for container in self.containers)
-        return self.ready and not (has_ended and self.ready_changed and now < self.ready_changed + STEADY_AFTER)
+        return self.ready and not (has_ended and self.ready_changed and now < self.ready_changed + STABLE_AFTER)
 
 
 def has_ready_worker(pods: Iterable[PodView], now: datetime) -> bool:
     """Tell whether at least one worker pod is ready, and stays so."""
-    return any(pod.is_steady(now) and not pod.deleting and not pod.is_scheduler for pod in pods)
+    return any(pod.is_stable(now) and not pod.deleting and not pod.is_scheduler for pod in pods)
 
 
-class ObstacleKind(StrEnum):
+class RejectionKind(StrEnum):
     """Why the API server refused something that the controller wanted to create."""
 
     QUOTA = "Quota"
@@ -147,10 +147,10 @@ class ObstacleKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Obstacle:
+class Rejection:
     """A refusal that the controller met for this run: `since` is when it first did, `last` when it last did."""
 
-    kind: ObstacleKind
+    kind: RejectionKind
     message: str
     since: datetime
     last: datetime
@@ -170,7 +170,7 @@ class Snapshot:
     """How many Deployments the run has; counted only until the claim, and while no worker is ready."""
     replica_failures: tuple[str, ...] = ()
     """What those Deployments say about pods that they may not create."""
-    obstacle: Obstacle | None = None
+    rejection: Rejection | None = None
     run_class: str | None = None
     """The class of runs that this controller works on; None: runs without the label."""
 
@@ -180,7 +180,7 @@ class Snapshot:
         return self.run.run_class != self.run_class
 
     @property
-    def has_remnants(self) -> bool:
+    def had_cluster(self) -> bool:
         """Whether a DaskCluster of the run must have been there, even if it is not now."""
         return bool(self.pods) or self.deployments > 0 or self.run.report.is_claimed
 

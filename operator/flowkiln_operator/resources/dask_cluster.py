@@ -51,7 +51,7 @@ HTTP_ROUTES = '["distributed.http.health"]'
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ClusterConfig:
     """What a cluster's pods need to know that is not in the plan.
 
     `runtime_image` is for flows that name none, and is pulled with these Secrets of the run's namespace;
@@ -64,12 +64,12 @@ class Surroundings:
 
 
 def dask_cluster(
-    run: RunIdentity, number: int, fixed: PlanWithSources, *, tls_secret: str, surroundings: Surroundings
+    run: RunIdentity, number: int, fixed: PlanWithSources, *, tls_secret: str, cluster_config: ClusterConfig
 ) -> Manifest:
     """Return the run's DaskCluster of this number. `tls_secret` is the name of the Secret with its certificates."""
     name = run.cluster_name(number)
     cluster = fixed.plan.spec.cluster
-    builder = _Builder(run, number, fixed, tls_secret, surroundings)
+    builder = _Builder(run, number, fixed, tls_secret, cluster_config)
     return {
         "apiVersion": API_VERSION,
         "kind": KIND,
@@ -96,7 +96,7 @@ class _Builder:
     number: int
     fixed: PlanWithSources
     tls_secret: str
-    surroundings: Surroundings
+    cluster_config: ClusterConfig
 
     @property
     def name(self) -> str:
@@ -108,19 +108,19 @@ class _Builder:
 
     @property
     def image(self) -> str:
-        return self.spec.cluster.image or self.surroundings.runtime_image
+        return self.spec.cluster.image or self.cluster_config.runtime_image
 
     @property
     def pull_secrets(self) -> list[str]:
         """The flow's own Secrets, and the runtime image's where that is used."""
         cluster = self.spec.cluster
         own = [secret.name for secret in cluster.image_pull_secrets]
-        more = self.surroundings.runtime_image_pull_secrets if cluster.image is None else ()
+        more = self.cluster_config.runtime_image_pull_secrets if cluster.image is None else ()
         return list(dict.fromkeys((*own, *more)))
 
     @property
     def scheduler_address(self) -> str:
-        host = f"{self.name}-scheduler.{self.run.namespace}.svc.{self.surroundings.cluster_domain}"
+        host = f"{self.name}-scheduler.{self.run.namespace}.svc.{self.cluster_config.cluster_domain}"
         return f"tls://{host}:{SCHEDULER_PORT}"
 
     def scheduler_pod(self) -> Manifest:

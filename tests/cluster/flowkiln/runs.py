@@ -75,7 +75,7 @@ class Runs:
         try:
             self.kubectl("wait", "--for=condition=Finished", f"{FLOW_RUN}/{name}", f"--timeout={seconds:.0f}s")
         except CommandError as error:
-            raise AssertionError(f"{error}\n{self.story(name)}") from error
+            raise AssertionError(f"{error}\n{self.describe(name)}") from error
         run = self.flow_run(name)
         if state(run) != "Success":
             print(*self.agents.lines("agent", pod=label_of(run)), sep="\n")
@@ -92,7 +92,7 @@ class Runs:
         try:
             wait_until(f"{name}: {what}", look, seconds=seconds, every=0.2)
         except HarnessError as error:
-            raise AssertionError(f"{error}\n{self.story(name)}") from error
+            raise AssertionError(f"{error}\n{self.describe(name)}") from error
         return seen[0]
 
     def record(self) -> AbstractContextManager[Recording]:
@@ -140,7 +140,7 @@ class Runs:
             if len(mine) == before:
                 return sorted(found.values())
 
-    def story(self, name: str) -> str:
+    def describe(self, name: str) -> str:
         """Tell what is known about a run that did not do what it should."""
         parts = [
             self.kubectl("get", FLOW_RUN, name, "--ignore-not-found", "--output=yaml"),

@@ -26,8 +26,8 @@ from flowkiln_operator.controller.api import ApiError, KubernetesApi
 from flowkiln_operator.controller.apply import apply
 from flowkiln_operator.controller.gather import gather, now
 from flowkiln_operator.controller.memory import Memory
-from flowkiln_operator.controller.snapshot import ObstacleKind, Snapshot
-from flowkiln_operator.resources.dask_cluster import Surroundings
+from flowkiln_operator.controller.snapshot import RejectionKind, Snapshot
+from flowkiln_operator.resources.dask_cluster import ClusterConfig
 from flowkiln_operator.resources.plan import PlanWithSources
 from flowkiln_operator.resources.rbac import role, service_account
 from flowkiln_operator.resources.run import RunIdentity
@@ -80,7 +80,7 @@ class Controller:
     async def do(self, *actions: Any, snapshot: Snapshot | None = None) -> Any:
         """Apply."""
         wanted: Actions = actions
-        return await apply(self.api, self.memory, Surroundings("runtime:1"), snapshot or await self.look(), wanted)
+        return await apply(self.api, self.memory, ClusterConfig("runtime:1"), snapshot or await self.look(), wanted)
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ async def test_what_is_there_already_and_ours_is_fine(controller: Controller) ->
     await controller.do(CreateChild(service_account(run)))
     await controller.do(CreateChild(service_account(run)), CreateChild(role(run)))
     assert len(controller.of_the_run("serviceaccounts")) == 1
-    assert controller.memory.obstacle(run) is None
+    assert controller.memory.rejection(run) is None
 
 
 async def test_a_name_that_somebody_else_has_stops_the_rest(controller: Controller) -> None:
@@ -110,11 +110,12 @@ async def test_a_name_that_somebody_else_has_stops_the_rest(controller: Controll
     again = await controller.do(CreateChild(service_account(run)), CreateChild(role(run)), snapshot=snapshot)
     assert again == snapshot.now
     assert controller.of_the_run("roles") == []
-    obstacle = (await controller.look()).obstacle
-    assert obstacle is not None
-    assert obstacle.kind is ObstacleKind.NAME_TAKEN
+    rejection = (await controller.look()).rejection
+    assert rejection is not None
+    assert rejection.kind is RejectionKind.NAME_TAKEN
     assert (
-        obstacle.message == f"There is a ServiceAccount {run.service_account} already that does not belong to this run."
+        rejection.message
+        == f"There is a ServiceAccount {run.service_account} already that does not belong to this run."
     )
 
 
@@ -125,10 +126,10 @@ async def test_a_quota_is_remembered_with_the_api_servers_words(controller: Cont
     config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": run.metadata("c")}
     for _ in range(2):
         await controller.do(CreateChild(config_map))
-    obstacle = (await controller.look()).obstacle
-    assert obstacle is not None
-    assert obstacle.kind is ObstacleKind.QUOTA
-    assert "exceeded quota: q" in obstacle.message
+    rejection = (await controller.look()).rejection
+    assert rejection is not None
+    assert rejection.kind is RejectionKind.QUOTA
+    assert "exceeded quota: q" in rejection.message
 
 
 async def test_a_refused_cluster_leaves_one_secret_however_often_it_is_tried(controller: Controller) -> None:
@@ -139,10 +140,10 @@ async def test_a_refused_cluster_leaves_one_secret_however_often_it_is_tried(con
     for _ in range(3):
         await controller.do(create)
     assert len(controller.of_the_run("secrets")) == 1
-    assert controller.memory.obstacle(run) is not None
+    assert controller.memory.rejection(run) is not None
     controller.runs.kubectl("delete", "resourcequota", "q")
     async with asyncio.timeout(60):
-        while controller.memory.obstacle(run) is not None:  # the API server may remember the quota for a moment
+        while controller.memory.rejection(run) is not None:  # the API server may remember the quota for a moment
             await controller.do(create)
     assert len(controller.of_the_run("secrets")) == 1
     (made,) = controller.of_the_run(CLUSTERS)

@@ -147,7 +147,7 @@ def test_the_life_of_a_release(release: Release, older_chart: Path) -> None:
 
     with room(installation) as runs:
         runs.apply(HELLO, UNTIL_TOLD, make_run("first", "hello"), make_run("in-flight", "until-told"))
-        assert state(runs.finish("first")) == "Success", runs.story("first")
+        assert state(runs.finish("first")) == "Success", runs.describe("first")
         runs.wait_until("in-flight", "its task runs", waits)
         pods, controllers = pods_of(runs, "in-flight"), controllers_of(installation)
 
@@ -158,7 +158,7 @@ def test_the_life_of_a_release(release: Release, older_chart: Path) -> None:
         assert not may_list_runs(cluster, "default")
         assert may_list_runs(cluster, runs.namespace)
         runs.apply(make_run("second", "hello"))
-        assert state(runs.finish("second")) == "Success", runs.story("second")
+        assert state(runs.finish("second")) == "Success", runs.describe("second")
         assert pods_of(runs, "in-flight") == pods
 
         release.rollback()
@@ -167,7 +167,7 @@ def test_the_life_of_a_release(release: Release, older_chart: Path) -> None:
         assert pods_of(runs, "in-flight") == pods
         tell(runs, "in-flight")
         run = runs.finish("in-flight")
-        assert state(run) == "Success", runs.story("in-flight")
+        assert state(run) == "Success", runs.describe("in-flight")
         assert condition(run, "Succeeded")["reason"] == "Succeeded"
         assert run["status"]["flow"]["attempt"] == 1
 
@@ -201,7 +201,7 @@ def test_runs_that_are_left_running(release: Release) -> None:
         assert going == {"goes-on": False, "deleted": True}
 
         release.install(CHART)
-        assert state(runs.finish("goes-on")) == "Success", runs.story("goes-on")
+        assert state(runs.finish("goes-on")) == "Success", runs.describe("goes-on")
         wait_until("the clusters are gone", lambda: not runs.list("daskclusters"), seconds=120)
         wait_until("nothing of the deleted run is left", lambda: runs.belongings(deleted) == [], seconds=60)
 
@@ -216,7 +216,7 @@ def test_two_releases_share_a_cluster(release: Release) -> None:
         unserved = of_class(make_run("unserved", "hello"), "tpu")
         runs.apply(HELLO, unserved, make_run("plain", "hello"), of_class(make_run("special", "hello"), "gpu"))
         for name in ("plain", "special"):
-            assert state(runs.finish(name)) == "Success", runs.story(name)
+            assert state(runs.finish(name)) == "Success", runs.describe(name)
         assert state(runs.flow_run("unserved")) == ""
         runs.apply(of_class(unserved, "gpu"))
         assert state(runs.finish("unserved")) == "Success", second.operator_log()

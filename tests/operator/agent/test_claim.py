@@ -99,10 +99,10 @@ def test_when_a_claimed_run_is_lost(found: dict[str, Any], why: str | None) -> N
 )
 def test_what_becomes_of_a_run_that_was_begun(start: Start, restarts: int, expected: tuple[str, str] | None) -> None:
     """Nothing begun: run. Begun, and the knowledge of it gone: say so, and never run anything twice in silence."""
-    standing = decide_recovery(start, restarts=restarts, last_exit="signal SIGSEGV")
-    assert (standing and (standing.state, standing.reason)) == expected
-    if standing is not None and restarts:
-        assert "SIGSEGV" in standing.message
+    summary = decide_recovery(start, restarts=restarts, last_exit="signal SIGSEGV")
+    assert (summary and (summary.state, summary.reason)) == expected
+    if summary is not None and restarts:
+        assert "SIGSEGV" in summary.message
 
 
 async def test_a_claim_keeps_what_was_there(server: ApiServer, api: FlowRunApi) -> None:

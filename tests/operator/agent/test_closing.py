@@ -27,10 +27,10 @@ def test_closing_what_was_reported_equals_closing_what_is_known(
     table = RunTable(names)
     table.apply(records)
     closed = close_tasks(json.loads(table.tasks_text(MAX_STATUS_BYTES)), "Crashed")
-    counts = close_counts(table.summary().counts, "Crashed")
+    counts = close_counts(table.counts().by_state, "Crashed")
     table.close("Crashed", 0.0)
     known = json.loads(table.tasks_text(MAX_STATUS_BYTES))
-    assert counts == table.summary().counts
+    assert counts == table.counts().by_state
     assert set(counts) <= FINISHED
     for ours, theirs in zip(closed, known, strict=True):
         TaskStatus.model_validate(ours)

@@ -57,7 +57,7 @@ async def test_an_engine_that_broke_off_leaves_nothing_unfinished(
     progress.on_task_runs([plain("a", "Success")])
     engine: Any = Engine(end)
     link: Any = Link()
-    standing = await _until_over(engine, link, "scheduler", Fence(NAME, lambda: 0.0), progress)
-    assert standing is not None
-    assert (standing.state, standing.reason, standing.message.split(" The")[0]) == (state, reason, end.message)
+    summary = await _until_over(engine, link, "scheduler", Fence(NAME, lambda: 0.0), progress)
+    assert summary is not None
+    assert (summary.state, summary.reason, summary.message.split(" The")[0]) == (state, reason, end.message)
     assert [task["state"] for task in json.loads(progress.snapshot(MAX_STATUS_BYTES).tasks)] == tasks

@@ -18,9 +18,9 @@ from flowkiln.states.records import NOT_MAPPED, TaskRunRecord
 from flowkiln_operator.agent.projection import table as table_module
 from flowkiln_operator.agent.projection.flow_status import (
     Holder,
-    Standing,
-    current_standing,
-    final_standing,
+    RunSummary,
+    current_summary,
+    final_summary,
     flow_document,
 )
 from flowkiln_operator.agent.projection.indexes import parse_indexes
@@ -52,10 +52,10 @@ def test_counts_always_add_up(sequence: tuple[list[str], list[TaskRunRecord]]) -
     table = RunTable(names)
     for record in records:
         table.apply([record])
-        summary, entries = table.summary(), tasks_of(table)
-        assert Counter(summary.counts) == sum(map(task_run_states, entries.values()), Counter())
-        assert set(summary.counts) <= KNOWN
-        assert all(count > 0 for count in summary.counts.values())
+        counts, entries = table.counts(), tasks_of(table)
+        assert Counter(counts.by_state) == sum(map(task_run_states, entries.values()), Counter())
+        assert set(counts.by_state) <= KNOWN
+        assert all(count > 0 for count in counts.by_state.values())
         for entry in entries.values():
             if children := entry.get("children"):
                 assert sum(children["counts"].values()) == children["total"]
@@ -66,7 +66,7 @@ def test_a_failure_of_a_class_of_the_flow() -> None:
     table = RunTable(["check"])
     table.apply([plain("check", "Failed", message="3 rows are empty", traceback="here", state_class="QualityFailed")])
     entry = tasks_of(table)["check"]
-    assert table.summary().counts == {"Failed": 1}
+    assert table.counts().by_state == {"Failed": 1}
     assert (entry["state"], entry["message"]) == ("Failed", "QualityFailed: 3 rows are empty")
     assert entry["traceback"] == "here"
     assert table.first_failure() == "check: QualityFailed: 3 rows are empty"
@@ -98,9 +98,9 @@ def test_the_last_record_of_a_task_run_is_what_counts(sequence: tuple[list[str],
     for record in records:
         one_by_one.apply([record])
         one_by_one.tasks_text(MAX_STATUS_BYTES)
-        one_by_one.summary()
+        one_by_one.counts()
     assert one_by_one.tasks_text(MAX_STATUS_BYTES) == at_once.tasks_text(MAX_STATUS_BYTES)
-    assert one_by_one.summary() == at_once.summary()
+    assert one_by_one.counts() == at_once.counts()
 
 
 @given(record_sequences(), st.integers(2, 4000))
@@ -121,9 +121,9 @@ def test_a_closed_run_has_nothing_unfinished(sequence: tuple[list[str], list[Tas
     names, records = sequence
     table = RunTable(names)
     table.apply(records)
-    before = table.summary()
+    before = table.counts()
     table.close(state, NOON)
-    after = table.summary()
+    after = table.counts()
     assert after.finished == after.total == before.total
     assert after.next_due is None
     assert after.paused == ()
@@ -136,9 +136,9 @@ def test_the_whole_status_is_what_the_api_takes(sequence: tuple[list[str], list[
     names, records = sequence
     table = RunTable(names)
     table.apply(records)
-    summary = table.summary()
-    standing = current_standing(summary, engine_state="Running")
-    flow = flow_document(standing, summary, run_count=1, attempt=2, holder=HOLDER)
+    counts = table.counts()
+    summary = current_summary(counts, engine_state="Running")
+    flow = flow_document(summary, counts, run_count=1, attempt=2, holder=HOLDER)
     status = FlowRunStatus.model_validate({"flow": flow, "tasks": json.loads(table.tasks_text(MAX_STATUS_BYTES))})
     assert status.flow is not None
     assert status.flow.holder is not None
@@ -153,9 +153,9 @@ def test_a_run_in_the_middle_reads_as_people_expect() -> None:
     )
     table.apply([child("summarise", i, "Success", start_time=NOON, end_time=NOON + i) for i in range(12)])
     table.apply([child("summarise", i, "Running", start_time=NOON) for i in range(12, 16)])
-    summary = table.summary()
-    standing = current_standing(summary, engine_state="Running")
-    flow = flow_document(standing, summary, run_count=1, attempt=1, holder=HOLDER)
+    counts = table.counts()
+    summary = current_summary(counts, engine_state="Running")
+    flow = flow_document(summary, counts, run_count=1, attempt=1, holder=HOLDER)
     assert flow["progress"] == "13/32"
     assert flow["message"] == "waiting for 4 of 32 task runs"
     assert flow["counts"] == {"Success": 13, "Running": 4, "Pending": 15}
@@ -186,11 +186,11 @@ def test_a_wait_for_a_retry_names_task_and_time() -> None:
     table = RunTable(["a", "b", "c"])
     table.apply([plain("a", "Running"), plain("b", "Retrying", due=NOON + 60), mapped("c", 3)])
     table.apply([child("c", 1, "Retrying", due=NOON + 5)])
-    message = current_standing(table.summary(), engine_state="Running").message
+    message = current_summary(table.counts(), engine_state="Running").message
     assert message == "waiting for 1 of 5 task runs; c[1] is retried at 2026-01-01T12:00:05Z"
     table.apply([child("c", 1, "Running"), plain("a", "Success")])
     table.apply([child("c", 1, "Success")])
-    message = current_standing(table.summary(), engine_state="Running").message
+    message = current_summary(table.counts(), engine_state="Running").message
     assert message == "b is retried at 2026-01-01T12:01:00Z"
 
 
@@ -198,9 +198,9 @@ def test_a_paused_run_says_who_waits() -> None:
     """Paused is the engine's word; the message names the task runs that wait for somebody."""
     table = RunTable([f"t{i}" for i in range(7)])
     table.apply([plain(f"t{i}", "Paused") for i in range(7)])
-    standing = current_standing(table.summary(), engine_state="Paused")
-    assert (standing.state, standing.reason) == ("Paused", "WaitingForInput")
-    assert standing.message == "waiting for input: t0, t1, t2, t3, t4, …"
+    summary = current_summary(table.counts(), engine_state="Paused")
+    assert (summary.state, summary.reason) == ("Paused", "WaitingForInput")
+    assert summary.message == "waiting for input: t0, t1, t2, t3, t4, …"
 
 
 def test_failures_come_with_text_causes_first() -> None:
@@ -235,9 +235,7 @@ def test_the_first_cause_is_named_for_the_whole_run() -> None:
     table.apply([mapped("m", 5), child("m", 3, "Failed", message="ValueError: no rows")])
     table.apply([plain("a", "Failed", message="late")])
     assert table.first_failure() == "m[3]: ValueError: no rows"
-    assert (
-        "The first failure: m[3]: ValueError" in final_standing("Failed", "It failed.", table.first_failure()).message
-    )
+    assert "The first failure: m[3]: ValueError" in final_summary("Failed", "It failed.", table.first_failure()).message
     table.apply([child("m", 3, "Success")])
     assert table.first_failure() == "a: late"
 
@@ -326,11 +324,11 @@ def test_writing_down_again_costs_nothing_when_nothing_changed(monkeypatch: pyte
 
 @settings(max_examples=30)
 @given(st.sampled_from(sorted(KNOWN)), st.text(max_size=50))
-def test_every_final_state_has_a_standing(state: str, message: str) -> None:
+def test_every_final_state_has_a_summary(state: str, message: str) -> None:
     """Whatever the engine ends with, the run is over and carries the message."""
-    standing = final_standing(state, message)
-    assert standing.is_final
-    assert standing.message == message
+    summary = final_summary(state, message)
+    assert summary.is_final
+    assert summary.message == message
 
 
 @pytest.mark.parametrize(
@@ -345,8 +343,8 @@ def test_every_final_state_has_a_standing(state: str, message: str) -> None:
 )
 def test_final_states_and_reasons(state: str, expected: tuple[str, str]) -> None:
     """The engine's word for the end, and what status.flow says."""
-    standing: Standing = final_standing(state, "")
-    assert (standing.state, standing.reason) == expected
+    summary: RunSummary = final_summary(state, "")
+    assert (summary.state, summary.reason) == expected
 
 
 def test_a_map_that_grows_keeps_what_its_children_did() -> None:
@@ -356,7 +354,7 @@ def test_a_map_that_grows_keeps_what_its_children_did() -> None:
     assert tasks_of(table)["m"]["children"]["counts"] == {"Success": 1, "Pending": 3}
     table.apply([TaskRunRecord("m", NOT_MAPPED, "TriggerFailed", message="Trigger failed")])
     assert "children" not in tasks_of(table)["m"]
-    assert table.summary().counts == {"TriggerFailed": 1}
+    assert table.counts().by_state == {"TriggerFailed": 1}
 
 
 @given(st.permutations(["Running", "Success"]), st.sampled_from([NOT_MAPPED, 2]))
@@ -364,6 +362,6 @@ def test_a_beginning_that_comes_after_its_end_is_no_news(order: list[str], index
     """Beginnings and ends take different ways from the worker; either order leaves the same state."""
     table = RunTable(["m"])
     table.apply([TaskRunRecord("m", index, state, visit=3, run_count=1) for state in order])
-    assert table.summary().counts.get("Running") is None
+    assert table.counts().by_state.get("Running") is None
     table.apply([TaskRunRecord("m", index, "Running", visit=4, run_count=2)])
-    assert table.summary().counts["Running"] == 1
+    assert table.counts().by_state["Running"] == 1

@@ -15,13 +15,13 @@ from flowkiln_operator.agent import pacing
 from flowkiln_operator.agent.api_client import Answer, FlowRunApi
 from flowkiln_operator.agent.fence import Fence
 from flowkiln_operator.agent.progress import Progress
-from flowkiln_operator.agent.projection.flow_status import Standing
+from flowkiln_operator.agent.projection.flow_status import RunSummary
 from flowkiln_operator.agent.reporter import Claim, Reporter
 from tests.operator.agent.api_server import NAME, ApiServer, Problem
 from tests.operator.agent.conftest import HOLDER, RUN, ManualClock
 from tests.operator.agent.records import plain
 
-DONE = Standing(FlowState.SUCCESS, FlowReason.SUCCEEDED, "All reference tasks succeeded.")
+DONE = RunSummary(FlowState.SUCCESS, FlowReason.SUCCEEDED, "All reference tasks succeeded.")
 
 
 @dataclass

@@ -6,7 +6,7 @@ import kopf
 import pytest
 
 from flowkiln_operator.controller.handlers import make_settings
-from flowkiln_operator.patience import be_patient
+from flowkiln_operator.kopf_networking import configure_networking
 
 
 @pytest.mark.parametrize(("run_class", "selector"), [(None, "!flowkiln.dev/class"), ("gpu", "flowkiln.dev/class=gpu")])
@@ -21,7 +21,7 @@ def test_only_runs_of_its_class_are_watched(run_class: str | None, selector: str
 def test_kopf_looks_often_for_an_api_server_that_is_away() -> None:
     """In this controller and in that of dask-kubernetes: by its defaults it would wait for up to 21 s."""
     dask_kubernetes = kopf.OperatorSettings()
-    be_patient(dask_kubernetes)
+    configure_networking(dask_kubernetes)
     for settings in (make_settings(None), dask_kubernetes):
         waits = settings.networking.error_backoffs
         assert isinstance(waits, tuple)

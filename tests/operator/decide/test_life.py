@@ -15,7 +15,7 @@ from flowkiln_operator.controller.actions import (
     RecordEvent,
     RequeueAt,
 )
-from flowkiln_operator.controller.snapshot import ObstacleKind, PlanProblem
+from flowkiln_operator.controller.snapshot import PlanProblem, RejectionKind
 from tests.operator.builders import (
     CLUSTER,
     RUN,
@@ -257,7 +257,7 @@ def test_a_taken_name_crashes_the_run() -> None:
         reason="NameConflict",
         message=message,
     )
-    taken = make_flow_run().obstructed(ObstacleKind.NAME_TAKEN, "There is a Role already.")
+    taken = make_flow_run().rejected(RejectionKind.NAME_TAKEN, "There is a Role already.")
     refused(taken, state="Crashed", reason="NameConflict", message="There is a Role already.")
     foreign = make_flow_run().starting().with_cluster(owned=False)
     actions = foreign.decide()

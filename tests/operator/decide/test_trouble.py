@@ -13,7 +13,7 @@ from flowkiln_operator.controller.actions import (
     RecordEvent,
     RequeueAt,
 )
-from flowkiln_operator.controller.snapshot import ContainerView, ObstacleKind, PodView
+from flowkiln_operator.controller.snapshot import ContainerView, PodView, RejectionKind
 from tests.operator.builders import (
     Builder,
     at,
@@ -140,13 +140,13 @@ def test_the_start_deadline_is_the_flows() -> None:
     assert DeleteDaskCluster in kinds(short.at(20).decide())
 
 
-REFUSALS = [(ObstacleKind.QUOTA, "QuotaExceeded"), (ObstacleKind.REFUSED, "ClusterNotReady")]
+REFUSALS = [(RejectionKind.QUOTA, "QuotaExceeded"), (RejectionKind.REFUSED, "ClusterNotReady")]
 
 
 @pytest.mark.parametrize(("kind", "reason"), REFUSALS)
-def test_a_refused_creation_is_told_tried_again_and_given_up(kind: ObstacleKind, reason: str) -> None:
+def test_a_refused_creation_is_told_tried_again_and_given_up(kind: RejectionKind, reason: str) -> None:
     """Told at once, tried every 10 s, given up at cluster.startDeadline."""
-    refused = make_flow_run().after_decision().with_plan().obstructed(kind, "no more")
+    refused = make_flow_run().after_decision().with_plan().rejected(kind, "no more")
     status = status_of(refused.at(1).decide())
     assert status is not None
     assert condition(status, "ClusterReady")["reason"] == reason

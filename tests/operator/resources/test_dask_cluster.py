@@ -14,7 +14,7 @@ from flowkiln.api.names import RUN_LABEL, is_reserved_key
 from flowkiln.api.plan import Plan
 from flowkiln.api.pods import is_reserved_path, is_reserved_variable, is_reserved_volume
 from flowkiln_operator.agent.settings import read_settings
-from flowkiln_operator.resources.dask_cluster import Surroundings, dask_cluster, secret_references
+from flowkiln_operator.resources.dask_cluster import ClusterConfig, dask_cluster, secret_references
 from flowkiln_operator.resources.plan import PlanWithSources
 from flowkiln_operator.resources.run import is_controlled_by
 from tests.operator.resources.test_resources import RUN, UID, make_plan
@@ -28,8 +28,10 @@ def build(
 ) -> dict[str, Any]:
     """Return the DaskCluster of a Flow with this spec."""
     plan: Plan = make_plan({"tasks": TASKS, **(spec or {})})
-    surroundings = Surroundings("runtime:1", runtime_secrets)
-    return dask_cluster(RUN, 1, PlanWithSources(plan, sources), tls_secret="certificates", surroundings=surroundings)
+    cluster_config = ClusterConfig("runtime:1", runtime_secrets)
+    return dask_cluster(
+        RUN, 1, PlanWithSources(plan, sources), tls_secret="certificates", cluster_config=cluster_config
+    )
 
 
 def pods(cluster: dict[str, Any]) -> dict[str, dict[str, Any]]:

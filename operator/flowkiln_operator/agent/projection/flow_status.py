@@ -8,12 +8,12 @@ from typing import Any
 
 from flowkiln.api.reasons import FlowReason, FlowState
 from flowkiln.states.kinds import SUCCESSES
-from flowkiln_operator.agent.projection.table import Summary
+from flowkiln_operator.agent.projection.table import RunCounts
 from flowkiln_operator.agent.projection.text import head, timestamp
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RunSummary:
     """State, reason and message of the flow run."""
 
     state: FlowState
@@ -38,47 +38,47 @@ class Holder:
         return {"podUID": self.pod_uid, "schedulerId": self.scheduler_id}
 
 
-def final_standing(state: str, message: str, first_failure: str = "") -> Standing:
+def final_summary(state: str, message: str, first_failure: str = "") -> RunSummary:
     """How the run ended, from the final state of the flow run as the engine names it, and why, if a task failed."""
     match state:
         case _ if state in SUCCESSES:
-            return Standing(FlowState.SUCCESS, FlowReason.SUCCEEDED, message)
+            return RunSummary(FlowState.SUCCESS, FlowReason.SUCCEEDED, message)
         case "Cancelled":
-            return Standing(FlowState.CANCELLED, FlowReason.TERMINATED, message)
+            return RunSummary(FlowState.CANCELLED, FlowReason.TERMINATED, message)
         case "TimedOut":
-            return Standing(FlowState.FAILED, FlowReason.TIMED_OUT, message)
+            return RunSummary(FlowState.FAILED, FlowReason.TIMED_OUT, message)
         case "Crashed":
-            return Standing(FlowState.CRASHED, FlowReason.CLUSTER_LOST, message)
+            return RunSummary(FlowState.CRASHED, FlowReason.CLUSTER_LOST, message)
         case _:
             told = f"{message} The first failure: {first_failure}" if first_failure else message
-            return Standing(FlowState.FAILED, FlowReason.TASK_FAILED, told)
+            return RunSummary(FlowState.FAILED, FlowReason.TASK_FAILED, told)
 
 
-def current_standing(summary: Summary, *, engine_state: str) -> Standing:
+def current_summary(counts: RunCounts, *, engine_state: str) -> RunSummary:
     """Where a run stands that is not over, from its task runs and the flow run's state as the engine names it.
 
     Only the engine knows what Dask has been given and not begun, so it alone decides that the run is Paused.
     """
     if engine_state == "Paused":
-        names = ", ".join(summary.paused)
-        more = ", …" if len(summary.paused) < summary.counts.get("Paused", 0) else ""
-        return Standing(FlowState.PAUSED, FlowReason.WAITING_FOR_INPUT, f"waiting for input: {names}{more}")
-    return Standing(FlowState.RUNNING, FlowReason.RUNNING, _progress_message(summary))
+        names = ", ".join(counts.paused)
+        more = ", …" if len(counts.paused) < counts.by_state.get("Paused", 0) else ""
+        return RunSummary(FlowState.PAUSED, FlowReason.WAITING_FOR_INPUT, f"waiting for input: {names}{more}")
+    return RunSummary(FlowState.RUNNING, FlowReason.RUNNING, _progress_message(counts))
 
 
 def flow_document(
-    standing: Standing, summary: Summary, *, run_count: int, attempt: int, holder: Holder
+    summary: RunSummary, counts: RunCounts, *, run_count: int, attempt: int, holder: Holder
 ) -> dict[str, Any]:
     """`status.flow` in full, as it is applied."""
     return {
-        "state": str(standing.state),
-        "reason": str(standing.reason),
+        "state": str(summary.state),
+        "reason": str(summary.reason),
         "runCount": run_count,
-        "message": head(standing.message),
-        "progress": f"{summary.finished}/{summary.total}",
+        "message": head(summary.message),
+        "progress": f"{counts.finished}/{counts.total}",
         "attempt": attempt,
         "holder": holder.document(),
-        "counts": dict(summary.counts),
+        "counts": dict(counts.by_state),
     }
 
 
@@ -93,14 +93,14 @@ def opening_document(previous: Mapping[str, Any] | None, *, attempt: int, holder
     return {**(previous or opening), "attempt": attempt, "holder": holder.document()}
 
 
-def _progress_message(summary: Summary) -> str:
+def _progress_message(counts: RunCounts) -> str:
     parts = []
-    if summary.running:
-        parts.append(f"waiting for {summary.running} of {summary.total} task runs")
-    if (due := summary.next_due) is not None:
+    if counts.running:
+        parts.append(f"waiting for {counts.running} of {counts.total} task runs")
+    if (due := counts.next_due) is not None:
         verb = "retried" if due.state == "Retrying" else "started"
         parts.append(f"{due.name} is {verb} at {timestamp(due.due)}")
     if not parts:
-        left = summary.total - summary.finished
-        parts.append(f"{left} of {summary.total} task runs are to start" if left else "finishing")
+        left = counts.total - counts.finished
+        parts.append(f"{left} of {counts.total} task runs are to start" if left else "finishing")
     return "; ".join(parts)

@@ -32,10 +32,10 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class RunCounts:
     """The run in numbers. Children of a mapped task count one by one, their parent then does not count."""
 
-    counts: dict[str, int]
+    by_state: dict[str, int]
     next_due: Waiting | None
     paused: tuple[str, ...]
     """Names of the first few paused task runs."""
@@ -43,17 +43,17 @@ class Summary:
     @property
     def total(self) -> int:
         """All task runs known so far."""
-        return sum(self.counts.values())
+        return sum(self.by_state.values())
 
     @property
     def finished(self) -> int:
         """Task runs that have ended, whichever way."""
-        return sum(count for state, count in self.counts.items() if state in FINISHED)
+        return sum(count for state, count in self.by_state.items() if state in FINISHED)
 
     @property
     def running(self) -> int:
         """Task runs whose body is running."""
-        return sum(count for state, count in self.counts.items() if state in RUNNING)
+        return sum(count for state, count in self.by_state.items() if state in RUNNING)
 
 
 class RunTable:
@@ -86,11 +86,11 @@ class RunTable:
                 ]
         self.apply(ended)
 
-    def summary(self) -> Summary:
+    def counts(self) -> RunCounts:
         """Counts by state, and what the run waits for."""
-        counts = {state: self._counts[state] for state in sorted(self._counts)}
+        by_state = {state: self._counts[state] for state in sorted(self._counts)}
         paused = tuple(full_name(key) for key, _ in zip(self._paused, range(5), strict=False))
-        return Summary(counts, self._next_due(), paused)
+        return RunCounts(by_state, self._next_due(), paused)
 
     def first_failure(self) -> str:
         """The first task run whose failure is no other's consequence, as `task: message`; empty when there is none."""
@@ -184,7 +184,7 @@ class RunTable:
             self._failures.discard(record.task, record.map_index)
             return
         displaced = self._failures.add(
-            record.task, record.map_index, record.state, told_message(record), record.traceback
+            record.task, record.map_index, record.state, display_message(record), record.traceback
         )
         if displaced is not None:
             self._rendered.pop(displaced, None)
@@ -206,7 +206,7 @@ class RunTable:
             self._counts.pop(state, None)
 
 
-def told_message(record: TaskRunRecord) -> str:
+def display_message(record: TaskRunRecord) -> str:
     """The message, after the name of the State's own class where that says more than the built-in one."""
     return ": ".join(filter(None, (record.state_class, record.message)))
 

@@ -18,7 +18,7 @@ Policy: TypeAlias = Callable[[Snapshot], Actions | None]
 POLICIES: tuple[Policy, ...] = (
     ownership.leave_to_its_operator,
     deletion.leave_to_kubernetes,
-    ended.tidy_up,
+    ended.clean_up,
     report.take_final_report,
     termination.terminate,
     admission.refuse_unreadable,

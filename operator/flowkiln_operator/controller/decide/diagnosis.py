@@ -35,7 +35,7 @@ def problem(snapshot: Snapshot) -> ClusterReady | None:
     """Return the first thing that is wrong, the scheduler pod's before the workers'; None when nothing is known."""
     pods = sorted(snapshot.pods, key=lambda pod: (not pod.is_scheduler, pod.name))
     for pod in pods:
-        if not pod.deleting and (found := _of_pod(pod, snapshot.now)):
+        if not pod.deleting and (found := _pod_problem(pod, snapshot.now)):
             return found
     for failure in snapshot.replica_failures:
         reason = Reason.QUOTA_EXCEEDED if "exceeded quota" in failure else Reason.CLUSTER_NOT_READY
@@ -51,7 +51,7 @@ def is_crash_looping(container: ContainerView) -> bool:
     return container.waiting == "CrashLoopBackOff" and container.restarts >= CRASH_LOOP_RESTARTS
 
 
-def story(pod: PodView, container: ContainerView) -> str:
+def describe(pod: PodView, container: ContainerView) -> str:
     """Return a sentence about a container that does not run."""
     ended = container.ended or container.waiting or "not ready"
     code = f", exit code {container.exit_code}" if container.exit_code is not None else ""
@@ -61,27 +61,27 @@ def story(pod: PodView, container: ContainerView) -> str:
     return f"The container {container.name} of pod {pod.name} {what} ({ended}{code}{times})."
 
 
-def _of_pod(pod: PodView, now: datetime) -> ClusterReady | None:
+def _pod_problem(pod: PodView, now: datetime) -> ClusterReady | None:
     if pod.unschedulable:
         return ClusterReady(False, Reason.UNSCHEDULABLE, f"The pod {pod.name} cannot be scheduled: {pod.unschedulable}")
-    return next(filter(None, (_of_container(pod, container, now) for container in pod.containers)), None)
+    return next(filter(None, (_container_problem(pod, container, now) for container in pod.containers)), None)
 
 
-def _of_container(pod: PodView, container: ContainerView, now: datetime) -> ClusterReady | None:
+def _container_problem(pod: PodView, container: ContainerView, now: datetime) -> ClusterReady | None:
     if container.waiting in _IMAGE_REASONS:
         text = f"The image of container {container.name} in pod {pod.name} cannot be had: {container.message}"
         return ClusterReady(False, Reason.IMAGE_PULL_FAILED, text)
-    if _keeps_ending(container, steady=pod.is_steady(now)):
+    if _keeps_ending(container, stable=pod.is_stable(now)):
         reason = Reason.AGENT_UNAVAILABLE if container.name == "agent" else Reason.CLUSTER_NOT_READY
-        return ClusterReady(False, reason, story(pod, container))
+        return ClusterReady(False, reason, describe(pod, container))
     if container.waiting in _NORMAL_WAITING:
         return None
     text = f"The container {container.name} of pod {pod.name} cannot start: {container.waiting}, {container.message}"
     return ClusterReady(False, Reason.CLUSTER_NOT_READY, text)
 
 
-def _keeps_ending(container: ContainerView, *, steady: bool) -> bool:
+def _keeps_ending(container: ContainerView, *, stable: bool) -> bool:
     """Tell whether the container has ended and not recovered, also in the moments in which it is tried once more."""
     if container.waiting == "CrashLoopBackOff":
         return True
-    return bool(container.ended) and container.waiting in _NORMAL_WAITING and not (container.ready and steady)
+    return bool(container.ended) and container.waiting in _NORMAL_WAITING and not (container.ready and stable)

@@ -10,7 +10,7 @@ from flowkiln_operator.controller.snapshot import Snapshot
 from . import outcome
 
 
-def tidy_up(snapshot: Snapshot) -> Actions | None:
+def clean_up(snapshot: Snapshot) -> Actions | None:
     """Return what is left to do about an ended run; None for one that has not ended."""
     state = snapshot.run.status.state
     if state is None or not state.is_terminal:
@@ -25,11 +25,11 @@ def _settle(snapshot: Snapshot, state: RunState) -> Actions:
     until = outcome.retained_until(snapshot)
     retained = snapshot.cluster is not None and until > snapshot.now
     returned = outcome.cluster_ready(run.status).ready and not retained
-    ready = outcome.RETURNED_CLUSTER if returned else None
+    ready = outcome.DELETED_CLUSTER if returned else None
     written = outcome.write(snapshot, state, reason, message, ready=ready)
     if retained:
         return (*written, RequeueAt(until))
-    return (*written, *outcome.give_back(snapshot))
+    return (*written, *outcome.delete_cluster(snapshot))
 
 
 def _delete_when_due(snapshot: Snapshot) -> Actions:

@@ -15,7 +15,7 @@ from flowkiln_operator.controller.decide.times import times
 from flowkiln_operator.controller.snapshot import RunView, Snapshot
 
 NO_CLUSTER = ClusterReady(False, ClusterReadyReason.NOT_CREATED, "The run has no Dask cluster yet.")
-RETURNED_CLUSTER = ClusterReady(False, ClusterReadyReason.DELETED, "The Dask cluster was given back.")
+DELETED_CLUSTER = ClusterReady(False, ClusterReadyReason.DELETED, "The Dask cluster was given back.")
 
 
 def write(
@@ -57,7 +57,7 @@ def end(
     run = snapshot.run
     returned = snapshot.cluster is not None and not retains_cluster(snapshot, state)
     if ready is None and _is_outdated(snapshot):
-        ready = RETURNED_CLUSTER if returned else diagnosis.READY if run.report.is_claimed else None
+        ready = DELETED_CLUSTER if returned else diagnosis.READY if run.report.is_claimed else None
     times_told = {"completion_time": snapshot.now}
     if run.report.is_claimed and run.status.start_time is None:
         # It was claimed and over before anybody looked.
@@ -66,7 +66,7 @@ def end(
     assert isinstance(applied, ApplyStatus)  # noqa: S101  a run that has not ended cannot have this status
     document = {**applied.status, **_closed_report(snapshot, state, reason, message)}
     event = RecordEvent("Normal" if state is RunState.SUCCESS else "Warning", reason, message)
-    return (ApplyStatus(document), *(give_back(snapshot) if returned else ()), event)
+    return (ApplyStatus(document), *(delete_cluster(snapshot) if returned else ()), event)
 
 
 def _is_outdated(snapshot: Snapshot) -> bool:
@@ -79,7 +79,7 @@ def _is_outdated(snapshot: Snapshot) -> bool:
     return snapshot.cluster is not None and (said.ready or not is_problem(said.reason) or has_reported)
 
 
-def give_back(snapshot: Snapshot) -> Actions:
+def delete_cluster(snapshot: Snapshot) -> Actions:
     """Delete the run's DaskCluster, unless it is gone, going, or somebody else's."""
     cluster = snapshot.cluster
     if cluster is None or cluster.deleting or not cluster.owned:

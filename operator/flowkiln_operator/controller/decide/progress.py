@@ -8,11 +8,11 @@ from flowkiln.api.reasons import FlowState, Reason, RunState
 from flowkiln_operator.controller.actions import Actions, RequeueAt
 from flowkiln_operator.controller.conditions import ClusterReady
 from flowkiln_operator.controller.decide.times import times
-from flowkiln_operator.controller.snapshot import STEADY_AFTER, ContainerView, PodView, Snapshot, has_ready_worker
+from flowkiln_operator.controller.snapshot import STABLE_AFTER, ContainerView, PodView, Snapshot, has_ready_worker
 
 from . import cluster, diagnosis, outcome
 
-UNREADY_TOLD_AFTER = timedelta(seconds=10)
+UNREADY_REPORTED_AFTER = timedelta(seconds=10)
 UNREADY_ENDED_AFTER = timedelta(seconds=30)
 LOOK_AGAIN = timedelta(seconds=60)
 
@@ -34,16 +34,16 @@ def follow(snapshot: Snapshot) -> Actions | None:
     run = snapshot.run
     started = run.status.start_time or snapshot.now
     holder = next(pod for pod in snapshot.pods if pod.uid == run.report.pod_uid)
-    sick = _sick(holder, started)
-    if sick is not None and _is_hopeless(snapshot.now, sick):
-        return _end_unanswering(snapshot, holder, sick)
-    ready = _cluster_ready(snapshot, holder, sick)
+    unhealthy = _find_unhealthy(holder, started)
+    if unhealthy is not None and _is_unrecoverable(snapshot.now, unhealthy):
+        return _end_unhealthy(snapshot, holder, unhealthy)
+    ready = _cluster_ready(snapshot, holder, unhealthy)
     until = cluster.worker_deadline(snapshot)
     if not ready.ready and until is not None and snapshot.now >= until:
         return cluster.end_unready(snapshot, ready)
     state, reason, message = _state(snapshot)
     written = outcome.write(snapshot, state, reason, message, ready=ready, start_time=started)
-    return (*written, RequeueAt(_next_look(snapshot, sick, None if ready.ready else until)))
+    return (*written, RequeueAt(_next_look(snapshot, unhealthy, None if ready.ready else until)))
 
 
 def _state(snapshot: Snapshot) -> tuple[RunState, Reason, str]:
@@ -52,11 +52,11 @@ def _state(snapshot: Snapshot) -> tuple[RunState, Reason, str]:
     return RunState.RUNNING, Reason.RUNNING, _RUNNING
 
 
-_Sick = tuple[ContainerView, datetime]
+_Unhealthy = tuple[ContainerView, datetime]
 """A container of the scheduler pod that is not ready, and since when that counts."""
 
 
-def _sick(holder: PodView, started: datetime) -> _Sick | None:
+def _find_unhealthy(holder: PodView, started: datetime) -> _Unhealthy | None:
     """Find what is not ready in the scheduler pod. Until the run has started, slow probes are no sign of anything."""
     if holder.ready or holder.ready_changed is None:
         return None
@@ -66,23 +66,23 @@ def _sick(holder: PodView, started: datetime) -> _Sick | None:
     return (unready, max(holder.ready_changed, started)) if unready else None
 
 
-def _is_hopeless(now: datetime, sick: _Sick) -> bool:
-    container, since = sick
+def _is_unrecoverable(now: datetime, unhealthy: _Unhealthy) -> bool:
+    container, since = unhealthy
     return now >= since + UNREADY_ENDED_AFTER or diagnosis.is_crash_looping(container)
 
 
-def _end_unanswering(snapshot: Snapshot, holder: PodView, sick: _Sick) -> Actions:
-    container, _ = sick
+def _end_unhealthy(snapshot: Snapshot, holder: PodView, unhealthy: _Unhealthy) -> Actions:
+    container, _ = unhealthy
     reason = Reason.AGENT_UNAVAILABLE if container.name == "agent" else Reason.CLUSTER_LOST
-    message = diagnosis.story(holder, container)
+    message = diagnosis.describe(holder, container)
     return outcome.end(
         snapshot, RunState.CRASHED, reason, message, ready=ClusterReady(False, Reason.CLUSTER_NOT_READY, message)
     )
 
 
-def _cluster_ready(snapshot: Snapshot, holder: PodView, sick: _Sick | None) -> ClusterReady:
-    if sick is not None and snapshot.now >= sick[1] + UNREADY_TOLD_AFTER:
-        return ClusterReady(False, Reason.CLUSTER_NOT_READY, diagnosis.story(holder, sick[0]))
+def _cluster_ready(snapshot: Snapshot, holder: PodView, unhealthy: _Unhealthy | None) -> ClusterReady:
+    if unhealthy is not None and snapshot.now >= unhealthy[1] + UNREADY_REPORTED_AFTER:
+        return ClusterReady(False, Reason.CLUSTER_NOT_READY, diagnosis.describe(holder, unhealthy[0]))
     if has_ready_worker(snapshot.pods, snapshot.now):
         return diagnosis.READY
     if (problem := diagnosis.problem(snapshot)) is not None:
@@ -92,14 +92,14 @@ def _cluster_ready(snapshot: Snapshot, holder: PodView, sick: _Sick | None) -> C
 
 def _workers_due(snapshot: Snapshot) -> datetime:
     """Return from when on a run without a ready worker counts as one that lacks them: they come a moment later."""
-    return (snapshot.run.status.start_time or snapshot.now) + UNREADY_TOLD_AFTER
+    return (snapshot.run.status.start_time or snapshot.now) + UNREADY_REPORTED_AFTER
 
 
-def _next_look(snapshot: Snapshot, sick: _Sick | None, until: datetime | None) -> datetime:
+def _next_look(snapshot: Snapshot, unhealthy: _Unhealthy | None, until: datetime | None) -> datetime:
     moments = [snapshot.now + LOOK_AGAIN, _time_out_at(snapshot), _workers_due(snapshot), until]
-    moments += [pod.ready_changed + STEADY_AFTER for pod in snapshot.pods if pod.ready and pod.ready_changed]
-    if sick is not None:
-        moments += [sick[1] + UNREADY_TOLD_AFTER, sick[1] + UNREADY_ENDED_AFTER]
+    moments += [pod.ready_changed + STABLE_AFTER for pod in snapshot.pods if pod.ready and pod.ready_changed]
+    if unhealthy is not None:
+        moments += [unhealthy[1] + UNREADY_REPORTED_AFTER, unhealthy[1] + UNREADY_ENDED_AFTER]
     return min(moment for moment in moments if moment is not None and moment > snapshot.now)
 
 

@@ -9,7 +9,7 @@ from flowkiln.api.reasons import Reason, RunState
 from flowkiln.api.status import ClusterStatus, PlanStatus
 from flowkiln_operator.controller.actions import Actions, CreateChild, CreateDaskCluster, RequeueAt
 from flowkiln_operator.controller.conditions import ClusterReady
-from flowkiln_operator.controller.snapshot import Obstacle, ObstacleKind, PlanProblem, Snapshot
+from flowkiln_operator.controller.snapshot import PlanProblem, Rejection, RejectionKind, Snapshot
 from flowkiln_operator.resources.network_policy import network_policy
 from flowkiln_operator.resources.plan import PlanWithSources, plan_config_map
 from flowkiln_operator.resources.rbac import role, role_binding, service_account
@@ -34,12 +34,12 @@ def give_up(snapshot: Snapshot) -> Actions | None:
     if snapshot.plan is PlanProblem.UNREADABLE:
         message = f"The plan in the ConfigMap {name} cannot be read: somebody has replaced it."
         return outcome.end(snapshot, RunState.CRASHED, Reason.PLAN_CHANGED, message)
-    return _give_up_at_obstacle(snapshot, snapshot.obstacle) if snapshot.obstacle else None
+    return _give_up_when_rejected(snapshot, snapshot.rejection) if snapshot.rejection else None
 
 
 def create_what_is_missing(snapshot: Snapshot) -> Actions | None:
     """Create the run's objects; None once its DaskCluster is there, or was."""
-    if snapshot.cluster is not None or snapshot.has_remnants:
+    if snapshot.cluster is not None or snapshot.had_cluster:
         return None
     fixed = snapshot.fixed_plan or _make_plan(snapshot)
     status = snapshot.run.status
@@ -48,12 +48,12 @@ def create_what_is_missing(snapshot: Snapshot) -> Actions | None:
     if status.plan is not None and status.plan.sha256 != fixed.plan.sha256:
         message = f"The plan in the ConfigMap {status.plan.config_map} is gone, and the Flow has changed since."
         return outcome.end(snapshot, RunState.CRASHED, Reason.PLAN_CHANGED, message)
-    if snapshot.obstacle is not None and snapshot.now < (due := snapshot.obstacle.last + TRY_AGAIN):
-        return (*_tell_obstacle(snapshot), RequeueAt(due))
+    if snapshot.rejection is not None and snapshot.now < (due := snapshot.rejection.last + TRY_AGAIN):
+        return (*_report_rejection(snapshot), RequeueAt(due))
     again = RequeueAt(snapshot.now + TRY_AGAIN)
     create_cluster = CreateDaskCluster(status.cluster.number if status.cluster else FIRST_CLUSTER, fixed)
     if status.cluster is not None and snapshot.plan is not None:
-        return (*_tell_obstacle(snapshot), create_cluster, again)
+        return (*_report_rejection(snapshot), create_cluster, again)
     started = outcome.write(
         snapshot,
         RunState.PENDING,
@@ -63,29 +63,29 @@ def create_what_is_missing(snapshot: Snapshot) -> Actions | None:
         plan=_plan_status(snapshot, fixed),
         cluster=ClusterStatus(name=snapshot.run.identity.cluster_name(FIRST_CLUSTER), number=FIRST_CLUSTER),
     )
-    return (*_tell_obstacle(snapshot), *_children(snapshot, fixed), *started, create_cluster, again)
+    return (*_report_rejection(snapshot), *_children(snapshot, fixed), *started, create_cluster, again)
 
 
-def _give_up_at_obstacle(snapshot: Snapshot, obstacle: Obstacle) -> Actions | None:
-    if obstacle.kind is ObstacleKind.NAME_TAKEN:
-        return outcome.end(snapshot, RunState.CRASHED, Reason.NAME_CONFLICT, obstacle.message)
-    if snapshot.now < obstacle.since + times(snapshot).start_deadline:
+def _give_up_when_rejected(snapshot: Snapshot, rejection: Rejection) -> Actions | None:
+    if rejection.kind is RejectionKind.NAME_TAKEN:
+        return outcome.end(snapshot, RunState.CRASHED, Reason.NAME_CONFLICT, rejection.message)
+    if snapshot.now < rejection.since + times(snapshot).start_deadline:
         return None
-    problem = _problem(obstacle)
+    problem = _problem(rejection)
     return outcome.end(snapshot, RunState.CRASHED, problem.reason, problem.message, ready=problem)
 
 
-def _tell_obstacle(snapshot: Snapshot) -> Actions:
-    if snapshot.obstacle is None:
+def _report_rejection(snapshot: Snapshot) -> Actions:
+    if snapshot.rejection is None:
         return ()
     return outcome.write(
-        snapshot, RunState.PENDING, Reason.CLUSTER_STARTING, MESSAGE, ready=_problem(snapshot.obstacle)
+        snapshot, RunState.PENDING, Reason.CLUSTER_STARTING, MESSAGE, ready=_problem(snapshot.rejection)
     )
 
 
-def _problem(obstacle: Obstacle) -> ClusterReady:
-    reason = Reason.QUOTA_EXCEEDED if obstacle.kind is ObstacleKind.QUOTA else Reason.CLUSTER_NOT_READY
-    return ClusterReady(False, reason, obstacle.message)
+def _problem(rejection: Rejection) -> ClusterReady:
+    reason = Reason.QUOTA_EXCEEDED if rejection.kind is RejectionKind.QUOTA else Reason.CLUSTER_NOT_READY
+    return ClusterReady(False, reason, rejection.message)
 
 
 def _make_plan(snapshot: Snapshot) -> PlanWithSources | None:

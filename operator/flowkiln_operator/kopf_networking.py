@@ -1,6 +1,6 @@
 """How kopf waits for an API server that does not answer: in our controller, and in that of dask-kubernetes.
 
-The latter is started as `kopf run -m dask_kubernetes.operator.controller -m flowkiln_operator.patience`.
+The latter is started as `kopf run -m dask_kubernetes.operator.controller -m flowkiln_operator.kopf_networking`.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from typing import Any
 
 import kopf
 
-BACKOFFS = (1, 1, 2, 3, *[5] * 20)
+ERROR_BACKOFFS = (1, 1, 2, 3, *[5] * 20)
 """Seconds between tries. By its own defaults kopf might notice up to 21 s late that the API server is back."""
 
 
 @kopf.on.startup()
-def be_patient(settings: kopf.OperatorSettings, **_: Any) -> None:
+def configure_networking(settings: kopf.OperatorSettings, **_: Any) -> None:
     """Have kopf look often, and for longer than it would."""
-    settings.networking.error_backoffs = BACKOFFS
+    settings.networking.error_backoffs = ERROR_BACKOFFS
