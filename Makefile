@@ -10,7 +10,12 @@ NEWEST := .venv-newest
 PIP := -m pip --quiet --disable-pip-version-check
 EXTRAS := kubernetes,operator,viz
 # They run the tests and are no part of the product: a new release of theirs shall not fail its tests.
-TEST_TOOLS := hypothesis|import-linter|mypy|pytest|pytest-asyncio|pytest-timeout|ruff|uv
+TEST_TOOLS := execnet|hypothesis|import-linter|mypy|pytest|pytest-asyncio|pytest-timeout|pytest-xdist|ruff|uv
+# Tests wait about as long as they compute: one process more than there are cores keeps the cores busy.
+WORKERS ?= $(shell expr $$(nproc) + 1)
+UNIT_TESTS := -m pytest tests --ignore tests/cluster -n $(WORKERS) --dist worksteal
+# The tests start hundreds of Python processes, each of which would compile the product anew.
+unexport PYTHONDONTWRITEBYTECODE
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11
 
 .PHONY: help venv demo test test-unit test-oldest test-newest test-cluster test-kind cluster-demo lint format generate verify lock bench-engine bench-cluster clean
@@ -41,10 +46,10 @@ test: $(STAMP) ## Run all tests, cluster tests included
 	@$(BIN)/python -m pytest tests
 
 test-unit: $(STAMP) ## Run the tests that need no Kubernetes
-	@$(BIN)/python -m pytest tests --ignore tests/cluster
+	@$(BIN)/python $(UNIT_TESTS)
 
 test-oldest: $(OLDEST)/.stamp ## Run test-unit with the oldest dependencies that pyproject.toml allows
-	@$(OLDEST)/bin/python -m pytest tests --ignore tests/cluster
+	@$(OLDEST)/bin/python $(UNIT_TESTS)
 
 test-newest: ## Run test-unit with the newest dependencies that pyproject.toml allows today
 	@echo "flowkiln: setting up $(NEWEST) (about a minute when nothing is cached)"
@@ -52,7 +57,7 @@ test-newest: ## Run test-unit with the newest dependencies that pyproject.toml a
 	@sed -nE 's/^(($(TEST_TOOLS))==[^ ;]+).*/\1/p' requirements/dev.lock > $(NEWEST)/tools.txt
 	@$(NEWEST)/bin/python $(PIP) install --upgrade pip
 	@$(NEWEST)/bin/python $(PIP) install --constraint $(NEWEST)/tools.txt --editable '.[$(EXTRAS)]' --group dev
-	@$(NEWEST)/bin/python -m pytest tests --ignore tests/cluster
+	@$(NEWEST)/bin/python $(UNIT_TESTS)
 
 test-cluster: $(STAMP) ## Run the tests on a real Kubernetes
 	@$(BIN)/python -m pytest tests/cluster

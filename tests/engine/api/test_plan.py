@@ -85,15 +85,17 @@ def test_the_runs_context_wins_over_the_flows() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "damaged"),
-        (b"{}", "damaged"),
-        (gzip.compress(b"{"), "damaged"),
-        (gzip.compress(b"[" * 100_000), "damaged"),
-        (gzip.compress(b"[]"), "version None"),
-        (gzip.compress(b'{"version": 2}'), "version 2, and this flowkiln understands only 1"),
-        (gzip.compress(b'{"version": 1}'), "damaged"),
-        (gzip.compress(b" " * (MAX_DOCUMENT_BYTES + 1)), "longer than"),
-        (make_plan(FlowSpec(entrypoint="a:b")).encode()[:-9], "damaged"),
+        pytest.param(b"", "damaged", id="empty"),
+        pytest.param(b"{}", "damaged", id="not compressed"),
+        pytest.param(gzip.compress(b"{"), "damaged", id="half a document"),
+        pytest.param(gzip.compress(b"[" * 100_000), "damaged", id="nested too deeply"),
+        pytest.param(gzip.compress(b"[]"), "version None", id="a list"),
+        pytest.param(
+            gzip.compress(b'{"version": 2}'), "version 2, and this flowkiln understands only 1", id="another version"
+        ),
+        pytest.param(gzip.compress(b'{"version": 1}'), "damaged", id="a version alone"),
+        pytest.param(gzip.compress(b" " * (MAX_DOCUMENT_BYTES + 1)), "longer than", id="too long"),
+        pytest.param(make_plan(FlowSpec(entrypoint="a:b")).encode()[:-9], "damaged", id="cut off"),
     ],
 )
 def test_a_plan_that_cannot_be_read_is_one_kind_of_error(data: bytes, message: str) -> None:

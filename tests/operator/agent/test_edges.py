@@ -73,7 +73,11 @@ def test_a_plan_of_another_version_still_says_whose_it_is() -> None:
     assert "99" in found.why
 
 
-@pytest.mark.parametrize("data", [b"", b"no gzip", gzip.compress(b"{"), gzip.compress(b"[]"), gzip.compress(b"{}")])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"no gzip", gzip.compress(b"{"), gzip.compress(b"[]"), gzip.compress(b"{}")],
+    ids=["empty", "not compressed", "half a document", "a list", "nothing in it"],
+)
 def test_a_plan_that_is_no_plan_is_an_error(data: bytes) -> None:
     """Without a run there is nobody to report to."""
     with pytest.raises(PlanError):
