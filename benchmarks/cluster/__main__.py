@@ -10,7 +10,7 @@ import click
 from tests.cluster.harness.interface import HarnessError, NotOfferedError
 
 from benchmarks.cluster import audit, large, trivial, usages
-from benchmarks.cluster.place import Place, place
+from benchmarks.cluster.testbed import Testbed, open_testbed
 
 AGENT = "agent"
 OPERATOR = "operator"
@@ -20,32 +20,32 @@ CASES = (*TRIVIAL, AGENT, OPERATOR, LARGE)
 ROUNDS_OF_AGENT = 5
 
 
-def measure(place: Place, rounds: int, cases: Sequence[str]) -> None:
+def measure(testbed: Testbed, rounds: int, cases: Sequence[str]) -> None:
     """Measure these cases and print their tables. What finishes on the way counts for the operator's many runs."""
-    without_runs = usages.operator_without_runs(place) if OPERATOR in cases else None
+    without_runs = usages.operator_without_runs(testbed) if OPERATOR in cases else None
     if set(TRIVIAL) & set(cases):
-        measure_trivial(place, rounds, cases)
+        measure_trivial(testbed, rounds, cases)
     if AGENT in cases:
-        lines = usages.agent(place, min(rounds, ROUNDS_OF_AGENT))
+        lines = usages.agent(testbed, min(rounds, ROUNDS_OF_AGENT))
         show(f"Highest memory, and CPU, of the agent in a map of {usages.CHILDREN:,}, beside a raw Dask client", lines)
     if LARGE in cases:
-        show(f"One FlowRun with a map of {large.CHILDREN:,}, beside the most that is allowed", large.measure(place))
+        show(f"One FlowRun with a map of {large.CHILDREN:,}, beside the most that is allowed", large.measure(testbed))
     if without_runs is not None:
-        lines = usages.operator_with_runs(place, without_runs)
+        lines = usages.operator_with_runs(testbed, without_runs)
         show(
             f"The operator with {usages.FINISHED_RUNS} finished runs while nothing happens, beside itself without any",
             lines,
         )
 
 
-def measure_trivial(place: Place, rounds: int, cases: Sequence[str]) -> None:
+def measure_trivial(testbed: Testbed, rounds: int, cases: Sequence[str]) -> None:
     """Measure runs of trivial tasks and print their tables."""
     more = [case for case in (trivial.CHAIN, trivial.FAN_OUT) if case in cases]
     kinds = [trivial.BARE, trivial.HELLO, *more]
-    measured = trivial.measure(place, rounds, kinds)
+    measured = trivial.measure(testbed, rounds, kinds)
     show("From the apply to the end, as a watch tells it", trivial.times(measured))
     try:
-        events = place.cluster.audit_events()
+        events = testbed.cluster.audit_events()
         namespaces = [round.namespace for rounds_of_kind in measured.values() for round in rounds_of_kind]
         requests = audit.by_namespace(events, namespaces)
     except NotOfferedError as error:
@@ -70,7 +70,7 @@ def main(rounds: int, cases: tuple[str, ...], reuse: str) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     wanted = cases or CASES
     try:
-        with place(reuse) as where:
+        with open_testbed(reuse) as where:
             measure(where, rounds, wanted)
     except HarnessError as error:
         raise click.ClickException(str(error)) from error

@@ -18,7 +18,7 @@ from tests.cluster.harness.commands import kubectl_path, wait_until
 
 from benchmarks.cluster.bare import CONTAINER, KIND, make_bare
 from benchmarks.cluster.flows import placed
-from benchmarks.cluster.place import Place
+from benchmarks.cluster.testbed import Testbed
 
 EVENTS = "/api/v1/namespaces/{namespace}/events"
 RUN = "run"
@@ -48,30 +48,34 @@ class Round:
 
 
 @contextmanager
-def _watching(place: Place, namespace: str) -> Iterator[tuple[Recording, Recording]]:
+def _watching(testbed: Testbed, namespace: str) -> Iterator[tuple[Recording, Recording]]:
     with (
-        recording(place.cluster, PODS.format(namespace=namespace)) as pods,
-        recording(place.cluster, EVENTS.format(namespace=namespace)) as events,
+        recording(testbed.cluster, PODS.format(namespace=namespace)) as pods,
+        recording(testbed.cluster, EVENTS.format(namespace=namespace)) as events,
     ):
         yield pods, events
 
 
 def run_flow(
-    place: Place, flow: dict[str, Any], *, children: int = 0, meanwhile: Callable[[str, Recording], None] | None = None
+    testbed: Testbed,
+    flow: dict[str, Any],
+    *,
+    children: int = 0,
+    meanwhile: Callable[[str, Recording], None] | None = None,
 ) -> Round:
     """Apply a FlowRun of a flow, in which so many mapped children are to succeed, and wait until its cluster is gone.
 
     `meanwhile` is called with the namespace and the FlowRun's versions once it is applied.
     """
-    namespace = place.namespace()
-    place.api.apply(placed(flow, namespace))
+    namespace = testbed.namespace()
+    testbed.api.apply(placed(flow, namespace))
     run = make_run(RUN, flow["metadata"]["name"], **_parameters(flow))
     with (
-        recording(place.cluster, FLOW_RUNS.format(namespace=namespace)) as runs,
-        _watching(place, namespace) as (pods, events),
+        recording(testbed.cluster, FLOW_RUNS.format(namespace=namespace)) as runs,
+        _watching(testbed, namespace) as (pods, events),
     ):
         began = time.time()
-        place.api.apply(placed(run, namespace))
+        testbed.api.apply(placed(run, namespace))
         if meanwhile is not None:
             meanwhile(namespace, runs)
         finished = first_version(runs, "the run is finished", lambda run: _is(run, "Finished", "True"))
@@ -87,26 +91,26 @@ def run_flow(
 
 
 def run_bare(
-    place: Place, *arguments: str, expected: object, meanwhile: Callable[[str, str, list[Line]], None] | None = None
+    testbed: Testbed, *arguments: str, expected: object, meanwhile: Callable[[str, str, list[Line]], None] | None = None
 ) -> Round:
     """Apply a bare DaskCluster, wait until its second container has printed, delete it and wait until it is gone.
 
     `meanwhile` is called with the namespace, the pod and the lines that are being printed.
     """
-    namespace = place.namespace()
-    bare = make_bare(namespace, place.image, *arguments)
+    namespace = testbed.namespace()
+    bare = make_bare(namespace, testbed.image, *arguments)
     for manifest in bare.before:
-        place.api.apply(manifest)
-    with _watching(place, namespace) as (pods, events):
+        testbed.api.apply(manifest)
+    with _watching(testbed, namespace) as (pods, events):
         began = time.time()
-        place.api.apply(bare.dask_cluster)
+        testbed.api.apply(bare.dask_cluster)
         wait_until("the bare client runs", lambda: bool(_running(pods)), seconds=PATIENCE, every=0.02)
-        with _following(place, namespace, _running(pods)) as lines:
+        with _following(testbed, namespace, _running(pods)) as lines:
             if meanwhile is not None:
                 meanwhile(namespace, _running(pods), lines)
             wait_until("the bare client has its result", lambda: bool(_result(lines)), seconds=PATIENCE)
         started = _started(events)
-        place.cluster.kubectl("delete", KIND, bare.name, f"--namespace={namespace}", "--wait=true")
+        testbed.cluster.kubectl("delete", KIND, bare.name, f"--namespace={namespace}", "--wait=true")
         wait_until("the bare cluster's pods are gone", lambda: _gone(pods), seconds=PATIENCE)
     (line,) = _result(lines)
     said = json.loads(line.text)
@@ -134,9 +138,9 @@ def first_version(runs: Recording, what: str, holds: Callable[[dict[str, Any]], 
 
 
 @contextmanager
-def _following(place: Place, namespace: str, pod: str) -> Iterator[list[Line]]:
+def _following(testbed: Testbed, namespace: str, pod: str) -> Iterator[list[Line]]:
     lines: list[Line] = []
-    command = [kubectl_path(), f"--kubeconfig={place.cluster.kubeconfig}", "logs", "--follow", pod]
+    command = [kubectl_path(), f"--kubeconfig={testbed.cluster.kubeconfig}", "logs", "--follow", pod]
     process = subprocess.Popen(
         [*command, f"--container={CONTAINER}", f"--namespace={namespace}"],
         stdin=subprocess.DEVNULL,

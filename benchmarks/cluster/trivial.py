@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from tests.cluster.harness.commands import say
 
 from benchmarks.cluster import audit, flows, split
-from benchmarks.cluster.place import Place
 from benchmarks.cluster.rounds import GREETING, Round, run_bare, run_flow
+from benchmarks.cluster.testbed import Testbed
 from benchmarks.table import COUNT, Row, table
 
 BARE = "bare"
@@ -22,26 +22,26 @@ TITLES = {
     CHAIN: f"chain of {flows.CHAIN} / hello",
     FAN_OUT: f"fan-out of {flows.FAN_OUT} / hello",
 }
-KINDS: Mapping[str, Callable[[Place], Round]] = {
-    BARE: lambda place: run_bare(place, "hello", expected=GREETING),
-    HELLO: lambda place: run_flow(place, flows.hello()),
-    CHAIN: lambda place: run_flow(place, flows.chain()),
-    FAN_OUT: lambda place: run_flow(place, flows.fan_out()),
+KINDS: Mapping[str, Callable[[Testbed], Round]] = {
+    BARE: lambda testbed: run_bare(testbed, "hello", expected=GREETING),
+    HELLO: lambda testbed: run_flow(testbed, flows.hello()),
+    CHAIN: lambda testbed: run_flow(testbed, flows.chain()),
+    FAN_OUT: lambda testbed: run_flow(testbed, flows.fan_out()),
 }
-MOST_TO_HELLO = 1.3
-MOST_MORE = 1.06
-MOST_WRITES = 15
-MOST_MORE_WRITES = 3
+MAX_TO_HELLO = 1.3
+MAX_RATIO_TO_HELLO = 1.06
+MAX_WRITES = 15
+MAX_EXTRA_WRITES = 3
 
 Rounds = dict[str, list[Round]]
 
 
-def measure(place: Place, rounds: int, kinds: Sequence[str]) -> Rounds:
+def measure(testbed: Testbed, rounds: int, kinds: Sequence[str]) -> Rounds:
     """Run each of these kinds once a round, one after the other, after one round that does not count."""
     measured: Rounds = defaultdict(list)
     for number in range(rounds + 1):
         for kind in kinds:
-            round = KINDS[kind](place)
+            round = KINDS[kind](testbed)
             say(f"round {number or 'to warm up'}: {kind} {round.seconds:.2f} s")
             if number:
                 measured[kind].append(round)
@@ -55,7 +55,7 @@ def times(measured: Rounds) -> Iterator[str]:
         beside = BARE if kind == HELLO else HELLO
         if kind in measured and beside in measured:
             baseline, ours = ([round.seconds for round in measured[one]] for one in (beside, kind))
-            target = MOST_TO_HELLO if kind == HELLO else MOST_MORE
+            target = MAX_TO_HELLO if kind == HELLO else MAX_RATIO_TO_HELLO
             rows.append(Row(title, baseline, ours, target, paired=kind != HELLO))
     yield from table(rows)
 
@@ -84,7 +84,7 @@ def our_writes(measured: Rounds, requests: Mapping[str, Sequence[audit.Request]]
         together = [len(writes) for writes in ours]
         if kind == HELLO:
             of_hello = statistics.median(together)
-        at_most = MOST_WRITES if kind == HELLO else of_hello + MOST_MORE_WRITES
+        at_most = MAX_WRITES if kind == HELLO else of_hello + MAX_EXTRA_WRITES
         rows.append(Row(f"{kind} / at most {at_most:g}", [at_most], together, 1, COUNT))
         operator, agent = (
             statistics.median(sum(write.who == who for write in writes) for writes in ours)

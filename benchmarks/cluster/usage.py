@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.cluster.place import Place
+from benchmarks.cluster.testbed import Testbed
 
 TICKS = 100  # a second, on every Linux that Kubernetes runs on (USER_HZ)
 MARK = "==="
@@ -23,9 +23,9 @@ class Usage:
     peak: float  # bytes: the sum of each process's highest
 
 
-def look(place: Place, namespace: str, pod: str, container: str) -> Usage:
+def look(testbed: Testbed, namespace: str, pod: str, container: str) -> Usage:
     """Look at a container now."""
-    said = place.cluster.kubectl(
+    said = testbed.cluster.kubectl(
         *("exec", pod, f"--namespace={namespace}", f"--container={container}", "--", "sh", "-c", LOOK), check=False
     )
     return parse(said)

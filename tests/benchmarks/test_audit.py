@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.cluster.audit import OPERATOR_USER, by_namespace, writes
-from benchmarks.cluster.large import most_within
+from benchmarks.cluster.large import max_within
 
 AGENT = "system:serviceaccount:room:flowrun-run-abc123"
 
@@ -56,6 +56,6 @@ def test_writes_are_those_of_the_time_that_is_asked_for() -> None:
 
 def test_the_most_moments_within_a_span_are_counted() -> None:
     """The span may begin anywhere; its end belongs to it; without moments there are none."""
-    assert most_within(1.0, [0.0, 0.9, 1.8, 1.9, 2.7, 5.0]) == 3
-    assert most_within(1.0, [0.0, 1.0]) == 2
-    assert most_within(1.0, []) == 0
+    assert max_within(1.0, [0.0, 0.9, 1.8, 1.9, 2.7, 5.0]) == 3
+    assert max_within(1.0, [0.0, 1.0]) == 2
+    assert max_within(1.0, []) == 0

@@ -42,7 +42,7 @@ def main() -> int:
             if arguments.down:
                 cluster.stop()
         if not arguments.down:
-            print(how_to_go_on(cluster))
+            print(next_steps(cluster))
     except HarnessError as error:
         say(str(error))
         return 1
@@ -123,7 +123,7 @@ def table(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"{month['month']:<8} {figures} {month['trend']:+12.2f}   {month['pod']}, process {month['pid']}"
 
 
-def how_to_go_on(cluster: Cluster) -> str:
+def next_steps(cluster: Cluster) -> str:
     """Return what to type next."""
     return f"""
 The cluster {cluster.name} stays up. To go on:

@@ -16,7 +16,7 @@ _FACTORS = {
     **{suffix: Decimal(1000) ** power for power, suffix in enumerate(("n", "u", "m", "", *"kMGTPE"), start=-3)},
     **{f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", start=1)},
 }
-_MOST = Decimal(2**63 - 1)
+_MAX_AMOUNT = Decimal(2**63 - 1)
 _LEAST_STEP = Decimal("1e-9")
 _LARGEST_EXPONENT = 100
 """Whatever its digits, a quantity of `MAX_LENGTH` characters with a larger exponent is past the bounds."""
@@ -42,4 +42,4 @@ def parse_quantity(quantity: int | str) -> Decimal:
     else:
         exponent = max(-_LARGEST_EXPONENT, min(int(suffix[1:]), _LARGEST_EXPONENT))
         amount = number.scaleb(exponent, _EXACT)
-    return min(amount, _MOST).quantize(_LEAST_STEP, ROUND_UP, _EXACT)
+    return min(amount, _MAX_AMOUNT).quantize(_LEAST_STEP, ROUND_UP, _EXACT)

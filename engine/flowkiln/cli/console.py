@@ -12,9 +12,9 @@ from typing import IO, TextIO, cast
 
 from rich.console import Console, ConsoleDimensions
 
-USUAL_WIDTH = 80
-NARROWEST = 20
-USUAL_HEIGHT = 25
+DEFAULT_WIDTH = 80
+MIN_WIDTH = 20
+DEFAULT_HEIGHT = 25
 
 
 class ResilientStream:
@@ -105,8 +105,8 @@ class _OwnTerminal(Console):
         except (OSError, ValueError):
             return usual
         return ConsoleDimensions(
-            usual.width if self._width is not None else own.columns or USUAL_WIDTH,
-            usual.height if self._height is not None else own.lines or USUAL_HEIGHT,
+            usual.width if self._width is not None else own.columns or DEFAULT_WIDTH,
+            usual.height if self._height is not None else own.lines or DEFAULT_HEIGHT,
         )
 
 
@@ -115,8 +115,8 @@ def make_console(stream: ResilientStream, *, quiet: bool = False) -> Console:
     return _OwnTerminal(
         file=cast(IO[str], stream),
         quiet=quiet,
-        width=_at_least("COLUMNS", NARROWEST, USUAL_WIDTH, os.environ),
-        height=_at_least("LINES", 5, USUAL_HEIGHT, os.environ),
+        width=_at_least("COLUMNS", MIN_WIDTH, DEFAULT_WIDTH, os.environ),
+        height=_at_least("LINES", 5, DEFAULT_HEIGHT, os.environ),
     )
 
 

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from flowkiln.cli.progress import RunProgress, TaskProgress, full_name
-from flowkiln.cli.reasons import Origins, origins
+from flowkiln.cli.root_causes import RootCauses, root_causes
 from flowkiln.cli.tables import TaskTable, describe_counts, first_line, listed, waiting
 from flowkiln.states.kinds import FAILURES, FINISHED, NOT_STARTED, WAITING
 from flowkiln.states.records import NOT_MAPPED, FlowRunRecord, TaskRunRecord
@@ -34,7 +34,7 @@ class LinePrinter:
     def __init__(self, console: Console, progress: RunProgress) -> None:
         self._console = console
         self._progress = progress
-        self._origins = Origins(progress.tasks)
+        self._origins = RootCauses(progress.tasks)
 
     def on_task_runs(self, records: Sequence[TaskRunRecord]) -> None:
         """Take the records, then print what they change."""
@@ -95,7 +95,7 @@ class _LiveView:
     def __rich__(self) -> Group:
         with self._progress.lock:
             tasks = self._progress.shown()
-            reasons = origins(self._progress.tasks) if len(tasks) <= MAX_ROWS else {}
+            reasons = root_causes(self._progress.tasks) if len(tasks) <= MAX_ROWS else {}
             if len(tasks) > MAX_ROWS:
                 open_tasks = [task for task in tasks if task.state not in FINISHED]
                 tasks = [task for task in open_tasks if task.state != NOT_STARTED][:MAX_ROWS] or open_tasks[:MAX_ROWS]
@@ -116,7 +116,7 @@ def announce_end(console: Console, progress: RunProgress) -> None:
         _print_line(console, _ending(waits_for))
 
 
-def last_words(console: Console, text: str) -> str:
+def print_outcome(console: Console, text: str) -> str:
     """Return a text as it is written below a live table: a terminal shows ^C there, and breaks lines within words."""
     return f"\n{textwrap.fill(text, console.width)}\n" if console.is_terminal else f"{text}\n"
 

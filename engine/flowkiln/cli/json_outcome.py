@@ -9,7 +9,7 @@ from typing import Any
 
 from flowkiln.cli.json_values import JsonValue, Loss, to_json
 from flowkiln.cli.progress import RunProgress, TaskProgress, full_name
-from flowkiln.cli.reasons import origins
+from flowkiln.cli.root_causes import root_causes
 from flowkiln.common.safe_text import safe_str
 from flowkiln.states.kinds import FAILURES
 from flowkiln.states.records import FlowRunRecord, TaskRunRecord
@@ -104,7 +104,7 @@ class RunOutcome:
     place."""
 
 
-MOST_FAILURES = 100
+MAX_FAILURES = 100
 """How many failed runs of one task are listed."""
 
 
@@ -117,7 +117,7 @@ def run_outcome(
     results: Mapping[str, State],
 ) -> RunOutcome:
     """Say how a run went. `times` are its start and end in seconds since the epoch, `results` of reference tasks."""
-    (started, ended), because = times, origins(progress.tasks)
+    (started, ended), because = times, root_causes(progress.tasks)
     given = {task: _result(progress.tasks[task], state) for task, state in results.items()}
     values = {task: value for task, value in given.items() if value is not None}
     return RunOutcome(
@@ -173,7 +173,7 @@ def _task(task: TaskProgress, because: Sequence[str]) -> TaskOutcome:
         duration=None if task.seconds is None else _seconds(task.seconds),
         children=dict(+task.counts) if task.is_mapped else None,
         because_of=list(because),
-        failures=[_failure(task, record) for record in task.failures()[:MOST_FAILURES]],
+        failures=[_failure(task, record) for record in task.failures()[:MAX_FAILURES]],
     )
 
 

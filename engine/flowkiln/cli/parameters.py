@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from flowkiln.loading.given import Typed
+from flowkiln.loading.parameter_values import RawValue
 
 
-def parse_parameter(text: str) -> tuple[str, Typed]:
+def parse_parameter(text: str) -> tuple[str, RawValue]:
     """Split `name=value`; the value is read later, by the parameter's schema.
 
     Raises:
@@ -25,7 +25,7 @@ def parse_parameter(text: str) -> tuple[str, Typed]:
         value.encode()
     except UnicodeEncodeError:
         raise click.BadParameter(f"the value of {name!r} is not UTF-8") from None
-    return name, Typed(value)
+    return name, RawValue(value)
 
 
 def read_parameters(path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from flowkiln.cli.child_processes import ending_child_processes
 from flowkiln.cli.console import ResilientStream, make_console
-from flowkiln.cli.display import announce_end, last_words, watching
+from flowkiln.cli.display import announce_end, print_outcome, watching
 from flowkiln.cli.executor_kinds import ExecutorKind, make_executor
 from flowkiln.cli.exit_codes import ExitCode
 from flowkiln.cli.interrupts import LEFT_AT_ONCE, Interruption, ending_on_interrupt
@@ -86,7 +86,7 @@ def run_locally(
             children.kill()
             with suppress(OSError):
                 # Past the stream: the signal may have interrupted a write to it.
-                os.write(errors.fileno(), last_words(console, LEFT_AT_ONCE).encode())
+                os.write(errors.fileno(), print_outcome(console, LEFT_AT_ONCE).encode())
 
         with (
             ending_on_interrupt(terminate, before_exit) as interruption,

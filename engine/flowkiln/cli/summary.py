@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from flowkiln.cli.progress import RunProgress, TaskProgress, full_name
-from flowkiln.cli.reasons import origins
+from flowkiln.cli.root_causes import root_causes
 from flowkiln.cli.tables import STYLES, TaskTable, duration, first_line, listed
 from flowkiln.states.kinds import FAILURES
 from flowkiln.states.records import FlowRunRecord
@@ -23,14 +23,14 @@ def print_summary(console: Console, name: str, flow: FlowRunRecord, progress: Ru
     """Print a table of all tasks, what failed first with its traceback, and the final state."""
     shown = progress.shown()
     if shown:
-        console.print(TaskTable(shown, origins(progress.tasks)))
+        console.print(TaskTable(shown, root_causes(progress.tasks)))
         console.print()
     print_failures(console, name, flow, progress, seconds)
 
 
 def print_failures(console: Console, name: str, flow: FlowRunRecord, progress: RunProgress, seconds: float) -> None:
     """Print what failed first with its traceback, what did not run because of it, and the final state."""
-    shown, because = progress.shown(), origins(progress.tasks)
+    shown, because = progress.shown(), root_causes(progress.tasks)
     causes = sorted((task for task in shown if _is_cause(task, because)), key=_when)
     for task in causes[:SHOWN_FAILURES]:
         for line in _failure(task, console.width):

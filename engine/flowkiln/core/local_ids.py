@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from flowkiln.core.flow import Flow
     from flowkiln.core.task import Task
 
-LONGEST = 63
-_NAMELESS = "task"
+MAX_LENGTH = 63
+_DEFAULT_ID = "task"
 
 
 def local_ids(flow: Flow) -> dict[Task, str]:
@@ -45,7 +45,7 @@ def fingerprint(flow: Flow) -> str:
 
 def _escape(name: str) -> str:
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:LONGEST].rstrip("-") or _NAMELESS
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:MAX_LENGTH].rstrip("-") or _DEFAULT_ID
 
 
 def _free(wanted: str, taken: set[str], tried: dict[str, int]) -> str:
@@ -55,7 +55,7 @@ def _free(wanted: str, taken: set[str], tried: dict[str, int]) -> str:
     while True:
         number += 1
         suffix = f"-{number}"
-        candidate = wanted[: LONGEST - len(suffix)].rstrip("-") + suffix
+        candidate = wanted[: MAX_LENGTH - len(suffix)].rstrip("-") + suffix
         if candidate not in taken:
             tried[wanted] = number
             return candidate

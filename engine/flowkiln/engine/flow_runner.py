@@ -229,7 +229,7 @@ class FlowRunner(Runner):
     def _run_tasks(self, state: State, request: RunRequest) -> State | End:
         if not state.is_running():
             return End(state)
-        self._tell(request, state)
+        self._notify(request, state)
         flow_tasks = self.flow.tasks
         for argument, tasks in (("return_tasks", request.return_tasks), ("start_tasks", request.start_tasks or ())):
             for task in tasks:
@@ -319,6 +319,6 @@ class FlowRunner(Runner):
             for task in self.flow.tasks
         }
 
-    def _tell(self, request: RunRequest, state: State) -> None:
+    def _notify(self, request: RunRequest, state: State) -> None:
         if request.observer is not None:
             request.observer.on_flow_run(record_of_flow(state))

@@ -131,7 +131,7 @@ class RunLoop:
         if isinstance(item, TaskRunRecord) and threading.get_ident() == self._thread:
             # Of a body that begins now in this thread: it is told before the body says anything. All that was
             # delivered earlier has been handled.
-            self._tell((item,))
+            self._notify((item,))
         else:
             self._inbox.put(item)
 
@@ -170,10 +170,10 @@ class RunLoop:
             case BaseException():
                 raise item
             case TaskRunRecord():
-                self._tell((item,))
+                self._notify((item,))
             case UnitReport(key):
                 if self._driver.expects(key):
-                    self._tell(item.records)
+                    self._notify(item.records)
                 ended = UnitEnded(key, item.outcomes, time.time(), item.seconds, item.size)
                 self._handle(ended, session)
             case TerminateRequested():
@@ -196,7 +196,7 @@ class RunLoop:
                 case CallHandlers(node, old, new):
                     self.post(HandlersCalled(node, self._call_handlers(node, old, new), time.time()))
                 case Announce(records):
-                    self._tell(records)
+                    self._notify(records)
                 case SetGate(is_open):
                     session.set_gate(is_open)
                 case Drained():
@@ -214,7 +214,7 @@ class RunLoop:
         if self._observer is not None:
             self._observer.on_flow_run(FlowRunRecord("Paused", message))
 
-    def _tell(self, records: Sequence[TaskRunRecord]) -> None:
+    def _notify(self, records: Sequence[TaskRunRecord]) -> None:
         if self._observer is not None and records:
             self._observer.on_task_runs(records)
 
@@ -270,7 +270,7 @@ class RunLoop:
         failed = Failed(reason, result=SerializationError(reason))
         if self._options.results_decide:
             name, kind = self._graph.nodes[run.node].local_id, kind_of(failed)
-            self._tell([TaskRunRecord(name, run.index, kind, reason, end_time=time.time(), visit=run.visit)])
+            self._notify([TaskRunRecord(name, run.index, kind, reason, end_time=time.time(), visit=run.visit)])
         return failed
 
 

@@ -18,7 +18,7 @@ from flowkiln.api.names import FLOW_KIND, FLOW_RUN_KIND
 from flowkiln.api.validation import Problem, parse_flow_run_spec, parse_flow_spec
 from flowkiln.api.validation.problem import no_such
 from flowkiln.loading.findings import Finding
-from flowkiln.loading.written import Written
+from flowkiln.loading.source_nodes import SourceNode
 from flowkiln.loading.yaml_text import YamlDocument, YamlError, read_text, read_yaml
 
 _KINDS = (FLOW_KIND, FLOW_RUN_KIND)
@@ -37,7 +37,7 @@ class _Document(Generic[Spec]):
     name: str
     spec: Spec
     namespace: str = ""
-    written: Written | None = None
+    written: SourceNode | None = None
 
     @property
     def title(self) -> str:
@@ -69,7 +69,7 @@ class Identity:
     namespace: str
     name: str
     file: Path
-    written: Written | None = None
+    written: SourceNode | None = None
 
 
 @dataclass
@@ -183,7 +183,9 @@ def _namespace(content: Mapping[str, Any]) -> str:
     return namespace if isinstance(namespace, str) else ""
 
 
-def _frame(content: Mapping[str, Any], version: str, kind: str, written: Written | None) -> tuple[str, list[Problem]]:
+def _frame(
+    content: Mapping[str, Any], version: str, kind: str, written: SourceNode | None
+) -> tuple[str, list[Problem]]:
     """Check what surrounds the spec, and give the object's name (or what it is to be generated from)."""
     problems = []
     if version != API_VERSION:
@@ -207,7 +209,7 @@ def _frame(content: Mapping[str, Any], version: str, kind: str, written: Written
     return name, problems
 
 
-def _no_texts(content: Mapping[str, Any], written: Written | None) -> Iterator[Problem]:
+def _no_texts(content: Mapping[str, Any], written: SourceNode | None) -> Iterator[Problem]:
     """Find values in the metadata that must be text and are not, such as a label `enabled: yes`."""
     metadata = _metadata(content)
     paths: list[tuple[str, ...]] = [("metadata", key) for key in ("name", "generateName", "namespace")]

@@ -9,7 +9,7 @@ from typing import Any
 
 from flowkiln.api.validation import Problem
 from flowkiln.common.safe_text import encodable
-from flowkiln.loading.written import Written
+from flowkiln.loading.source_nodes import SourceNode
 from flowkiln.loading.yaml_events import YamlError
 from flowkiln.loading.yaml_scalars import ScalarError, as_json, resolve
 
@@ -28,7 +28,7 @@ class Finding:
     column: int | None = None
 
     @classmethod
-    def at(cls, written: Written | None, file: Path, document: str, problem: Problem) -> Finding:
+    def at(cls, written: SourceNode | None, file: Path, document: str, problem: Problem) -> Finding:
         """Make a finding that stands where the problem's field does in what was written, and quotes it as written."""
         if written is None:
             return cls(file, document, problem)
@@ -57,7 +57,7 @@ class Finding:
         }
 
 
-def _quoted(problem: Problem, spot: Written) -> Problem:
+def _quoted(problem: Problem, spot: SourceNode) -> Problem:
     """Say how a key or a value is written where YAML reads it as something else: 0644 is 420, and no is false."""
     if spot.key is not None:
         note = f'the key is written {spot.key}: write "{spot.key}", in quotes'

@@ -18,8 +18,8 @@ YAML_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 def load_file(path: Path | str, *more: Path | str, parameters: Mapping[str, Any] | None = None) -> LoadedFlow:
     """Load the flow of a Python file (`flow.py`, or `flow.py:attribute`), or of YAML files.
 
-    YAML files hold one Flow, or several and one FlowRun that says which. `parameters` win over the FlowRun's; a `Typed`
-    one is read by its schema.
+    YAML files hold one Flow, or several and one FlowRun that names one of them. `parameters` override those of
+    the FlowRun; a `RawValue` is read by its schema.
 
     Raises:
         InvalidSpecError: documents or parameters are not valid; no code has been imported.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from flowkiln.common.exceptions import InvalidSpecError
 from flowkiln.common.json_text import DuplicateKeyError
 from flowkiln.core.flow import Flow
-from flowkiln.loading.given import as_typed, read_given
+from flowkiln.loading.parameter_values import parameter_label, parse_parameter_value
 
 if TYPE_CHECKING:
     from flowkiln.api.validation import Problem
@@ -48,7 +48,7 @@ class LoadedFlow:
 def parameters_of(flow: Flow, given: Mapping[str, Any]) -> dict[str, Any]:
     """Compare parameters with the Parameter tasks of a flow, and fill in defaults.
 
-    `Typed` values are JSON if they parse as that, else text: a Parameter task has no schema. Raises InvalidSpecError
+    `RawValue` values are JSON if they parse as that, else text: a Parameter task has no schema. Raises InvalidSpecError
     for parameters that are unknown or missing, or cannot be read.
     """
     declared = {parameter.name: parameter for parameter in flow.parameters()}
@@ -56,10 +56,10 @@ def parameters_of(flow: Flow, given: Mapping[str, Any]) -> dict[str, Any]:
     unreadable: dict[str, str] = {}
     for name, value in given.items():
         try:
-            values[name] = read_given(value, {})
+            values[name] = parse_parameter_value(value, {})
         except DuplicateKeyError as error:
-            unreadable[as_typed(name, value)] = str(error)
-    unknown = {name: as_typed(name, value) for name, value in given.items() if name not in declared}
+            unreadable[parameter_label(name, value)] = str(error)
+    unknown = {name: parameter_label(name, value) for name, value in given.items() if name not in declared}
     missing = [name for name, parameter in declared.items() if parameter.required and name not in given]
     if unknown or missing or unreadable:
         problems = _problems(unknown, missing, unreadable, declared)

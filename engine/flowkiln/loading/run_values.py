@@ -9,7 +9,7 @@ from flowkiln.api.flow_run import FlowRef, FlowRunSpec
 from flowkiln.api.validation import Problem, check_flow, check_flow_run
 from flowkiln.common.exceptions import InvalidSpecError
 from flowkiln.loading.documents import FlowDocument, FlowRunDocument
-from flowkiln.loading.given import Typed, as_typed, parse_given
+from flowkiln.loading.parameter_values import RawValue, parameter_label, parse_parameters
 
 
 def complete_run(flow: FlowDocument, run: FlowRunDocument | None, given: Mapping[str, Any]) -> FlowRunSpec:
@@ -18,7 +18,7 @@ def complete_run(flow: FlowDocument, run: FlowRunDocument | None, given: Mapping
     Raises:
         InvalidSpecError: flow, run or parameters are not valid; each problem is named as it was written or typed.
     """
-    values, unreadable = parse_given(flow.spec, given)
+    values, unreadable = parse_parameters(flow.spec, given)
     if unreadable:
         raise InvalidSpecError("\n".join(unreadable))
     spec = FlowRunSpec(flow_ref=FlowRef(name=flow.name)) if run is None else run.spec
@@ -35,9 +35,9 @@ def _in_words(problem: Problem, flow: FlowDocument, run: FlowRunDocument | None,
     name = _given_name(problem.field, given)
     if name is None and run is not None:
         return str(run.finding(problem))
-    if name is not None and isinstance(given[name], Typed):
+    if name is not None and isinstance(given[name], RawValue):
         inside = problem.field.removeprefix(f"spec.parameters.{name}")
-        return ": ".join(filter(None, [as_typed(name, given[name]), inside, problem.message]))
+        return ": ".join(filter(None, [parameter_label(name, given[name]), inside, problem.message]))
     return f"{flow.file}: {flow.title}: {problem.sentence.removeprefix('spec.')}"
 
 

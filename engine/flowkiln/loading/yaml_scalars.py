@@ -39,7 +39,7 @@ _TIMESTAMP = re.compile(
     r"(?:[Tt][0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}(?:\.[0-9]+)?(?:Z|[-+][0-9]{2}:[0-9]{2})"
     r"| [0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}(?:\.[0-9]+)?)?\Z"
 )
-_LONGEST_INTEGER = 100
+_MAX_INTEGER_DIGITS = 100
 """Digits. Far more than 64 bits have, far less than Python takes long to read."""
 
 _LARGEST_WRITTEN_OUT = 1e21
@@ -132,7 +132,7 @@ def as_key(value: Scalar) -> str:
 
 def _integer(digits: str) -> int | None:
     found = _INTEGER.match(digits)
-    if found is None or len(digits) > _LONGEST_INTEGER:
+    if found is None or len(digits) > _MAX_INTEGER_DIGITS:
         return None
     kind = found.lastgroup or ""
     magnitude = int(found[kind] or "0", _BASES[kind])

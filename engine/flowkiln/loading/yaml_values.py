@@ -18,7 +18,7 @@ from yaml.events import (
     StreamStartEvent,
 )
 
-from flowkiln.loading.written import Written
+from flowkiln.loading.source_nodes import SourceNode
 from flowkiln.loading.yaml_events import Events, YamlError
 from flowkiln.loading.yaml_scalars import MERGE_TAG, Scalar, ScalarError, as_json, as_key, resolve, resolve_tagged
 
@@ -34,7 +34,7 @@ class YamlDocument:
     """One document: a value of JSON, and where its parts stand. `written` is None for a text that is JSON."""
 
     value: Any
-    written: Written | None
+    written: SourceNode | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class _Node:
     """A value that was read, with what copies of it cost: its number of nodes, and how deep they are nested."""
 
     value: Any
-    written: Written
+    written: SourceNode
     size: int = 1
     height: int = 0
     scalar: Scalar = None
@@ -104,7 +104,7 @@ class ValueReader:
 
     def _sequence(self, event: Event, depth: int) -> _Node:
         values: list[Any] = []
-        items: list[Written] = []
+        items: list[SourceNode] = []
         size, height = 1, 0
         while not isinstance(following := self._events.next_event(), SequenceEndEvent):
             node = self._node(following, depth)
@@ -112,11 +112,11 @@ class ValueReader:
             items.append(node.written)
             size += node.size
             height = max(height, node.height)
-        return _Node(values, Written(*_place(event), parts=items), size, height + 1)
+        return _Node(values, SourceNode(*_place(event), parts=items), size, height + 1)
 
     def _mapping(self, event: Event, depth: int) -> _Node:
         values: dict[str, Any] = {}
-        parts: dict[str, Written] = {}
+        parts: dict[str, SourceNode] = {}
         lines: dict[str, int] = {}
         size, height = 1, 0
         while not isinstance(at_key := self._events.next_event(), MappingEndEvent):
@@ -138,7 +138,7 @@ class ValueReader:
                 node_size, node_height = node.size + 1, node.height
             size += node_size
             height = max(height, node_height)
-        return _Node(values, Written(*_place(event), parts=parts), size, height + 1, is_mapping=True)
+        return _Node(values, SourceNode(*_place(event), parts=parts), size, height + 1, is_mapping=True)
 
     def _key(self, event: Event, depth: int) -> str:
         node = self._node(event, depth, is_key=True)
@@ -212,7 +212,7 @@ def _scalar(event: ScalarEvent, *, is_key: bool) -> _Node:
     value = scalar if is_key else _as_value(event, scalar)
     if isinstance(value, str):
         _check_characters(event, value)
-    written = Written(*_place(event), text=text if is_plain else None)
+    written = SourceNode(*_place(event), text=text if is_plain else None)
     return _Node(value, written, scalar=scalar, is_scalar=True)
 
 

@@ -22,7 +22,7 @@ _NICKNAMES = {
 }
 _N_FIELDS = 5
 # Clocks are set back by less than this, so what comes from local times further apart comes in their order.
-_LONGEST_OVERLAP = timedelta(hours=3)
+_MAX_OVERLAP = timedelta(hours=3)
 
 
 class CronSchedule(Schedule):
@@ -62,14 +62,14 @@ class CronSchedule(Schedule):
     def _instants(self, after: datetime) -> Iterator[datetime]:
         """Yield matching instants, each once, ascending, from some time before `after` on."""
         zone = self._zone()
-        start = wall_clock(after, zone) - _LONGEST_OVERLAP - _clock_change_near(after, zone)
+        start = wall_clock(after, zone) - _MAX_OVERLAP - _clock_change_near(after, zone)
         instants: list[datetime] = []
         last: datetime | None = None
         for wall in _walls(self._expression, start):
             due = first_instant(wall, zone)
             for moment in all_instants(wall, zone) if self._every_hour else [due]:
                 heappush(instants, moment)
-            while instants and instants[0] <= due - _LONGEST_OVERLAP:
+            while instants and instants[0] <= due - _MAX_OVERLAP:
                 moment = heappop(instants)
                 if moment != last:
                     yield moment

@@ -10,7 +10,7 @@ from flowkiln.schedules.schedule import Schedule, instant_or_now
 from flowkiln.schedules.zones import first_instant, instant, wall_clock
 
 _DAY = timedelta(days=1)
-_SHORTEST = timedelta(seconds=60)
+_MIN_INTERVAL = timedelta(seconds=60)
 
 
 class IntervalSchedule(Schedule):
@@ -31,7 +31,7 @@ class IntervalSchedule(Schedule):
             raise TypeError(f"start_date must be a datetime, not {start_date!r}.")
         if not isinstance(interval, timedelta):
             raise TypeError(f"interval must be a timedelta, not {interval!r}.")
-        if interval < _SHORTEST:
+        if interval < _MIN_INTERVAL:
             raise ValueError(f"interval must be at least 60 seconds, not {interval}.")
         super().__init__(start_date, end_date)
         self.interval = interval

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from flowkiln.core.task import Task
 
 # Longer than any run; what is more would leave the range of dates.
-LONGEST_DELAY = timedelta(days=36_525)
+MAX_DELAY = timedelta(days=36_525)
 
 
 def retry_delay(task: Task, run_count: int, random: Callable[[], float]) -> timedelta:
@@ -21,7 +21,7 @@ def retry_delay(task: Task, run_count: int, random: Callable[[], float]) -> time
     numbers from 0 to 1, as `random.random` does.
     """
     backoff = 1.0 if task.retry_backoff is None else task.retry_backoff
-    longest = LONGEST_DELAY if task.retry_max_delay is None else min(LONGEST_DELAY, task.retry_max_delay)
+    longest = MAX_DELAY if task.retry_max_delay is None else min(MAX_DELAY, task.retry_max_delay)
     seconds = _base(task, run_count).total_seconds()
     if seconds > 0:
         try:

@@ -20,7 +20,7 @@ SOURCE = {
 """Inline source of the function `holding:hold`, which gives back what it gets."""
 
 
-def let_go(runs: Runs, name: str) -> None:
+def release(runs: Runs, name: str) -> None:
     """Let the waiting tasks of a run end."""
     for pod in runs.pods(runs.flow_run(name), "worker"):
         runs.kubectl("exec", pod["metadata"]["name"], "--container=worker", "--", "touch", SIGN)

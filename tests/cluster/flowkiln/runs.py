@@ -115,7 +115,7 @@ class Runs:
         found = self.list("pods", selector=selector)
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
-    def belongings(self, flow_run: Object) -> Names:
+    def owned_objects(self, flow_run: Object) -> Names:
         """Return everything of any kind in the namespace that carries the run's label or is owned, at any depth, by it.
 
         As kind/name, without the FlowRun itself and without Events.

@@ -52,7 +52,7 @@ def is_ticking(logs: Logs, name: str) -> bool:
 
 def is_gone(runs: Runs, run: Object) -> bool:
     """Tell whether no object of any kind carries the run's label or is owned by it."""
-    return runs.belongings(run) == []
+    return runs.owned_objects(run) == []
 
 
 def check_work_ends(runs: Runs, logs: Logs, name: str) -> None:

@@ -114,7 +114,7 @@ def test_an_invalid_run_fails_at_once_in_its_own_words(failing: Runs, name: str)
         assert words in succeeded["message"]
     assert "\n" not in succeeded["message"]
     assert "plan" not in run["status"]
-    assert failing.belongings(run) == []
+    assert failing.owned_objects(run) == []
 
 
 def test_invalid_runs_fail_each_with_a_sentence_of_its_own(failing: Runs) -> None:

@@ -76,7 +76,7 @@ BLOWS: dict[str, tuple[Callable[[Runs, Object], None], dict[str, str]]] = {
 
 
 @pytest.fixture(scope="module")
-def struck(flowkiln: Installation) -> Iterator[Runs]:
+def broken(flowkiln: Installation) -> Iterator[Runs]:
     """Start all runs at once, and strike each as soon as it is half done."""
     with room(flowkiln, *(make_run(name, SLEEPING) for name in BLOWS)) as runs:
         for name, (strike, _) in BLOWS.items():
@@ -85,9 +85,9 @@ def struck(flowkiln: Installation) -> Iterator[Runs]:
 
 
 @pytest.mark.parametrize("name", BLOWS)
-def test_a_run_that_loses_its_cluster_or_engine_crashes(struck: Runs, name: str) -> None:
+def test_a_run_that_loses_its_cluster_or_engine_crashes(broken: Runs, name: str) -> None:
     """Crashed, in words that name what was lost; what was done stays shown as done, and the rest as Crashed."""
-    run = struck.finish(name)
+    run = broken.finish(name)
     assert state(run) == "Crashed"
     _, ends = BLOWS[name]
     succeeded = condition(run, "Succeeded")
@@ -104,13 +104,13 @@ def test_a_run_that_loses_its_cluster_or_engine_crashes(struck: Runs, name: str)
 
 
 @pytest.mark.parametrize("name", BLOWS)
-def test_nothing_of_a_broken_cluster_goes_on(struck: Runs, name: str) -> None:
+def test_nothing_of_a_broken_cluster_goes_on(broken: Runs, name: str) -> None:
     """Its DaskCluster and all pods go; the replacement that dask-kubernetes makes of a lost pod is not used."""
-    struck.finish(name)
+    broken.finish(name)
 
     def is_quiet(run: Object) -> bool:
-        return not [thing for thing in struck.belongings(run) if thing.startswith(("DaskCluster/", "Pod/"))]
+        return not [thing for thing in broken.owned_objects(run) if thing.startswith(("DaskCluster/", "Pod/"))]
 
-    run = struck.wait_until(name, "nothing of it runs any more", is_quiet)
+    run = broken.wait_until(name, "nothing of it runs any more", is_quiet)
     assert run["status"]["flow"].get("attempt") == 1
     assert state(run) == "Crashed"

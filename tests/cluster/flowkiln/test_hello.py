@@ -17,7 +17,7 @@ from .flows import example
 from .installation import OPERATOR, SYSTEM_NAMESPACE
 from .runs import FLOW_RUN, Runs, condition, state, task_status
 
-MOST_WRITES = 15
+MAX_WRITES = 15
 USUAL_CHANGES = 3  # of ClusterReady: the cluster is starting, is ready, was given back
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
 OURS = f"system:serviceaccount:{SYSTEM_NAMESPACE}:{OPERATOR}"
@@ -59,11 +59,11 @@ def test_hello_runs_and_leaves_nothing(runs: Runs) -> None:
     kept = {"ConfigMap", "NetworkPolicy", "Role", "RoleBinding", "Secret", "ServiceAccount"}
 
     def only_kept() -> bool:
-        return {thing.partition("/")[0] for thing in runs.belongings(run)} <= kept
+        return {thing.partition("/")[0] for thing in runs.owned_objects(run)} <= kept
 
     wait_until("the run's cluster is gone", only_kept, seconds=60)
     runs.delete("hello-kubernetes")
-    wait_until("nothing of the run is left", lambda: runs.belongings(run) == [], seconds=60)
+    wait_until("nothing of the run is left", lambda: runs.owned_objects(run) == [], seconds=60)
     assert not runs.exists(FLOW_RUN, "hello-kubernetes")
 
 
@@ -97,4 +97,4 @@ def test_hello_costs_few_writes(own_cluster: Cluster, runs: Runs) -> None:
     told = [condition(version.object, "ClusterReady").get("message") for version in recorded.of("hello-kubernetes")]
     changes = sum(before != after for before, after in pairwise(told))
     assert {write.writer for write in writes} == {"agent", "operator"}
-    assert sum(writes.values()) <= MOST_WRITES + reports + changes - USUAL_CHANGES
+    assert sum(writes.values()) <= MAX_WRITES + reports + changes - USUAL_CHANGES

@@ -203,7 +203,7 @@ def test_runs_that_are_left_running(release: Release) -> None:
         release.install(CHART)
         assert state(runs.finish("goes-on")) == "Success", runs.describe("goes-on")
         wait_until("the clusters are gone", lambda: not runs.list("daskclusters"), seconds=120)
-        wait_until("nothing of the deleted run is left", lambda: runs.belongings(deleted) == [], seconds=60)
+        wait_until("nothing of the deleted run is left", lambda: runs.owned_objects(deleted) == [], seconds=60)
 
 
 def test_two_releases_share_a_cluster(release: Release) -> None:

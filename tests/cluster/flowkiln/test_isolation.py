@@ -98,20 +98,20 @@ def observed(shared_runs: Runs) -> Iterator[Observed]:
             first: runs.wait_until(name, "waits", lambda run: bool(condition(run, "Finished")))
             for first, name in names.items()
         }
-        belongings = [thing for run in waiting.values() for thing in runs.belongings(run)]
+        owned_objects = [thing for run in waiting.values() for thing in runs.owned_objects(run)]
         runs.apply(FLOW)
         for name in names.values():
             runs.wait_until(name, "is at work", lambda run: is_at_work(run, "hold"))
         in_the_middle = runs.list(FLOW_RUN)
         for name in names.values():
-            holding.let_go(runs, name)
+            holding.release(runs, name)
         finished = {first: runs.finish(name) for first, name in names.items()}
         logs.wait_for_the_end()
         yield Observed(
             runs=finished,
             waiting=waiting,
             states_in_the_middle=[state(run) for run in in_the_middle],
-            belongings_while_waiting=belongings,
+            belongings_while_waiting=owned_objects,
             lines={first: logs.lines("worker", pod=f"{name}-") for first, name in names.items()},
             containers_with_marker={
                 container

@@ -16,7 +16,7 @@ from .watching import Version
 
 CHILDREN = 100_000
 FAILED = 7
-MOST_BYTES = 512 * 1024
+MAX_BYTES = 512 * 1024
 AT_THEIR_OWN_TIME = 3  # the claim, the first report and the last one do not wait
 SOURCE = """
     def numbers(count):
@@ -72,7 +72,7 @@ def test_the_object_is_small_at_every_moment(ended: Ended) -> None:
     """No version that a watch brings reaches the budget, and some of them show it on its way."""
     sizes = [len(json.dumps(version.object, separators=(",", ":")).encode()) for version in ended.versions]
     print(f"{len(sizes)} versions, the largest of {max(sizes)} bytes")
-    assert max(sizes) < MOST_BYTES
+    assert max(sizes) < MAX_BYTES
     assert any(task_status(version.object, "child").get("state") == "Mapped" for version in ended.versions[:-2])
 
 

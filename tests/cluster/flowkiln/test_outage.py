@@ -28,7 +28,7 @@ def test_a_run_survives_an_outage_of_the_api_server(own_cluster: Cluster, runs: 
         time.sleep(OUTAGE_SECONDS)
     runs.installation.wait_until_ready()
     assert {pod["metadata"]["uid"] for pod in runs.pods(before, "worker")} == pods
-    holding.let_go(runs, "steady")
+    holding.release(runs, "steady")
     runs.apply(make_run("fresh", "hello"))
     after = runs.finish("steady", seconds=PATIENCE)["status"]
     assert (after["state"], after["startTime"]) == ("Success", before["status"]["startTime"])

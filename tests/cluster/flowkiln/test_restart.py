@@ -10,7 +10,7 @@ from tests.cluster.harness.commands import wait_until
 from .controllers import kill, without
 from .flows import Object, make_run, make_spec
 from .holding import SOURCE as HOLDING
-from .holding import let_go
+from .holding import release
 from .installation import DASK_KUBERNETES, OPERATOR, Installation
 from .rooms import room
 from .runs import Runs, condition, label_of, state
@@ -86,7 +86,7 @@ def test_runs_outlive_the_operator(flowkiln: Installation) -> None:
             assert work(now) == work(before[name])
             assert lives(runs, name) == pods[name]
         with without(flowkiln, OPERATOR):
-            let_go(runs, "fails")
+            release(runs, "fails")
             runs.wait_until("fails", "is reported", lambda run: run["status"]["flow"]["state"] == "Failed")
             runs.apply(make_run("late", make_spec({"name": "a", "function": "steps:rows", "after": ["nowhere"]})))
             assert state(runs.flow_run("fails")) == "Running"
@@ -94,7 +94,7 @@ def test_runs_outlive_the_operator(flowkiln: Installation) -> None:
             runs.patch("waits", {"terminate": "Immediate"})
             assert lives(runs, "succeeds") == pods["succeeds"]
             assert lives(runs, "fails") == pods["fails"]
-        let_go(runs, "succeeds")
+        release(runs, "succeeds")
         for name, end, reason in (
             ("succeeds", "Success", "Succeeded"),
             ("fails", "Failed", "TaskFailed"),

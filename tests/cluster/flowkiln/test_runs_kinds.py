@@ -91,7 +91,7 @@ def observed(shared_runs: Runs) -> Observed:
             make_run("manual", "manual"),
         )
         scheduled = runs.wait_until("never", "waits", lambda run: bool(state(run)))
-        belongings = runs.belongings(scheduled)
+        owned_objects = runs.owned_objects(scheduled)
         paused = runs.wait_until("manual", "waits for somebody", lambda run: state(run) == "Paused")
         runs.patch("manual", {"terminate": "Immediate"})
         finished = {name: runs.finish(name) for name in ("later", "code", "manual")}
@@ -100,7 +100,7 @@ def observed(shared_runs: Runs) -> Observed:
             runs=finished,
             versions={name: recorded.of(name) for name in finished},
             scheduled=scheduled,
-            belongings_before_its_time=belongings,
+            belongings_before_its_time=owned_objects,
             start_time=start_time,
             worker_lines=logs.lines("worker"),
             paused=paused,

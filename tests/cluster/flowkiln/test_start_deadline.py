@@ -54,7 +54,7 @@ Poor = dict[str, tuple[Runs, Recording]]
 
 
 @pytest.fixture(scope="module")
-def unlucky(flowkiln: Installation, poor: Poor) -> Iterator[tuple[Runs, Recording]]:
+def failing(flowkiln: Installation, poor: Poor) -> Iterator[tuple[Runs, Recording]]:
     """Start the runs of `TROUBLES`, and one whose Flow never comes; record what their statuses say.
 
     The poor ones go their way beside them.
@@ -79,19 +79,19 @@ def poor(flowkiln: Installation) -> Iterator[Poor]:
         yield started
 
 
-def check_told(recorded: Recording, name: str, trouble: Trouble) -> None:
+def check_reported(recorded: Recording, name: str, trouble: Trouble) -> None:
     """Wait until ClusterReady=False names the reason, with a sentence, while the run is still Pending."""
 
-    def tells(run: Object) -> bool:
+    def reports(run: Object) -> bool:
         ready = condition(run, "ClusterReady")
         return bool(ready) and ready["reason"] == trouble.reason and state(run) in ("Pending", "Running")
 
     wait_until(
         f"{name} tells {trouble.reason}",
-        lambda: any(tells(version.object) for version in recorded.of(name)),
+        lambda: any(reports(version.object) for version in recorded.of(name)),
         seconds=90,
     )
-    run = next(version.object for version in recorded.of(name) if tells(version.object))
+    run = next(version.object for version in recorded.of(name) if reports(version.object))
     ready = condition(run, "ClusterReady")
     assert ready["status"] == "False"
     for words in trouble.words:
@@ -113,27 +113,27 @@ def check_crashed(runs: Runs, name: str, trouble: Trouble) -> None:
     running = ("DaskCluster/", "DaskWorkerGroup/", "Deployment/", "ReplicaSet/", "Pod/", "Service/")
 
     def is_quiet(run: Object) -> bool:
-        return not [thing for thing in runs.belongings(run) if thing.startswith(running)]
+        return not [thing for thing in runs.owned_objects(run) if thing.startswith(running)]
 
     runs.wait_until(name, "nothing of it runs any more", is_quiet, seconds=120)
 
 
 @pytest.mark.parametrize("name", TROUBLES)
-def test_what_keeps_a_cluster_from_starting_is_told(unlucky: tuple[Runs, Recording], name: str) -> None:
+def test_what_keeps_a_cluster_from_starting_is_told(failing: tuple[Runs, Recording], name: str) -> None:
     """ClusterReady=False, while the run waits, has the reason and a sentence that names what a person has to mend."""
-    check_told(unlucky[1], name, TROUBLES[name])
+    check_reported(failing[1], name, TROUBLES[name])
 
 
 @pytest.mark.parametrize("name", QUOTAS)
 def test_a_quota_that_denies_pods_is_told(poor: Poor, name: str) -> None:
     """There is no pod to look at: the message is that of the Deployment, which names the quota."""
-    check_told(poor[name][1], name, NO_QUOTA)
+    check_reported(poor[name][1], name, NO_QUOTA)
 
 
 @pytest.mark.parametrize("name", TROUBLES)
-def test_a_cluster_that_does_not_start_in_time_crashes_its_run(unlucky: tuple[Runs, Recording], name: str) -> None:
+def test_a_cluster_that_does_not_start_in_time_crashes_its_run(failing: tuple[Runs, Recording], name: str) -> None:
     """When cluster.startDeadline is over, the run is Crashed for the same reason, and its objects are gone."""
-    check_crashed(unlucky[0], name, TROUBLES[name])
+    check_crashed(failing[0], name, TROUBLES[name])
 
 
 @pytest.mark.parametrize("name", QUOTAS)
@@ -142,13 +142,13 @@ def test_a_quota_that_denies_pods_crashes_the_run(poor: Poor, name: str) -> None
     check_crashed(poor[name][0], name, NO_QUOTA)
 
 
-def test_a_flow_that_does_not_come_fails_the_run(unlucky: tuple[Runs, Recording]) -> None:
+def test_a_flow_that_does_not_come_fails_the_run(failing: tuple[Runs, Recording]) -> None:
     """Pending with FlowNotFound until FlowRun.startDeadline, then Failed with StartDeadlineExceeded."""
-    runs, recorded = unlucky
+    runs, recorded = failing
     run = runs.finish("no-flow")
     assert state(run) == "Failed"
     assert condition(run, "Succeeded")["reason"] == "StartDeadlineExceeded"
     assert "nowhere" in condition(run, "Succeeded")["message"]
     waited = [version.object for version in recorded.of("no-flow") if state(version.object) == "Pending"]
     assert {condition(run, "Succeeded")["reason"] for run in waited} == {"FlowNotFound"}
-    assert runs.belongings(run) == []
+    assert runs.owned_objects(run) == []

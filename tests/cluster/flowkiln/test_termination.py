@@ -73,7 +73,7 @@ def is_deleted(runs: Runs, name: str) -> bool:
 
 def is_quiet(runs: Runs, run: Object) -> bool:
     """Tell whether nothing of a run is left that could do anything."""
-    return not [thing for thing in runs.belongings(run) if thing.startswith(RUNNING)]
+    return not [thing for thing in runs.owned_objects(run) if thing.startswith(RUNNING)]
 
 
 def test_the_cluster_of_a_failed_run_is_kept_for_a_look_at_it(ended: Runs) -> None:
@@ -81,7 +81,7 @@ def test_the_cluster_of_a_failed_run_is_kept_for_a_look_at_it(ended: Runs) -> No
     run = ended.finish("kept")
     assert state(run) == "Failed"
     assert condition(run, "ClusterReady")["status"] == "True"
-    assert len([thing for thing in ended.belongings(run) if thing.startswith("Pod/")]) == 2
+    assert len([thing for thing in ended.owned_objects(run) if thing.startswith("Pod/")]) == 2
     selector = f"--selector=flowkiln.dev/run={label_of(run)},dask.org/component=scheduler"
     assert "no rows" in ended.kubectl("logs", selector, "--container=agent", "--tail=-1")
 
@@ -125,7 +125,7 @@ def test_terminate_immediate_ends_a_run_that_waits(ended: Runs, name: str) -> No
     ended.patch(name, {"terminate": "Immediate"})
     run = ended.wait_until(name, "is Cancelled", lambda run: state(run) == "Cancelled")
     assert condition(run, "Succeeded")["reason"] == "Terminated"
-    assert ended.belongings(run) == []
+    assert ended.owned_objects(run) == []
 
 
 def test_terminate_cannot_be_taken_back(ended: Runs) -> None:
@@ -162,7 +162,7 @@ def test_a_run_is_deleted_when_its_time_to_live_is_over(ended: Runs) -> None:
     ended.patch("task-timeout", {"ttlAfterFinished": "1s"})
     for name in ("invalid", "task-timeout"):
         wait_until(f"{name} is gone", partial(is_deleted, ended, name), seconds=60)
-    wait_until("nothing of it is left", lambda: ended.belongings(run) == [], seconds=60)
+    wait_until("nothing of it is left", lambda: ended.owned_objects(run) == [], seconds=60)
 
 
 def test_a_kept_cluster_goes_when_its_time_is_over(ended: Runs) -> None:

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from flowkiln.api.crds import FLOW, FLOW_RUN, RESOURCES, CustomResource, custom_resource_definition, main, render
 
-MOST_BYTES = 200_000
+MAX_BYTES = 200_000
 """Client-side `kubectl apply` keeps a copy in an annotation, which holds 256 KiB."""
 
 
@@ -74,7 +74,7 @@ def test_files_can_be_applied_by_kubectl(resource: CustomResource) -> None:
     """The text is plain YAML without anchors, and small enough for kubectl's annotation."""
     text = render(resource)
     assert yaml.safe_load(text) == custom_resource_definition(resource)
-    assert len(text) < MOST_BYTES
+    assert len(text) < MAX_BYTES
     assert "&id" not in text
 
 

@@ -7,9 +7,9 @@ import time
 import pytest
 from rich.console import Console
 
-from flowkiln.cli.display import MAX_ROWS, last_words, watching
+from flowkiln.cli.display import MAX_ROWS, print_outcome, watching
 from flowkiln.cli.progress import RunProgress
-from flowkiln.cli.reasons import origins
+from flowkiln.cli.root_causes import root_causes
 from flowkiln.cli.tables import TaskTable
 from flowkiln.engine.driver.core import TERMINATED
 from flowkiln.states.records import FlowRunRecord, TaskRunRecord
@@ -29,7 +29,7 @@ def lines(*records: TaskRunRecord) -> list[str]:
 def rendered(run: RunProgress, width: int) -> list[str]:
     """The lines of the table."""
     console = Console(file=io.StringIO(), width=width)
-    console.print(TaskTable(run.shown(), origins(run.tasks)))
+    console.print(TaskTable(run.shown(), root_causes(run.tasks)))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     return [line.rstrip() for line in text.splitlines()]
 
@@ -139,15 +139,17 @@ class TestLines:
         assert [line[9:] for line in text.getvalue().splitlines()] == ["flow run: Running", "flow run: Success (fine)"]
 
 
-class TestLastWords:
+class TestPrintOutcome:
     def test_a_terminal(self) -> None:
         """They begin below ^C and do not break within words."""
         console = Console(file=io.StringIO(), width=12, force_terminal=True)
-        assert last_words(console, "Left at once: killed.") == "\nLeft at\nonce:\nkilled.\n"
+        assert print_outcome(console, "Left at once: killed.") == "\nLeft at\nonce:\nkilled.\n"
 
     def test_elsewhere(self) -> None:
         """They are one line."""
-        assert last_words(Console(file=io.StringIO(), width=12), "Left at once: killed.") == "Left at once: killed.\n"
+        assert (
+            print_outcome(Console(file=io.StringIO(), width=12), "Left at once: killed.") == "Left at once: killed.\n"
+        )
 
 
 class TestTable:

@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from flowkiln.cli.json_outcome import MOST_FAILURES, document, run_outcome
+from flowkiln.cli.json_outcome import MAX_FAILURES, document, run_outcome
 from flowkiln.cli.json_schema import FILE_NAME, main, schema
 from flowkiln.cli.progress import RunProgress
 from flowkiln.engine.state import Failed, Skipped, Success
@@ -202,10 +202,10 @@ class TestShape:
     def test_very_many_failures(self) -> None:
         """Their number is in the counts of the children."""
         run = RunProgress(["m"])
-        run.on_task_runs([record("m", "Failed", index) for index in range(2 * MOST_FAILURES)])
+        run.on_task_runs([record("m", "Failed", index) for index in range(2 * MAX_FAILURES)])
         (task,) = run_outcome("kiln", "id", FlowRunRecord("Failed"), (0.0, 1.0), run, {}).tasks
-        assert len(task.failures) == MOST_FAILURES
-        assert task.children == {"Failed": 2 * MOST_FAILURES}
+        assert len(task.failures) == MAX_FAILURES
+        assert task.children == {"Failed": 2 * MAX_FAILURES}
 
 
 class TestSchema:

@@ -6,7 +6,7 @@ import click
 import pytest
 
 from flowkiln.cli.parameters import parse_parameter, read_parameters
-from flowkiln.loading.given import Typed
+from flowkiln.loading.parameter_values import RawValue
 
 BOMB = "".join(
     f"{name}: &{name} [" + ",".join([f"*{before}"] * 10) + "]\n" for before, name in ["ab", "bc", "cd", "de"]
@@ -19,7 +19,7 @@ class TestParseParameter:
     )
     def test_a_name_and_what_was_typed(self, text: str, name: str, value: str) -> None:
         """The value is taken as it stands; its meaning depends on the parameter's schema."""
-        assert parse_parameter(text) == (name, Typed(value))
+        assert parse_parameter(text) == (name, RawValue(value))
 
     @pytest.mark.parametrize("text", ["", "x", "=1", "a-b=1", "a b=1", "1x=1"])
     def test_no_parameter(self, text: str) -> None:

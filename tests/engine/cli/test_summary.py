@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from flowkiln.cli.progress import RunProgress
-from flowkiln.cli.reasons import origins
+from flowkiln.cli.root_causes import root_causes
 from flowkiln.cli.summary import SHOWN_CHILDREN, SHOWN_FAILURES, print_summary
 from flowkiln.states.records import FlowRunRecord, TaskRunRecord
 
@@ -28,7 +28,7 @@ def blamed(upstream: dict[str, list[str]], *records: TaskRunRecord) -> dict[str,
     names = sorted({*upstream, *(name for above in upstream.values() for name in above)})
     run = RunProgress(names, upstream)
     run.on_task_runs(records)
-    return origins(run.tasks)
+    return root_causes(run.tasks)
 
 
 class TestReasons:

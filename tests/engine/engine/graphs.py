@@ -37,7 +37,7 @@ TRIGGERS = {
 
 
 @dataclass(frozen=True)
-class Up:
+class InputSpec:
     """An edge from the node `number`."""
 
     number: int
@@ -50,7 +50,7 @@ class Up:
 class Shape:
     """One node of a random flow. `size` is the number of elements of its result, each of which is a list of two."""
 
-    ups: tuple[Up, ...] = ()
+    inputs: tuple[InputSpec, ...] = ()
     behaviour: str = "ok"
     size: int = 2
     trigger: str = "all_successful"
@@ -66,7 +66,7 @@ def shapes(draw: st.DrawFn, largest: int = 8, behaviours: list[str] | None = Non
         nodes.append(
             Shape(
                 tuple(
-                    Up(
+                    InputSpec(
                         one,
                         keyed=draw(st.booleans()),
                         mapped=draw(st.booleans()),
@@ -125,7 +125,7 @@ def build(nodes: tuple[Shape, ...]) -> tuple[Flow, list[Task]]:
     flow = Flow("random")
     tasks: list[Task] = [flow.add_task(Node(number, shape)) for number, shape in enumerate(nodes)]
     for number, shape in enumerate(nodes):
-        for up in shape.ups:
+        for up in shape.inputs:
             flow.add_edge(
                 tasks[up.number],
                 tasks[number],

@@ -166,7 +166,7 @@ def test_what_has_no_order_is_refused(value: Any, reason: str) -> None:
 
 def test_elements_without_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are not counted for ever."""
-    monkeypatch.setattr(elements, "MOST_WITHOUT_LENGTH", 1000)
+    monkeypatch.setattr(elements, "MAX_PROBED_LENGTH", 1000)
     with pytest.raises(NoElements, match="more than 1000 elements"):
         elements.elements(Endless())
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flowkiln.loading import FlowLoadError, InvalidSpecError, load_file
-from flowkiln.loading.given import Typed
+from flowkiln.loading.parameter_values import RawValue
 
 from .builders import flow_document, in_namespace, run_document, write_documents
 
@@ -115,7 +115,7 @@ class TestYaml:
         """Messages repeat the option; a FlowRun is named only where there is one, and is to blame."""
         declared = [*PARAMETERS, {"name": "list", "optional": True, "schema": {"items": {"type": "string"}}}]
         file = write_documents(tmp_path / "f.yaml", flow_document("x", parameters=declared), *run)
-        given = {name: Typed(text) for name, text in typed.items()}
+        given = {name: RawValue(text) for name, text in typed.items()}
         if run and not given:
             load_file(file, parameters=given).close()
             return
@@ -127,7 +127,7 @@ class TestYaml:
         """Text stays text, and 5.0 is an integer."""
         declared = [{"name": "day", "schema": {"type": "string"}}, {"name": "m", "schema": {"type": "integer"}}]
         file = write_documents(tmp_path / "f.yaml", flow_document("x", parameters=declared))
-        with load_file(file, parameters={"day": Typed("20200219"), "m": Typed("5.0")}) as loaded:
+        with load_file(file, parameters={"day": RawValue("20200219"), "m": RawValue("5.0")}) as loaded:
             assert repr(loaded.parameters) == "{'day': '20200219', 'm': 5}"
 
     def test_two_flows_of_one_name(self, tmp_path: Path) -> None:
@@ -187,10 +187,10 @@ class TestPython:
         """Without schemas they are JSON if they parse, else text; problems repeat the option."""
         path = tmp_path / "kiln_parameters.py"
         path.write_text(self.FLOW)
-        with load_file(path, parameters={"a": Typed("6e12345"), "b": Typed("[1]")}) as loaded:
+        with load_file(path, parameters={"a": RawValue("6e12345"), "b": RawValue("[1]")}) as loaded:
             assert loaded.parameters == {"a": "6e12345", "b": [1]}
         with pytest.raises(InvalidSpecError) as caught:
-            load_file(path, parameters={"aa": Typed("1"), "b": Typed('{"k": 1, "k": 2}')})
+            load_file(path, parameters={"aa": RawValue("1"), "b": RawValue('{"k": 1, "k": 2}')})
         assert str(caught.value).splitlines() == [
             'flow \'x\': -p aa=1: there is no parameter "aa"; did you mean "a"?',
             'flow \'x\': -p b={"k": 1, "k": 2}: the key "k" is given twice',

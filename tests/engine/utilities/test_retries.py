@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowkiln import Task
-from flowkiln.utilities.retries import LONGEST_DELAY, retry_delay
+from flowkiln.utilities.retries import MAX_DELAY, retry_delay
 
 SECOND = timedelta(seconds=1)
 
@@ -52,4 +52,4 @@ class TestRetryDelay:
     def test_always_a_delay_that_a_date_can_bear(self, backoff: float, jitter: float, n: int, base: timedelta) -> None:
         """However many attempts, the delay stays between zero and twice the longest."""
         task = Task(retry_delay=base, retry_backoff=backoff, retry_jitter=jitter)
-        assert timedelta(0) <= retry_delay(task, n, random.random) <= 2 * LONGEST_DELAY
+        assert timedelta(0) <= retry_delay(task, n, random.random) <= 2 * MAX_DELAY

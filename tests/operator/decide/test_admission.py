@@ -18,7 +18,7 @@ from tests.operator.builders import (
 )
 
 
-def told(builder: Builder) -> dict[str, Any]:
+def pending_status(builder: Builder) -> dict[str, Any]:
     """Return state, reason and message that the decision writes."""
     status = status_of(builder.decide())
     assert status is not None
@@ -73,7 +73,7 @@ INVALID = {
 def test_an_invalid_run_fails_at_once_and_creates_nothing(sentence: str) -> None:
     """The condition's message names the field; nothing has to be cleaned up."""
     builder, message = INVALID[sentence]
-    said = told(builder)
+    said = pending_status(builder)
     assert (said["state"], said["reason"]) == ("Failed", "InvalidSpec")
     assert said["message"].startswith(message), said["message"]
     assert not {CreateChild, CreateDaskCluster, DeleteDaskCluster} & set(kinds(builder.decide()))
@@ -82,7 +82,7 @@ def test_an_invalid_run_fails_at_once_and_creates_nothing(sentence: str) -> None
 def test_a_run_without_its_flow_waits_for_it() -> None:
     """Tools may apply the FlowRun first."""
     waiting = make_flow_run().without_flow().at(1)
-    said = told(waiting)
+    said = pending_status(waiting)
     assert (said["state"], said["reason"]) == ("Pending", "FlowNotFound")
     assert "There is no Flow weather" in said["message"]
     assert requeued_at(waiting.decide()) == at(600)
@@ -95,14 +95,14 @@ def test_a_flow_that_does_not_come_fails_the_run_at_its_start_deadline(start_tim
     fields = {"startTime": start_time} if start_time else {}
     waiting = make_flow_run().with_spec(**fields).without_flow().at(deadline - 1).after_decision()
     assert requeued_at(waiting.decide()) == at(deadline)
-    said = told(waiting.at(deadline))
+    said = pending_status(waiting.at(deadline))
     assert (said["state"], said["reason"]) == ("Failed", "StartDeadlineExceeded")
 
 
 def test_a_run_for_later_is_scheduled_until_then() -> None:
     """startTime is the earliest start; one in the past changes nothing."""
     later = make_flow_run().with_spec(startTime="2026-01-01T13:00:00Z")
-    said = told(later)
+    said = pending_status(later)
     assert (said["state"], said["reason"]) == ("Scheduled", "WaitingForStartTime")
     assert "2026-01-01 13:00:00" in said["message"]
     assert requeued_at(later.decide()) == at(3600)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from flowkiln.api.flow import FlowSpec, TaskSpec
 from flowkiln.api.validation.problem import Problem
 
-_MOST_NAMES_SHOWN = 12
+_MAX_NAMES_SHOWN = 12
 
 
 def check_cycles(spec: FlowSpec) -> Iterator[Problem]:
@@ -22,8 +22,8 @@ def check_cycles(spec: FlowSpec) -> Iterator[Problem]:
         yield Problem(field, f'the task "{cycle[0]}" depends on itself')
         return
     names = [*cycle, cycle[0]]
-    if len(names) > _MOST_NAMES_SHOWN:
-        names = [*names[: _MOST_NAMES_SHOWN - 1], "…", names[-1]]
+    if len(names) > _MAX_NAMES_SHOWN:
+        names = [*names[: _MAX_NAMES_SHOWN - 1], "…", names[-1]]
     yield Problem(field, f"these tasks wait for each other, each for the next: {' → '.join(names)}")
 
 

@@ -11,7 +11,7 @@ from flowkiln.api.flow_run import FlowRunSpec
 from flowkiln.api.validation.problem import Problem
 
 _NOTHING = timedelta(0)
-_LONGEST_TIMEOUT = timedelta(days=366)
+_MAX_TIMEOUT = timedelta(days=366)
 
 
 def check_durations(spec: FlowSpec) -> Iterator[Problem]:
@@ -42,7 +42,7 @@ def _check_timeouts(timeouts: Mapping[str, str | None]) -> Iterator[Problem]:
         span = parse_duration(text)
         if span == _NOTHING:
             yield Problem(field, "must be at least 1s; leave it out for no limit")
-        elif span > _LONGEST_TIMEOUT:
+        elif span > _MAX_TIMEOUT:
             yield Problem(field, f"{text} is longer than a year (8784h); leave it out for no limit")
 
 

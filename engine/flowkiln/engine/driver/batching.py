@@ -16,10 +16,10 @@ TINY_SECONDS = 0.01
 SMALL_BYTES = 16 * 1024
 """Bytes of result below which it does not matter who else's travel along."""
 
-WORK = 0.02
+BATCH_SECONDS = 0.02
 """Seconds of work that tiny tasks are put together for."""
 
-MEMORY = 0.2
+SMOOTHING = 0.2
 """Weight of the newest unit in what is known."""
 
 
@@ -35,7 +35,7 @@ class Batching:
         """Take in that a unit of so many members took so long and left behind so many bytes."""
         if not members:
             return
-        weight = 1.0 if self._seconds is None else MEMORY
+        weight = 1.0 if self._seconds is None else SMOOTHING
         self._seconds = (1 - weight) * (self._seconds or 0.0) + weight * seconds / members
         self._size = (1 - weight) * self._size + weight * size / members
 
@@ -54,7 +54,7 @@ class Batching:
         """How many of so many ready task runs travel as one unit."""
         if not self._is_tiny or self._seconds is None:
             return 1
-        by_work = int(WORK / max(self._seconds, 1e-6))
+        by_work = int(BATCH_SECONDS / max(self._seconds, 1e-6))
         return max(1, min(self._policy.largest, by_work, math.ceil(ready / self.target_in_flight)))
 
     @property

@@ -84,7 +84,7 @@ class DaskExecutor(Executor):
             options["address"] = self.address
         try:
             with dask.config.set(_SETTINGS if self.address is None else {}), Client(**options) as client:
-                self._mark_what_is_sent_again(client)
+                self._register_resubmission_plugin(client)
                 if self.tuned:
                     tune(client)
                     client.register_plugin(WorkerProcessPlugin())
@@ -100,7 +100,7 @@ class DaskExecutor(Executor):
         finally:
             self.client, self.is_started, self._subscriber = None, False, None
 
-    def _mark_what_is_sent_again(self, client: Client) -> None:
+    def _register_resubmission_plugin(self, client: Client) -> None:
         try:
             client.register_plugin(ResubmissionPlugin())
         except ModuleNotFoundError as error:
@@ -113,17 +113,17 @@ class DaskExecutor(Executor):
 
     def submit(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Submit one call; futures may be among its arguments."""
-        with self._some_client() as client:
+        with self._usable_client() as client:
             return client.submit(fn, *args, pure=False, **kwargs)
 
     def map(self, fn: Callable[..., Any], *iterables: Any) -> list[Any]:
         """Submit one call for each tuple of elements."""
-        with self._some_client() as client:
+        with self._usable_client() as client:
             return client.map(fn, *iterables, pure=False) if iterables else []
 
     def wait(self, futures: Any) -> Any:
         """Gather results, also those nested in lists and dicts."""
-        with self._some_client() as client:
+        with self._usable_client() as client:
             return client.gather(futures)
 
     def queue(self, maxsize: int = 0, client: Client | None = None) -> Any:
@@ -139,7 +139,7 @@ class DaskExecutor(Executor):
         return DaskSession(self.client, self._subscriber, self._threads, environment, deliver)
 
     @contextmanager
-    def _some_client(self) -> Iterator[Client]:
+    def _usable_client(self) -> Iterator[Client]:
         if self.client is not None:
             yield self.client
         elif self.is_started:

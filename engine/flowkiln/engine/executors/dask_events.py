@@ -89,7 +89,7 @@ class Listener(Protocol):
     def on_worker_loss(self, loss: WorkerLoss) -> None:
         """Take that a worker died, whoever's units were there."""
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Look whether there is something that no news will come of."""
 
     def fail(self, error: Exception) -> None:
@@ -110,7 +110,7 @@ class EventSubscriber:
         self._client.subscribe_topic(self.topic, self._on_worker_event)
         self._client.subscribe_topic(_SCHEDULER_TOPIC, self._on_scheduler_event)
         self._is_open = True
-        self._client.loop.add_callback(self._look)
+        self._client.loop.add_callback(self._poll)
 
     def close(self) -> None:
         """Subscribe no longer: Dask complains about subscribers that are gone."""
@@ -138,11 +138,11 @@ class EventSubscriber:
             for listener in list(self._listeners.values()):
                 listener.on_worker_loss(loss)
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         while self._is_open:
             for listener in list(self._listeners.values()):
                 try:
-                    await listener.look()
+                    await listener.poll()
                 except Exception as error:
                     listener.fail(error)
             await asyncio.sleep(POLL_INTERVAL)

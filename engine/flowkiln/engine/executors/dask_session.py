@@ -81,12 +81,12 @@ class DaskSession:
         self._submissions = 0
         self._was_cut_off = False
         self.policy = UnitPolicy(fuse=True, threads=threads)
-        self._environment = self._travelling(environment)
+        self._environment = self._pickled_environment(environment)
         self._inline_left = INLINE_LIMIT
         self._environment_future: Future | None = None
         subscriber.join(self._run_id, self)
 
-    def _travelling(self, environment: RunEnvironment) -> bytes:
+    def _pickled_environment(self, environment: RunEnvironment) -> bytes:
         """The environment as it travels: nothing is sent where scheduler and workers are threads of this process."""
         if self._client.scheduler.address.startswith("inproc://"):
             share(environment)
@@ -220,7 +220,7 @@ class DaskSession:
             message = "The worker process died while it ran this task."
             self._deliver(WorkerLost(tuple(units), message, charged, time.time()))
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Find units that will never report: a callback for each of them would cost more than all else here."""
         silent = set()
         for key in list(self._unreported):
@@ -233,14 +233,14 @@ class DaskSession:
                 continue
             self._unreported.pop(key, None)
             # Its exception can be asked for from another thread only.
-            await asyncio.get_running_loop().run_in_executor(None, self._tell_error, future)
+            await asyncio.get_running_loop().run_in_executor(None, self._report_error, future)
         self._silent = silent
 
     def fail(self, error: Exception) -> None:
         """End the run with an error."""
         self._deliver(error)
 
-    def _tell_error(self, future: Future) -> None:
+    def _report_error(self, future: Future) -> None:
         error = future.exception() if future.status == "error" else None
         if isinstance(error, Carrier):
             error = error.carried

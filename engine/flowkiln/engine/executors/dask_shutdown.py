@@ -50,10 +50,10 @@ async def _end_run(run_id: str, dask_worker: Worker) -> None:
 def end_run_on_workers(client: Client, run_id: str) -> None:
     """Have all workers end the bodies of a run. Does not wait for the bodies, nor for workers that do not answer."""
 
-    def tell() -> None:
+    def notify() -> None:
         with suppress(Exception):  # the cluster may be gone, and its bodies with it
             client.run(_end_run, run_id, wait=False, on_error="ignore")
 
-    teller = Thread(target=tell, name="flowkiln-end-run", daemon=True)
-    teller.start()
-    teller.join(_NOTIFY_TIMEOUT)
+    thread = Thread(target=notify, name="flowkiln-end-run", daemon=True)
+    thread.start()
+    thread.join(_NOTIFY_TIMEOUT)

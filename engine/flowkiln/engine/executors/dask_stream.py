@@ -37,7 +37,7 @@ def dumps(value: Any) -> bytes:
         return pickling.dumps(value)
 
 
-class Progress:
+class UnitProgress:
     """How far a unit is: agreed on by the thread that runs it and the one that gives its last members back."""
 
     def __init__(self, unit: Unit) -> None:
@@ -73,7 +73,7 @@ class EventStream:
         self._worker, self._topic, self._run_id = weakref.ref(worker), topic, run_id
         self._lock = threading.Lock()
         self._began: list[MemberStarted] = []
-        self._running: set[Progress] = set()
+        self._running: set[UnitProgress] = set()
         self.idle = 0
 
     def announce(self, began: MemberStarted) -> None:
@@ -112,9 +112,9 @@ class EventStream:
         return dumps(WorkerEvent(self._run_id, worker.address, worker.state.nthreads, began, end))
 
     @contextmanager
-    def running(self, unit: Unit) -> Iterator[Progress]:
+    def running(self, unit: Unit) -> Iterator[UnitProgress]:
         """While a unit runs for long, members that it will not come to are given back to go elsewhere."""
-        progress = Progress(unit)
+        progress = UnitProgress(unit)
         with self._lock:
             self._running.add(progress)
         try:
@@ -123,7 +123,7 @@ class EventStream:
             with self._lock:
                 self._running.discard(progress)
 
-    def look(self) -> bool:
+    def poll(self) -> bool:
         """Tell what is to be told by now; False if there is nothing and no unit runs."""
         with self._lock:
             running = list(self._running)
@@ -152,16 +152,16 @@ class EventStreams:
                 stream = own[run_id] = EventStream(worker, topic, run_id)
             stream.idle = 0
         if not is_looked_after:
-            worker.loop.add_callback(self._look_later, worker)
+            worker.loop.add_callback(self._poll_later, worker)
         return stream
 
-    def _look_later(self, worker: Worker) -> None:
-        worker.loop.call_later(STREAM_INTERVAL, self._look, worker)
+    def _poll_later(self, worker: Worker) -> None:
+        worker.loop.call_later(STREAM_INTERVAL, self._poll, worker)
 
-    def _look(self, worker: Worker) -> None:
+    def _poll(self, worker: Worker) -> None:
         with self._lock:
             own = list(self._streams[worker].values())
-        busy = [stream for stream in own if stream.look()]
+        busy = [stream for stream in own if stream.poll()]
         with self._lock:
             for stream in own:
                 stream.idle = 0 if stream in busy else stream.idle + 1
@@ -170,4 +170,4 @@ class EventStreams:
             if not left:
                 del self._streams[worker]
                 return
-        self._look_later(worker)
+        self._poll_later(worker)

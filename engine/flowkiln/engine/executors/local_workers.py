@@ -25,11 +25,11 @@ def replaced_workers(client: Client) -> Iterator[None]:
         yield
         return
 
-    def look() -> None:
+    def poll() -> None:
         if cluster.status == Status.running and len(cluster.workers) < len(cluster.worker_spec):
             cluster.scale(len(cluster.worker_spec))
 
-    callback = PeriodicCallback(look, INTERVAL * 1000)
+    callback = PeriodicCallback(poll, INTERVAL * 1000)
     client.loop.add_callback(callback.start)
     try:
         yield

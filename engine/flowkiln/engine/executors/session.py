@@ -50,7 +50,7 @@ class Session(Protocol):
         """End the session."""
 
 
-class _Waiting:
+class _UnitQueue:
     """Units that wait for others, and those whose needs are held, the most recently freed first.
 
     Taking the latest first makes chained maps go depth first: an element goes all the way before the next one starts.
@@ -108,7 +108,7 @@ class SequentialSession:
 
     def __init__(self, executor: Executor, environment: RunEnvironment, deliver: Deliver) -> None:
         self._executor, self._environment, self._deliver = executor, environment, deliver
-        self._units = _Waiting()
+        self._units = _UnitQueue()
         self._open = True
 
     def submit(self, units: Sequence[Unit]) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from operator import index
 from typing import Any
 
-MOST_WITHOUT_LENGTH = 10_000_000
+MAX_PROBED_LENGTH = 10_000_000
 """Elements that are counted by indexing, for a value without a length. One with more has no end."""
 
 
@@ -36,7 +36,7 @@ def counted(value: Any) -> int:
     kind = type(value)
     if kind is list or kind is tuple:
         return len(value)
-    reason = _why_not(value)
+    reason = _unmappable_reason(value)
     if reason is not None:
         raise NoElements(f"is of type {type(value).__name__}, {reason}")
     count = _length(value)
@@ -80,7 +80,7 @@ def _length(value: Any) -> int:
     if hasattr(kind, "__len__"):
         with suppress(Exception):  # then it is read like a value without a length
             return len(value)
-    for count in range(MOST_WITHOUT_LENGTH):
+    for count in range(MAX_PROBED_LENGTH):
         try:
             value[count]
         except IndexError:
@@ -91,7 +91,7 @@ def _length(value: Any) -> int:
                 f"{type(error).__name__})"
             ) from error
     raise NoElements(
-        f"is of type {type(value).__name__}, which has more than {MOST_WITHOUT_LENGTH} elements; map over a list"
+        f"is of type {type(value).__name__}, which has more than {MAX_PROBED_LENGTH} elements; map over a list"
     )
 
 
@@ -104,7 +104,7 @@ def _shape(value: Any) -> tuple[Any, ...] | None:
     return shape if isinstance(shape, tuple) else None
 
 
-def _why_not(value: Any) -> str | None:
+def _unmappable_reason(value: Any) -> str | None:
     """Say why a value has no elements by position, and what to map over instead; None if it may have some."""
     kind, library = type(value), type(value).__module__.partition(".")[0]
     if isinstance(value, type):
@@ -121,7 +121,7 @@ def _why_not(value: Any) -> str | None:
     if library == "xarray" and isinstance(value, Mapping):
         return 'a set of arrays; map over parts of it, such as `[x.isel(time=i) for i in range(x.sizes["time"])]`'
     if shape is not None and not (shape and hasattr(shape[0], "__index__")):
-        return _of_no_length(value, shape)
+        return _unsized_reason(value, shape)
     if library == "pandas" and shape is None and hasattr(kind, "__getitem__"):
         return "which has no elements by index; for groups, map over `[group for _, group in x]`"
     if isinstance(value, Mapping) or (shape is None and hasattr(kind, "keys")):
@@ -141,7 +141,7 @@ _ROWS = {
 """What to write instead of a table, by its library; most have the methods of pandas."""
 
 
-def _of_no_length(value: Any, shape: tuple[Any, ...]) -> str | None:
+def _unsized_reason(value: Any, shape: tuple[Any, ...]) -> str | None:
     if shape:
         return f"an array of unknown length ({shape[0]!r})"
     try:

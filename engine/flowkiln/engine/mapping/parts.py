@@ -90,13 +90,13 @@ def flattened(state: State) -> Result:
     if isinstance(state, Mapped) and state.map_states:
         flat: list[Any] = []
         for index, child in enumerate(state.map_states):
-            if child is not None and _gave_something(child):
+            if child is not None and _has_value(child):
                 flat.extend(_inner(index, child.result))
             else:
                 flat.append(NoResult if child is None else child.result)
         return Result(flat)
     whole = reduced(state)
-    if not _gave_something(whole):
+    if not _has_value(whole):
         return whole._result
     return Result([each for index, inner in enumerate(elements(whole.result)) for each in _inner(index, inner)])
 
@@ -108,7 +108,7 @@ def _inner(index: int, value: Any) -> Sequence[Any]:
         raise NoElements(f"is to be flattened, and its element {index} {reason}") from reason
 
 
-def _gave_something(state: State) -> bool:
+def _has_value(state: State) -> bool:
     """Whether the result is a value, not the exception or signal that a state was made from."""
     return not (state.is_failed() or state._result == NoResult or isinstance(state.result, BaseException))
 

@@ -10,8 +10,8 @@ from typing import Any
 from flowkiln.common.pickling import dumps
 from flowkiln.common.safe_text import safe_repr
 
-_DEEPEST = 20
-_MOST = 1000
+_MAX_DEPTH = 20
+_MAX_PARTS = 1000
 """How deep, and at how many parts of one object, is looked."""
 
 
@@ -27,7 +27,7 @@ def is_picklable(value: Any) -> bool:
 def unpicklable_part(value: Any) -> str | None:
     """Name the part of a value that cannot be pickled, and its type; None if that is the value itself."""
     steps: list[str] = []
-    while len(steps) < _DEEPEST:
+    while len(steps) < _MAX_DEPTH:
         found = next((part for part in _parts(value) if not is_picklable(part[1])), None)
         if found is None:
             break
@@ -45,9 +45,9 @@ def type_of(value: Any) -> str:
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
-    """What a value is made of, as its pickle is: at most `_MOST` parts, each with what it is called."""
+    """What a value is made of, as its pickle is: at most `_MAX_PARTS` parts, each with what it is called."""
     for number, part in enumerate(_all_parts(value)):
-        if number >= _MOST:
+        if number >= _MAX_PARTS:
             return
         yield part
 

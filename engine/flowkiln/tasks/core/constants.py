@@ -6,7 +6,7 @@ from typing import Any
 
 from flowkiln.core.task import Task
 
-_LONGEST_NAME = 8
+_MAX_NAME_LENGTH = 8
 
 
 class Constant(Task):
@@ -18,7 +18,7 @@ class Constant(Task):
         self.value = value
         if name is None:
             text = repr(value)
-            name = text if len(text) <= _LONGEST_NAME else f"Constant[{type(value).__name__}]"
+            name = text if len(text) <= _MAX_NAME_LENGTH else f"Constant[{type(value).__name__}]"
         super().__init__(name=name, **kwargs)
 
     def run(self) -> Any:

@@ -16,8 +16,8 @@ from . import admission, cluster, deletion, ended, ownership, progress, report, 
 Policy: TypeAlias = Callable[[Snapshot], Actions | None]
 
 POLICIES: tuple[Policy, ...] = (
-    ownership.leave_to_its_operator,
-    deletion.leave_to_kubernetes,
+    ownership.skip_foreign_class,
+    deletion.skip_deleting,
     ended.clean_up,
     report.take_final_report,
     termination.terminate,

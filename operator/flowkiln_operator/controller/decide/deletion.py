@@ -6,6 +6,6 @@ from flowkiln_operator.controller.actions import Actions
 from flowkiln_operator.controller.snapshot import Snapshot
 
 
-def leave_to_kubernetes(snapshot: Snapshot) -> Actions | None:
+def skip_deleting(snapshot: Snapshot) -> Actions | None:
     """Do nothing about a run that is being deleted."""
     return () if snapshot.run.deleting else None

@@ -6,6 +6,6 @@ from flowkiln_operator.controller.actions import Actions
 from flowkiln_operator.controller.snapshot import Snapshot
 
 
-def leave_to_its_operator(snapshot: Snapshot) -> Actions | None:
+def skip_foreign_class(snapshot: Snapshot) -> Actions | None:
     """Do nothing about a run of another class, or without one where this operator has one."""
     return () if snapshot.is_foreign else None

@@ -91,7 +91,7 @@ CHAIN = graph([], [InEdge(0, "x")], [InEdge(1, "x")])
 MAPPED = graph([], [InEdge(0, "x", mapped=True)], [InEdge(1, "xs")])
 
 
-class Heard(Driver):
+class RecordingDriver(Driver):
     """A driver whose mapped parents have handlers that agree at once."""
 
     def handle(self, event: Event) -> list[Instruction]:
@@ -102,7 +102,9 @@ class Heard(Driver):
         return out
 
 
-def started(shape: RunGraph, driver_class: type[Driver] = Heard, **options: object) -> tuple[Driver, list[Instruction]]:
+def started(
+    shape: RunGraph, driver_class: type[Driver] = RecordingDriver, **options: object
+) -> tuple[Driver, list[Instruction]]:
     """Start a run."""
     driver = driver_class(shape, "r", **options)  # type: ignore[arg-type]
     return driver, driver.handle(Started(NOW))

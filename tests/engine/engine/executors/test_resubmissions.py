@@ -23,7 +23,7 @@ LARGE = 100_000
 """Bytes of a result that does not travel with its unit's report."""
 
 
-class Diary:
+class CallLog:
     """A file in which bodies note that they run."""
 
     def __init__(self, path: Path) -> None:
@@ -47,9 +47,9 @@ class Diary:
 
 
 @pytest.fixture
-def diary(tmp_path: Path) -> Diary:
+def call_log(tmp_path: Path) -> CallLog:
     """Make an empty one."""
-    return Diary(tmp_path / "diary")
+    return CallLog(tmp_path / "call_log")
 
 
 @pytest.fixture(scope="module", params=[(1, 1), (2, 1), (1, 2)], ids=["one worker", "two workers", "two threads"])
@@ -62,17 +62,17 @@ def processes(request: pytest.FixtureRequest) -> Iterator[DaskExecutor]:
 
 
 @task
-def end_process(diary: Diary, seconds: float) -> None:
+def end_process(call_log: CallLog, seconds: float) -> None:
     """End the worker process, after some time."""
-    diary.note("kill")
+    call_log.note("kill")
     time.sleep(seconds)
     os._exit(1)
 
 
 @task
-def innocent(diary: Diary, x: int) -> int:
+def innocent(call_log: CallLog, x: int) -> int:
     """Be queued beside it."""
-    diary.note(f"innocent-{x}")
+    call_log.note(f"innocent-{x}")
     return x
 
 
@@ -83,16 +83,18 @@ def count(*, pages: Any, killed: Any) -> int:
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.3], ids=["at once", "later"])
-def test_a_body_that_ends_its_process_runs_three_times(processes: DaskExecutor, diary: Diary, seconds: float) -> None:
+def test_a_body_that_ends_its_process_runs_three_times(
+    processes: DaskExecutor, call_log: CallLog, seconds: float
+) -> None:
     """Also when it does so before its beginning was told; what was queued beside it runs well."""
     with Flow("killer") as flow:
-        killed = end_process(diary, seconds)
-        mapped = innocent.map(x=list(range(6)), diary=unmapped(diary))
+        killed = end_process(call_log, seconds)
+        mapped = innocent.map(x=list(range(6)), call_log=unmapped(call_log))
     recorder = Recorder()
     state = Conductor(flow, processes, observer=recorder, return_tasks=(killed, mapped)).run()
     assert type(state.result[killed]).__name__ == "Crashed"
     assert state.result[mapped].result == list(range(6))
-    counts = diary.counts()
+    counts = call_log.counts()
     assert counts["kill"] == 3
     _assert_announced(recorder, "innocent", {n: counts[f"innocent-{n}"] for n in range(6)})
 
@@ -104,14 +106,14 @@ def _assert_announced(recorder: Recorder, name: str, ran: dict[int, int]) -> Non
         assert len(again) >= times - 1, (index, times)
 
 
-def test_a_body_alone_runs_three_times(processes: DaskExecutor, diary: Diary) -> None:
+def test_a_body_alone_runs_three_times(processes: DaskExecutor, call_log: CallLog) -> None:
     """Its visits are counted, and each new one is announced."""
     with Flow("alone") as flow:
-        killed = end_process(diary, 0.2)
+        killed = end_process(call_log, 0.2)
     recorder = Recorder()
     state = Conductor(flow, processes, observer=recorder, return_tasks=(killed,)).run()
     assert type(state.result[killed]).__name__ == "Crashed"
-    assert diary.counts()["kill"] == 3
+    assert call_log.counts()["kill"] == 3
     records = recorder.of("end-process")
     assert [r.state for r in records] == ["Running", "Pending", "Running", "Pending", "Running", "Crashed"]
     assert len({r.visit for r in records if r.state == "Running"}) == 3
@@ -119,19 +121,19 @@ def test_a_body_alone_runs_three_times(processes: DaskExecutor, diary: Diary) ->
 
 
 @pytest.mark.parametrize(("size", "times"), [(3, 1), (LARGE, 2)], ids=["small", "large"])
-def test_a_success_runs_again_only_if_its_result_is_lost_and_large(diary: Diary, size: int, times: int) -> None:
+def test_a_success_runs_again_only_if_its_result_is_lost_and_large(call_log: CallLog, size: int, times: int) -> None:
     """A small one is known; that a large one is lost is announced, and what waited for it gets it after all."""
 
     @task
     def pay() -> bytes:
-        diary.note("paid")
+        call_log.note("paid")
         return b"x" * size
 
     @task
     def kill_once() -> str:
-        diary.note("began")
-        if diary.counts()["began"] == 1:
-            diary.wait_for("done")
+        call_log.note("began")
+        if call_log.counts()["began"] == 1:
+            call_log.wait_for("done")
             os._exit(1)
         return "survived"
 
@@ -139,37 +141,37 @@ def test_a_success_runs_again_only_if_its_result_is_lost_and_large(diary: Diary,
         paid = pay()
         killed = kill_once(upstream_tasks=[paid])
         counted = count(pages=paid, killed=killed)
-    recorder = Noting(diary)
+    recorder = RecordingObserver(call_log)
     executor = DaskExecutor(local_processes=True, n_workers=1, threads_per_worker=1)
     state = Conductor(flow, executor, observer=recorder, return_tasks=(counted, killed)).run()
     assert state.result[counted].result == size
     assert state.result[killed].result == "survived"
-    assert diary.counts()["paid"] == times
+    assert call_log.counts()["paid"] == times
     again = [r.message for r in recorder.of("pay") if r.state == "Pending"]
     assert again == ["Its result was lost with a worker, so it runs again."] * (times - 1)
     assert [r.visit for r in recorder.of("pay") if r.state == "Running"] == list(range(1, times + 1))
 
 
-class Noting(Recorder):
+class RecordingObserver(Recorder):
     """Lets bodies wait until the driver has heard of the first success."""
 
-    def __init__(self, diary: Diary) -> None:
+    def __init__(self, call_log: CallLog) -> None:
         super().__init__()
-        self._diary = diary
+        self._call_log = call_log
 
     def on_task_runs(self, records: Sequence[TaskRunRecord]) -> None:
         """Keep them, and note a success."""
         super().on_task_runs(records)
         if any((record.task, record.state) == ("pay", "Success") for record in records):
-            self._diary.note("done")
+            self._call_log.note("done")
 
 
-def test_a_wanted_result_that_is_lost_at_the_end_is_made_again(diary: Diary) -> None:
+def test_a_wanted_result_that_is_lost_at_the_end_is_made_again(call_log: CallLog) -> None:
     """The worker dies between the end of the run and the fetching of its result."""
 
     @task
     def pay() -> bytes:
-        diary.note("paid")
+        call_log.note("paid")
         return b"x" * LARGE
 
     with Flow("payments") as flow:
@@ -180,7 +182,7 @@ def test_a_wanted_result_that_is_lost_at_the_end_is_made_again(diary: Diary) -> 
         conductor = Conductor(flow, executor, observer=Killing(recorder, client), return_tasks=(paid,))
         state = conductor.run()
     assert len(state.result[paid].result) == LARGE
-    assert diary.counts()["paid"] == 2
+    assert call_log.counts()["paid"] == 2
     assert [r.state for r in recorder.records] == ["Running", "Success", "Pending", "Running", "Success"]
 
 

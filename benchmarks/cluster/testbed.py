@@ -18,7 +18,7 @@ from benchmarks.cluster.api import Api
 
 
 @dataclass(frozen=True)
-class Place:
+class Testbed:
     """A cluster with Flowkiln on it."""
 
     installation: Installation
@@ -58,7 +58,7 @@ class Place:
 
 
 @contextmanager
-def place(reuse: str) -> Iterator[Place]:
+def open_testbed(reuse: str) -> Iterator[Testbed]:
     """Bring a cluster up with Flowkiln on it, and take it down again; `reuse` names one that runs, and is kept."""
     cluster = choose.cluster(reuse or f"bench-{uuid.uuid4().hex[:6]}", owned=True)
     if reuse:
@@ -70,7 +70,7 @@ def place(reuse: str) -> Iterator[Place]:
         images = cluster.images()
         with announced("installing Flowkiln"):
             installation = install(cluster, images)
-        made = Place(installation, Api(cluster.kubeconfig))
+        made = Testbed(installation, Api(cluster.kubeconfig))
         try:
             yield made
         finally:

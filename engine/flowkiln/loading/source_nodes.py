@@ -7,29 +7,29 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Written:
+class SourceNode:
     """A value as it stands in a text. Lines and columns count from 1; what is in a mapping stands at its key."""
 
     line: int
     column: int
     text: str | None = None
     """A scalar without quotes and tags, as it is written; None for anything else."""
-    parts: dict[str, Written] | list[Written] | None = None
+    parts: dict[str, SourceNode] | list[SourceNode] | None = None
     key: str | None = None
     """The key of this value as it is written, where it is read as something else: `y`, which is true."""
 
-    def moved_to(self, line: int, column: int, key: str | None = None) -> Written:
+    def moved_to(self, line: int, column: int, key: str | None = None) -> SourceNode:
         """Return the same value, seen from its key or from an alias."""
-        return Written(line, column, self.text, self.parts, key)
+        return SourceNode(line, column, self.text, self.parts, key)
 
     def text_at(self, path: Sequence[int | str]) -> str | None:
         """Return how the scalar at a path is written, None where there is none."""
-        here: Written | None = self
+        here: SourceNode | None = self
         for step in path:
             here = _part(here, step)
         return None if here is None else here.text
 
-    def locate(self, field: str) -> Written:
+    def locate(self, field: str) -> SourceNode:
         """Find what a problem's field names, such as `spec.tasks[2].name`, or the nearest thing around it.
 
         Keys may hold dots themselves, so the longest one that fits is followed.
@@ -53,7 +53,7 @@ class Written:
         return here
 
 
-def _part(here: Written | None, step: int | str) -> Written | None:
+def _part(here: SourceNode | None, step: int | str) -> SourceNode | None:
     parts = None if here is None else here.parts
     if isinstance(parts, dict) and isinstance(step, str):
         return parts.get(step)

@@ -8,11 +8,11 @@ from flowkiln.cli.progress import TaskProgress, full_name
 from flowkiln.states.kinds import FAILURES
 from flowkiln.states.records import TaskRunRecord
 
-MOST_NAMES = 4
+MAX_NAMES = 4
 """How many names of tasks that are to blame are kept."""
 
 
-class Origins:
+class RootCauses:
     """Finds for each task that did not run because of others which of them failed, or were skipped, first.
 
     Names of a task are final once the task and those upstream of it have ended.
@@ -24,11 +24,11 @@ class Origins:
 
     def of(self, task: TaskProgress) -> tuple[str, ...]:
         """Return the names for a task; none if it ran, or if it failed or was skipped by itself."""
-        if not passes_on(task):
+        if not did_not_run(task):
             return ()
         if task.name not in self._found:
-            names = (name for above in task.upstream for name in self._to_blame(self._tasks[above], task.state))
-            self._found[task.name] = tuple(dict.fromkeys(names))[:MOST_NAMES]
+            names = (name for above in task.upstream for name in self._causes(self._tasks[above], task.state))
+            self._found[task.name] = tuple(dict.fromkeys(names))[:MAX_NAMES]
         return self._found[task.name]
 
     def of_child(self, task: TaskProgress, record: TaskRunRecord) -> tuple[str, ...]:
@@ -39,25 +39,25 @@ class Origins:
         for upstream in (self._tasks[name] for name in task.upstream):
             child = upstream.children.get(record.map_index)
             if child is None:
-                names.update(dict.fromkeys(self._to_blame(upstream, record.state)))
-            elif _is_alike(child.state, record.state):
+                names.update(dict.fromkeys(self._causes(upstream, record.state)))
+            elif _has_same_cause(child.state, record.state):
                 names[full_name(child)] = None
-        return tuple(names)[:MOST_NAMES]
+        return tuple(names)[:MAX_NAMES]
 
-    def _to_blame(self, upstream: TaskProgress, state: str) -> tuple[str, ...]:
-        return self.of(upstream) or (upstream.name,) if _is_alike(upstream.state, state) else ()
+    def _causes(self, upstream: TaskProgress, state: str) -> tuple[str, ...]:
+        return self.of(upstream) or (upstream.name,) if _has_same_cause(upstream.state, state) else ()
 
 
-def origins(tasks: Mapping[str, TaskProgress]) -> dict[str, tuple[str, ...]]:
-    """Return what `Origins` finds, for those tasks for which that is something.
+def root_causes(tasks: Mapping[str, TaskProgress]) -> dict[str, tuple[str, ...]]:
+    """Return what `RootCauses` finds, for those tasks for which that is something.
 
     Tasks are given each after those upstream of it.
     """
-    found = Origins(tasks)
+    found = RootCauses(tasks)
     return {name: names for name, task in tasks.items() if (names := found.of(task))}
 
 
-def passes_on(task: TaskProgress) -> bool:
+def did_not_run(task: TaskProgress) -> bool:
     """Whether no run of the task that went wrong has begun."""
     return task.state in ("TriggerFailed", "Skipped") and not any(map(_has_begun, task.noted()))
 
@@ -66,6 +66,6 @@ def _has_begun(record: TaskRunRecord) -> bool:
     return record.run_count > 0 or record.start_time is not None
 
 
-def _is_alike(upstream: str, state: str) -> bool:
+def _has_same_cause(upstream: str, state: str) -> bool:
     """Whether a State upstream explains that a task is TriggerFailed or Skipped."""
     return upstream == "Skipped" if state == "Skipped" else upstream in FAILURES

@@ -19,13 +19,13 @@ _SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Typed:
+class RawValue:
     """The value of a parameter as it was typed on a command line; what it means depends on the parameter's schema."""
 
     text: str
 
 
-def parse_typed(text: str, schema: Mapping[str, JsonValue]) -> JsonValue:
+def parse_raw(text: str, schema: Mapping[str, JsonValue]) -> JsonValue:
     """Return what typed text means to a schema.
 
     Where the schema asks for text, it is the text. Else it is JSON if it parses, and text if not; JSON of a type that
@@ -46,27 +46,27 @@ def parse_typed(text: str, schema: Mapping[str, JsonValue]) -> JsonValue:
     return text if "string" in types and not types & _types_of(value) else value
 
 
-def parse_given(spec: FlowSpec, given: Mapping[str, Any]) -> tuple[dict[str, JsonValue], list[str]]:
+def parse_parameters(spec: FlowSpec, given: Mapping[str, Any]) -> tuple[dict[str, JsonValue], list[str]]:
     """Return values by the schemas of a flow, and what is wrong with those that cannot be read."""
     values: dict[str, JsonValue] = {}
     problems: list[str] = []
     for name, value in given.items():
         parameter = spec.parameter(name)
         try:
-            values[name] = read_given(value, {} if parameter is None else parameter.json_schema)
+            values[name] = parse_parameter_value(value, {} if parameter is None else parameter.json_schema)
         except DuplicateKeyError as error:
-            problems.append(f"{as_typed(name, value)}: {error}")
+            problems.append(f"{parameter_label(name, value)}: {error}")
     return values, problems
 
 
-def read_given(value: Any, schema: Mapping[str, JsonValue]) -> Any:
+def parse_parameter_value(value: Any, schema: Mapping[str, JsonValue]) -> Any:
     """Return the value of a parameter: typed text by its schema, anything else as it is."""
-    return parse_typed(value.text, schema) if isinstance(value, Typed) else value
+    return parse_raw(value.text, schema) if isinstance(value, RawValue) else value
 
 
-def as_typed(name: str, value: Any) -> str:
+def parameter_label(name: str, value: Any) -> str:
     """Name a parameter as it was given: `-p name=text`, or `parameters.name`."""
-    return f"-p {name}={shortened(value.text, _SHOWN)}" if isinstance(value, Typed) else f"parameters.{name}"
+    return f"-p {name}={shortened(value.text, _SHOWN)}" if isinstance(value, RawValue) else f"parameters.{name}"
 
 
 def _types(schema: Mapping[str, JsonValue]) -> set[str]:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowkiln.common.json_text import DuplicateKeyError
-from flowkiln.loading.given import Typed, as_typed, parse_typed
+from flowkiln.loading.parameter_values import RawValue, parameter_label, parse_raw
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -24,14 +24,14 @@ NUMBER_OR_TEXT = {"type": ["number", "string"]}
 @given(JSON)
 def test_json_comes_back(value: Any) -> None:
     """Without a schema, whatever JSON can express can be typed."""
-    assert parse_typed(json.dumps(value), {}) == value
+    assert parse_raw(json.dumps(value), {}) == value
 
 
 @settings(deadline=None)
 @given(st.text())
 def test_text_stays_text(text: str) -> None:
     """Where the schema asks for text, nothing is read into it."""
-    assert parse_typed(text, TEXT) == text
+    assert parse_raw(text, TEXT) == text
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_text_stays_text(text: str) -> None:
 )
 def test_edges(text: str, schema: dict[str, Any], value: Any) -> None:
     """The schema decides first, then the letter of JSON; what is no number for JSON stays text."""
-    read = parse_typed(text, schema)
+    read = parse_raw(text, schema)
     assert (read, type(read)) == (value, type(value))
 
 
@@ -90,11 +90,11 @@ def test_edges(text: str, schema: dict[str, Any], value: Any) -> None:
 def test_a_key_given_twice(schema: dict[str, Any]) -> None:
     """Whoever typed it meant an object; neither value may be lost without a word."""
     with pytest.raises(DuplicateKeyError, match='the key "a" is given twice'):
-        parse_typed('{"a": 1, "a": 2}', schema)
+        parse_raw('{"a": 1, "a": 2}', schema)
 
 
 def test_what_was_typed_is_shown() -> None:
     """Messages repeat the option, but not a whole document."""
-    assert as_typed("day", Typed("x")) == "-p day=x"
-    assert as_typed("day", "x") == "parameters.day"
-    assert len(as_typed("day", Typed("x" * 1000))) == len("-p day=") + 80
+    assert parameter_label("day", RawValue("x")) == "-p day=x"
+    assert parameter_label("day", "x") == "parameters.day"
+    assert len(parameter_label("day", RawValue("x" * 1000))) == len("-p day=") + 80
