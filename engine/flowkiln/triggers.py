@@ -5,17 +5,17 @@ A trigger is called with the set of upstream states. It returns true, or raises 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import inspect
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import Any
 
 from flowkiln.common.context import context
 from flowkiln.states.signals import PAUSE, SKIP, TRIGGERFAIL
+from flowkiln.states.state import State
 
-if TYPE_CHECKING:
-    from flowkiln.states.state import State
-
-Trigger = Callable[[Collection["State"]], bool]
+Trigger = Callable[[Collection[State]], bool]
 
 
 def _refusal(name: str, why: str) -> TRIGGERFAIL:
@@ -108,24 +108,18 @@ def _as_count(bound: float, total: int) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class _SomeSuccessful:
+class _Counting:
+    """Runs if the number of upstream states of which `counts` is true is within the bounds."""
+
+    name: str
+    counts: Callable[[State], bool]
+    ended: str
     bounds: _Bounds
 
     def __call__(self, upstream_states: Collection[State]) -> bool:
-        count = sum(state.is_successful() for state in upstream_states)
+        count = sum(map(self.counts, upstream_states))
         if not self.bounds.admit(count, len(upstream_states)):
-            raise _refusal("some_successful", f"{count} of {len(upstream_states)} upstream tasks succeeded")
-        return True
-
-
-@dataclass(frozen=True, slots=True)
-class _SomeFailed:
-    bounds: _Bounds
-
-    def __call__(self, upstream_states: Collection[State]) -> bool:
-        count = sum(state.is_failed() for state in upstream_states)
-        if not self.bounds.admit(count, len(upstream_states)):
-            raise _refusal("some_failed", f"{count} of {len(upstream_states)} upstream tasks failed")
+            raise _refusal(self.name, f"{count} of {len(upstream_states)} upstream tasks {self.ended}")
         return True
 
 
@@ -135,7 +129,7 @@ def some_successful(at_least: float | None = None, at_most: float | None = None)
     Raises:
         TypeError, ValueError: a bound is no number, or negative.
     """
-    return _SomeSuccessful(_Bounds(at_least, at_most))
+    return _Counting("some_successful", State.is_successful, "succeeded", _Bounds(at_least, at_most))
 
 
 def some_failed(at_least: float | None = None, at_most: float | None = None) -> Trigger:
@@ -144,4 +138,51 @@ def some_failed(at_least: float | None = None, at_most: float | None = None) -> 
     Raises:
         TypeError, ValueError: a bound is no number, or negative.
     """
-    return _SomeFailed(_Bounds(at_least, at_most))
+    return _Counting("some_failed", State.is_failed, "failed", _Bounds(at_least, at_most))
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A trigger as documents name it: by its own name in CamelCase.
+
+    Without `parameters` the function is the trigger; with them it makes the trigger, and a document may give each.
+    """
+
+    function: Callable[..., Any]
+    name: str
+    parameters: tuple[str, ...]
+
+    @property
+    def summary(self) -> str:
+        """What the trigger does, in a sentence: the beginning of its docstring."""
+        first = (inspect.getdoc(self.function) or "").partition("\n")[0]
+        sentence = first.removeprefix("Make a trigger: ").partition(". ")[0].rstrip(".")
+        return f"{sentence[:1].upper()}{sentence[1:]}."
+
+
+def rules_of(*functions: Callable[..., Any]) -> Mapping[str, Rule]:
+    """Return the rules that functions of this module stand for, by name."""
+    found = {}
+    for function in functions:
+        name = "".join(word.capitalize() for word in function.__name__.split("_"))
+        parameters = tuple(inspect.signature(function).parameters)
+        found[name] = Rule(function, name, () if parameters == _OF_A_TRIGGER else parameters)
+    return MappingProxyType(found)
+
+
+_OF_A_TRIGGER = ("upstream_states",)
+
+RULES = rules_of(
+    all_successful,
+    all_failed,
+    any_successful,
+    any_failed,
+    all_finished,
+    manual_only,
+    some_successful,
+    some_failed,
+    not_all_skipped,
+)
+"""The triggers that a Flow document may name. Its schema, its checks and the documentation follow from this."""
+
+DEFAULT_RULE = "AllSuccessful"

@@ -160,7 +160,7 @@ REFUSED = [
     (
         "bounds for a rule that does not count",
         flow({"tasks": [TASK | {"trigger": {"rule": "AllFailed", "atLeast": 1}}]}),
-        "atLeast and atMost go with the rules SomeSuccessful and SomeFailed only",
+        "atLeast goes with the rules SomeSuccessful and SomeFailed only",
     ),
     (
         "a rule and a function",

@@ -10,6 +10,7 @@ import numpy
 import pytest
 
 from flowkiln import Flow, Task, context, triggers
+from flowkiln.api.flow import Trigger as TriggerSpec
 from flowkiln.engine.signals import PAUSE, SKIP, TRIGGERFAIL
 from flowkiln.engine.state import (
     Cancelled,
@@ -84,6 +85,39 @@ class TestNames:
     def test_always_run_is_all_finished(self) -> None:
         """Two names for one object."""
         assert triggers.always_run is triggers.all_finished
+
+
+class TestRules:
+    """What a Flow document may name."""
+
+    def test_every_parameter_is_a_field_of_the_custom_resource(self) -> None:
+        """A trigger with a parameter that no document can give would be a rule that nobody can use."""
+        fields = set(TriggerSpec.model_fields) - {"rule", "function"}
+        assert {name for rule in triggers.RULES.values() for name in rule.parameters} == fields
+
+    @pytest.mark.parametrize("rule", triggers.RULES.values(), ids=triggers.RULES)
+    def test_each_says_what_it_does(self, rule: triggers.Rule) -> None:
+        """The reference has one sentence for each rule: `Run …`, `Pause …`."""
+        assert rule.summary.split()[0] in ("Run", "Pause")
+        assert rule.summary.endswith(".")
+        assert len(rule.summary) < 150
+
+    def test_a_rule_is_named_after_its_trigger(self) -> None:
+        """The name follows from the function, and so does what a document has to give."""
+
+        def half_skipped(upstream_states: Any) -> bool:
+            """Run if half were skipped. Not one more."""
+            return True
+
+        def some_skipped(at_least: int | None = None) -> Trigger:
+            """Make a trigger: run if so many were skipped. Bounds are inclusive."""
+            return half_skipped
+
+        rules = triggers.rules_of(half_skipped, some_skipped)
+        assert [(name, rule.parameters, rule.summary) for name, rule in rules.items()] == [
+            ("HalfSkipped", (), "Run if half were skipped."),
+            ("SomeSkipped", ("at_least",), "Run if so many were skipped."),
+        ]
 
 
 class TestManualOnly:

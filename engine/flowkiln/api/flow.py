@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, PlainValidator, WithJsonSchema
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from flowkiln.api.cluster import ClusterSpec
 from flowkiln.api.model import (
@@ -24,8 +25,10 @@ from flowkiln.api.model import (
     ShortText,
     WholeSeconds,
     exactly_one,
+    listed,
     rules,
 )
+from flowkiln.triggers import DEFAULT_RULE, RULES
 
 MAX_SOURCE_BYTES = 128 * 1024
 """The most that all source files of a flow may hold together, in bytes of UTF-8."""
@@ -129,23 +132,30 @@ class Retries(Model):
     )
 
 
-class TriggerRule(StrEnum):
-    """When a task runs, by the states of its upstream tasks."""
+def _rule_name(given: object) -> str:
+    if isinstance(given, str) and given in RULES:
+        return given
+    *most, last = map(repr, RULES)
+    expected = f"{', '.join(most)} or {last}"
+    raise PydanticCustomError("enum", "Input should be {expected}", {"expected": expected})
 
-    ALL_SUCCESSFUL = "AllSuccessful"
-    ALL_FAILED = "AllFailed"
-    ANY_SUCCESSFUL = "AnySuccessful"
-    ANY_FAILED = "AnyFailed"
-    ALL_FINISHED = "AllFinished"
-    MANUAL_ONLY = "ManualOnly"
-    SOME_SUCCESSFUL = "SomeSuccessful"
-    SOME_FAILED = "SomeFailed"
-    NOT_ALL_SKIPPED = "NotAllSkipped"
 
-    @property
-    def takes_bounds(self) -> bool:
-        """Whether atLeast and atMost mean something for this rule."""
-        return self in (TriggerRule.SOME_SUCCESSFUL, TriggerRule.SOME_FAILED)
+RuleName: TypeAlias = Annotated[str, PlainValidator(_rule_name), WithJsonSchema({"type": "string", "enum": [*RULES]})]
+"""A trigger of `flowkiln.triggers.RULES`."""
+
+
+def rules_with(parameter: str) -> list[str]:
+    """Return the names of the trigger rules that take a parameter."""
+    return [name for name, rule in RULES.items() if parameter in rule.parameters]
+
+
+def _goes_with_rules(parameter: str) -> tuple[str, str]:
+    """Return the rule, for the API server, that a parameter stands only beside trigger rules that take it."""
+    field, names = to_camel(parameter), rules_with(parameter)
+    return (
+        f"!has(self.{field}) || has(self.rule) && self.rule in {names}",
+        f"{field} goes with the rules {listed(names)} only",
+    )
 
 
 class Trigger(Model):
@@ -153,23 +163,20 @@ class Trigger(Model):
 
     model_config = rules(
         ("!has(self.rule) || !has(self.function)", "rule and function exclude each other"),
-        (
-            "!has(self.atLeast) && !has(self.atMost) || "
-            "has(self.rule) && self.rule in ['SomeSuccessful', 'SomeFailed']",
-            "atLeast and atMost go with the rules SomeSuccessful and SomeFailed only",
-        ),
+        *map(_goes_with_rules, ("at_least", "at_most")),
     )
 
-    rule: TriggerRule | None = Field(
-        default=None, description="The rule. Default: AllSuccessful, unless there is a function."
+    rule: RuleName | None = Field(
+        default=None, description=f"The rule. Default: {DEFAULT_RULE}, unless there is a function."
     )
     at_least: CountOrPercent | None = Field(
         default=None,
-        description="For SomeSuccessful and SomeFailed: the fewest upstream tasks, as a number or a share like 50%.",
+        description=f"For {listed(rules_with('at_least'))}: the fewest upstream tasks, "
+        "as a number or a share like 50%.",
     )
     at_most: CountOrPercent | None = Field(
         default=None,
-        description="For SomeSuccessful and SomeFailed: the most upstream tasks, as a number or a share like 50%.",
+        description=f"For {listed(rules_with('at_most'))}: the most upstream tasks, as a number or a share like 50%.",
     )
     function: CallablePath | None = Field(
         default=None, description="module:callable, called with the set of upstream states, instead of a rule."

@@ -6,7 +6,7 @@ Fields are optional by being None or empty; a null in a document counts as a fie
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, TypeAlias
 
@@ -87,6 +87,12 @@ def rules(*rules: tuple[str, str], one_of: tuple[str, ...] = ()) -> ConfigDict:
     return ConfigDict(json_schema_extra=extra)
 
 
+def listed(names: Iterable[str]) -> str:
+    """List names as in `a, b and c`."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
 def exactly_one(*fields: str) -> str:
     """Give the CEL expression that exactly one of some optional fields is present."""
     return f"[{', '.join(f'has(self.{field})' for field in fields)}].exists_one(given, given)"
@@ -160,5 +166,6 @@ __all__ = [
     "ShortText",
     "WholeSeconds",
     "exactly_one",
+    "listed",
     "rules",
 ]

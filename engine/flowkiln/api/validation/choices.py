@@ -7,8 +7,9 @@ from typing import Any
 
 from flowkiln.api.flow import FlowSpec, TaskInput, TaskSpec
 from flowkiln.api.flow_run import FlowRunSpec
+from flowkiln.api.model import listed
 from flowkiln.api.pod_template import PodTemplate
-from flowkiln.api.validation.problem import Problem, one_of
+from flowkiln.api.validation.problem import Problem
 
 
 def check_choices(spec: FlowSpec) -> Iterator[Problem]:
@@ -76,6 +77,6 @@ def _pod_template_choices(field: str, template: PodTemplate) -> Iterator[Problem
 def _exactly_one(field: str, choices: Mapping[str, Any]) -> Iterator[Problem]:
     given = [name for name, value in choices.items() if value is not None]
     if not given:
-        yield Problem(field, f"exactly one of {one_of(choices)} must be given, and none is")
+        yield Problem(field, f"exactly one of {listed(choices)} must be given, and none is")
     elif len(given) > 1:
-        yield Problem(field, f"{one_of(given)} exclude each other; give exactly one of {one_of(choices)}")
+        yield Problem(field, f"{listed(given)} exclude each other; give exactly one of {listed(choices)}")

@@ -9,9 +9,10 @@ from types import MappingProxyType
 
 from pydantic import BaseModel
 
-from flowkiln.api.flow import FlowSpec, ParameterSpec, TaskInput, TaskSpec, Trigger, TriggerRule
+from flowkiln.api.flow import FlowSpec, ParameterSpec, TaskInput, TaskSpec, Trigger
 from flowkiln.api.flow_run import FlowRef, FlowRunSpec
 from flowkiln.api.validation.shapes import field_at, model_at
+from flowkiln.triggers import RULES
 
 _AFTER = "write after: [names of tasks]; a task that takes another one's result has it among its inputs"
 _FUNCTION = "write function: module:callable, with the module in source.files or in the image"
@@ -76,14 +77,14 @@ _INSTEAD: Mapping[type[BaseModel], Mapping[str, str]] = MappingProxyType(
 
 _RULES_ELSEWHERE = MappingProxyType(
     {
-        "allsuccess": TriggerRule.ALL_SUCCESSFUL,
-        "allsucceeded": TriggerRule.ALL_SUCCESSFUL,
-        "onesuccess": TriggerRule.ANY_SUCCESSFUL,
-        "anysuccess": TriggerRule.ANY_SUCCESSFUL,
-        "onefailed": TriggerRule.ANY_FAILED,
-        "alldone": TriggerRule.ALL_FINISHED,
-        "always": TriggerRule.ALL_FINISHED,
-        "manual": TriggerRule.MANUAL_ONLY,
+        "allsuccess": "AllSuccessful",
+        "allsucceeded": "AllSuccessful",
+        "onesuccess": "AnySuccessful",
+        "anysuccess": "AnySuccessful",
+        "onefailed": "AnyFailed",
+        "alldone": "AllFinished",
+        "always": "AllFinished",
+        "manual": "ManualOnly",
     }
 )
 _CALLABLE = re.compile(r"^[\w.]+:[\w.]+$")
@@ -96,10 +97,9 @@ def hint_for_unknown_field(model: type[BaseModel] | None, name: str) -> str | No
 
 def hint_for_rule(text: str) -> str | None:
     """Name the rule of triggers that is meant by a text, such as `any_failed` or `all_done`."""
-    rules = {_plain(rule.value): rule for rule in TriggerRule}
-    known = {**_RULES_ELSEWHERE, **rules}
+    known = {**_RULES_ELSEWHERE, **{_plain(rule): rule for rule in RULES}}
     close = difflib.get_close_matches(_plain(text), known, n=1, cutoff=0.8)
-    return known[close[0]].value if close else None
+    return known[close[0]] if close else None
 
 
 def hint_for_shape(root: type[BaseModel], path: tuple[int | str, ...], given: object) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from flowkiln.api.cluster import ClusterSpec, Resources
 from flowkiln.api.flow import FlowSpec
-from flowkiln.api.model import JsonValue
+from flowkiln.api.model import JsonValue, listed
 from flowkiln.api.names import is_reserved_key
 from flowkiln.api.pod_template import PodTemplate
 from flowkiln.api.pods import (
@@ -17,7 +17,7 @@ from flowkiln.api.pods import (
     is_reserved_volume,
 )
 from flowkiln.api.quantities import parse_quantity
-from flowkiln.api.validation.problem import Problem, no_such, one_of
+from flowkiln.api.validation.problem import Problem, no_such
 
 _AFFINITIES = ("nodeAffinity", "podAffinity", "podAntiAffinity")
 # What the schema of DaskClusters knows; it drops the rest without a word.
@@ -43,7 +43,7 @@ def _check_template(field: str, template: PodTemplate) -> Iterator[Problem]:
                 yield Problem(f"{field}.{name}.{key}", "is set by Flowkiln and Dask alone")
     for index, variable in enumerate(template.env):
         if is_reserved_variable(variable.name):
-            prefixes = one_of(RESERVED_VARIABLES)
+            prefixes = listed(RESERVED_VARIABLES)
             yield Problem(f"{field}.env[{index}].name", f"names that start with {prefixes} are taken")
     yield from _check_placement(field, template)
     yield from _check_volumes(field, template)

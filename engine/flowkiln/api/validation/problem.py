@@ -35,9 +35,3 @@ def no_such(kind: str, name: str, known: Iterable[str]) -> str:
     message = f'there is no {kind} "{name}"'
     similar = difflib.get_close_matches(name, list(known), n=1)
     return f'{message}; did you mean "{similar[0]}"?' if similar else message
-
-
-def one_of(names: Iterable[str]) -> str:
-    """List names as in `a, b and c`."""
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last

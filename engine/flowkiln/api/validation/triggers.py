@@ -1,33 +1,42 @@
-"""Triggers: bounds go with rules that count, and must be satisfiable."""
+"""Triggers: a rule gets the parameters that it takes, and bounds can be satisfied."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flowkiln.api.flow import FlowSpec, TaskSpec, TriggerRule
+from pydantic.alias_generators import to_camel
+
+from flowkiln.api.flow import FlowSpec, Trigger, rules_with
+from flowkiln.api.model import listed
 from flowkiln.api.validation.problem import Problem
+from flowkiln.triggers import RULES, not_all_skipped
 
 
 def check_triggers(spec: FlowSpec) -> Iterator[Problem]:
-    """Check `atLeast` and `atMost`, and the rule that only works when skips are not passed on."""
+    """Check the parameters of rules, and the rule that only works when skips are not passed on."""
     for index, task in enumerate(spec.tasks):
-        yield from _check_bounds(f"tasks[{index}].trigger", task)
-        if task.trigger.rule is TriggerRule.NOT_ALL_SKIPPED and task.skip_on_upstream_skip:
+        field = f"tasks[{index}].trigger"
+        yield from _check_parameters(field, task.trigger)
+        yield from _check_bounds(field, task.trigger)
+        rule = RULES.get(task.trigger.rule or "")
+        if rule is not None and rule.function is not_all_skipped and task.skip_on_upstream_skip:
             yield Problem(
-                f"tasks[{index}].trigger.rule",
-                "NotAllSkipped needs skipOnUpstreamSkip: false, or one skipped upstream task skips this one too",
+                f"{field}.rule",
+                f"{rule.name} needs skipOnUpstreamSkip: false, or one skipped upstream task skips this one too",
             )
 
 
-def _check_bounds(field: str, task: TaskSpec) -> Iterator[Problem]:
-    trigger = task.trigger
-    bounds = {"atLeast": trigger.at_least, "atMost": trigger.at_most}
-    given = [name for name, bound in bounds.items() if bound is not None]
-    if trigger.rule is not None and trigger.rule.takes_bounds:
-        if not given:
-            yield Problem(field, f"{trigger.rule} needs atLeast, atMost or both")
-    elif given:
-        yield Problem(f"{field}.{given[0]}", "goes with the rules SomeSuccessful and SomeFailed only")
+def _check_parameters(field: str, trigger: Trigger) -> Iterator[Problem]:
+    """Check that what is given beside a rule is what the rule takes."""
+    taken = RULES[trigger.rule].parameters if trigger.rule is not None else ()
+    given = [name for name in trigger.model_fields_set - {"rule", "function"} if getattr(trigger, name) is not None]
+    for name in sorted(set(given) - set(taken)):
+        yield Problem(f"{field}.{to_camel(name)}", f"goes with the rules {listed(rules_with(name))} only")
+    if taken and not given:
+        yield Problem(field, f"{trigger.rule} needs {' or '.join(map(to_camel, taken))}")
+
+
+def _check_bounds(field: str, trigger: Trigger) -> Iterator[Problem]:
     low, high = _percent(trigger.at_least), _percent(trigger.at_most)
     both_counts = isinstance(trigger.at_least, int) and isinstance(trigger.at_most, int)
     if (both_counts or (low is not None and high is not None)) and _number(trigger.at_least) > _number(trigger.at_most):

@@ -18,7 +18,7 @@ from .tables import LOAD, flow_problems, problems_of_tasks, run_problems
         ({"function": "a:b"}, []),
         (
             {"rule": "SomeSuccessful"},
-            ["spec.tasks[0].trigger: SomeSuccessful needs atLeast, atMost or both"],
+            ["spec.tasks[0].trigger: SomeSuccessful needs atLeast or atMost"],
         ),
         (
             {"rule": "AllFailed", "atMost": 1},
