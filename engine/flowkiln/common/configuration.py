@@ -7,8 +7,10 @@ of the platform (`~/.config/flowkiln` on Linux).
 
 from __future__ import annotations
 
+import importlib
 import os
 import tomllib
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -122,3 +124,24 @@ def _user_file(environment: Mapping[str, str]) -> Path | None:
 
 
 config = load_config(_user_file(os.environ), os.environ)
+
+
+def configured(key: str, built_in: str) -> Any:
+    """Return the class or function that a setting names by its dotted path; a setting that is no text, as it is.
+
+    So a package uses what is defined above it without an import of it. If nothing can be imported under that path, a
+    warning says so, and `built_in` is used.
+    """
+    path = config.get_nested(key, built_in)
+    if not isinstance(path, str):
+        return path
+    try:
+        return _imported(path)
+    except (ImportError, AttributeError, ValueError) as error:
+        warnings.warn(f"config {key}: cannot load {path!r} ({error}); using {built_in}.", stacklevel=3)
+        return _imported(built_in)
+
+
+def _imported(path: str) -> Any:
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)

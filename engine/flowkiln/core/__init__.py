@@ -8,5 +8,5 @@ from flowkiln.core.task import Parameter, Task
 __all__ = ["Edge", "Flow", "Parameter", "Task"]
 
 __getattr__, __dir__ = lazy_submodules(
-    __name__, ["cases", "edge", "flow", "graph", "local_ids", "operators", "signature", "task", "visualization"]
+    __name__, ["edge", "flow", "graph", "local_ids", "operators", "signature", "task", "visualization"]
 )

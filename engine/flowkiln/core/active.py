@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
 
 from flowkiln.common.context import context
 
-if TYPE_CHECKING:
-    from flowkiln.core.flow import Flow
+
+class Building(Protocol):
+    """What a task asks of the flow that it is added to; `Flow` has it."""
+
+    def has_edges(self, task: Any, /) -> bool:
+        """Whether a task is in the flow and has edges there."""
+
+    def set_dependencies(
+        self,
+        task: Any,
+        upstream_tasks: Iterable[Any] | None = None,
+        downstream_tasks: Iterable[Any] | None = None,
+        keyword_tasks: Mapping[str, Any] | None = None,
+        mapped: bool = False,
+        validate: bool | None = None,
+    ) -> None:
+        """Add edges from and to a task."""
+
+    def _bind_operator(self, name: str, *operands: Any) -> Any:
+        """Add the task of a Python operator, and return it."""
+
+    def _add_order(self, upstream: Any, downstream: Any) -> Any:
+        """Let `downstream` wait for `upstream`, and return its task."""
 
 
-def active_flow(flow: Flow | None, complaint: str) -> Flow:
-    """Give `flow`, else the flow of the enclosing `with` block.
+def active_flow(flow: Building | None, complaint: str) -> Building:
+    """Return `flow`, else the flow of the enclosing `with` block.
 
     Raises:
         ValueError: neither exists; with `complaint` as the message.
     """
-    found: Flow | None = context.get("flow") if flow is None else flow
+    found: Building | None = context.get("flow") if flow is None else flow
     if found is None:
         raise ValueError(complaint)
     return found

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from flowkiln.states.handlers import callback_factory
 
 if TYPE_CHECKING:
-    from flowkiln.core.task import RetryDelay, Task
     from flowkiln.schedules import Schedule
 
 
@@ -149,63 +148,3 @@ def parameter_name(name: str) -> str:
     if not name:
         raise ValueError("A Parameter needs a name, by which runs give its value.")
     return name
-
-
-def configured_delay(value: Any) -> Any:
-    """Give the default of `retry_delay` that the configuration names: a timedelta, or a number of seconds there."""
-    return timedelta(seconds=value) if isinstance(value, int | float) else value
-
-
-def check_retries(task: Task) -> None:
-    """Check the retry attributes of a task against each other.
-
-    Raises:
-        TypeError, ValueError: one does not fit; the message names it.
-    """
-    _check_delay(task.retry_delay)
-    _check_max_retries(task.max_retries)
-    if task.max_retries > 0 and task.retry_delay is None:
-        raise ValueError(
-            f"max_retries is {task.max_retries}, so retry_delay must be given (timedelta(0) to retry at once)."
-        )
-    if task.retry_backoff is not None and not task.retry_backoff >= 1:
-        raise ValueError(f"retry_backoff is a factor of 1 or more, not {task.retry_backoff!r}.")
-    if task.retry_jitter is not None and not 0 <= task.retry_jitter <= 1:
-        raise ValueError(f"retry_jitter is a fraction from 0 to 1, not {task.retry_jitter!r}.")
-    longest = task.retry_max_delay
-    if longest is not None and not isinstance(longest, timedelta):
-        raise TypeError(f"retry_max_delay must be a timedelta, not {longest!r}.")
-    if longest is not None and longest < timedelta(0):
-        raise ValueError(f"retry_max_delay cannot be negative: {longest}.")
-    _check_retry_on(task.retry_on)
-
-
-def _check_max_retries(number: Any) -> None:
-    try:
-        fits = number >= 0
-    except TypeError:
-        raise TypeError(f"max_retries must be a whole number, not {number!r}.") from None
-    if not fits:
-        raise ValueError(f"max_retries must be 0 or more, not {number!r}.")
-
-
-def _check_delay(delay: RetryDelay | None) -> None:
-    if delay is None or (callable(delay) and not isinstance(delay, type)):
-        return
-    delays = [delay] if isinstance(delay, timedelta) else delay
-    if not isinstance(delays, list | tuple) or not all(isinstance(each, timedelta) for each in delays):
-        raise TypeError(f"retry_delay must be a timedelta, a list of them, or a callable, not {delay!r}.")
-    if not delays:
-        raise ValueError("retry_delay is an empty list; give at least one delay.")
-    if any(each < timedelta(0) for each in delays):
-        raise ValueError(f"retry_delay cannot be negative: {delay!r}.")
-
-
-def _check_retry_on(retry_on: Any) -> None:
-    if retry_on is None or (callable(retry_on) and not isinstance(retry_on, type)):
-        return
-    classes = retry_on if isinstance(retry_on, list | tuple) else [retry_on]
-    if not classes or not all(isinstance(each, type) and issubclass(each, BaseException) for each in classes):
-        raise TypeError(
-            f"retry_on must be exception classes, or a callable that takes the exception, not {retry_on!r}."
-        )

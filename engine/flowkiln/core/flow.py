@@ -11,10 +11,11 @@ from itertools import pairwise
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from flowkiln.common.configuration import config
+from flowkiln.common.configuration import config, configured
 from flowkiln.common.context import context
 from flowkiln.common.logging import get_logger
 from flowkiln.core import arguments
+from flowkiln.core.binding import as_task, edge_options, operator_task
 from flowkiln.core.edge import Edge
 from flowkiln.core.flow_graph import FlowGraph
 from flowkiln.core.graph import Graph
@@ -66,9 +67,8 @@ class Flow(FlowGraph):
     ) -> None:
         if not name:
             raise ValueError("A flow needs a name.")
-        super().__init__()
+        super().__init__(name)
         self._id = str(uuid.uuid4())
-        self.name = name
         self.schedule = arguments.schedule(schedule)
         self.environment = environment
         self.result_handler = result_handler
@@ -230,8 +230,6 @@ class Flow(FlowGraph):
         Raises:
             TypeError, ValueError: an argument is no list or dict as it should be; else see `add_edge`.
         """
-        from flowkiln.utilities.tasks import as_task, edge_options
-
         downstream = arguments.several("downstream_tasks", downstream_tasks)
         upstream = [(None, each) for each in arguments.several("upstream_tasks", upstream_tasks)]
         keywords = arguments.by_name("keyword_tasks", keyword_tasks)
@@ -246,6 +244,16 @@ class Flow(FlowGraph):
         except BaseException:
             self._forget_newer(*before)
             raise
+
+    def _bind_operator(self, name: str, *operands: Any) -> Task:
+        """Add the task of an operator, by the name of its class, as the operators of tasks do."""
+        return operator_task(name).bind(*operands, flow=self)
+
+    def _add_order(self, upstream: Any, downstream: Any) -> Task:
+        """Let `downstream` wait for `upstream`, as `upstream | downstream` does, and return its task."""
+        above, below = as_task(upstream, self), as_task(downstream, self)
+        self.add_edge(above, below, validate=True)
+        return below
 
     def _forget_newer(self, tasks: int, edges: int) -> None:
         """Take out what came after the first so many tasks and edges."""
@@ -271,8 +279,6 @@ class Flow(FlowGraph):
             ValueError: `old` is not in the flow, or `new` does not fit an edge of it.
             TypeError: `new` does not take an argument that an edge of `old` brings.
         """
-        from flowkiln.utilities.tasks import as_task
-
         if old not in self._tasks:
             raise ValueError(f"{old} cannot be replaced: it was not found in Flow {self.name!r}.")
         trial = self.copy()
@@ -319,9 +325,9 @@ class Flow(FlowGraph):
         Raises:
             ValueError: a parameter is unknown or missing, `return_tasks` is given, or the schedule has no more runs.
         """
-        from flowkiln.engine.runs.run_flow import run_flow
-
-        return run_flow(self, parameters=parameters, runner_cls=runner_cls, **kwargs)
+        run_flow = configured("flows.runner", "flowkiln.engine.runs.run_flow.run_flow")
+        state: State = run_flow(self, parameters=parameters, runner_cls=runner_cls, **kwargs)
+        return state
 
     def visualize(self, flow_state: State | None = None) -> Any:
         """Draw the graph, with colours if a state of the flow is given; needs the extra `flowkiln[viz]`.

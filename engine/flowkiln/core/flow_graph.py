@@ -13,12 +13,13 @@ from flowkiln.core.task import Parameter, Task
 
 
 class FlowGraph:
-    """Two mutable sets, of tasks and of edges, and queries that see every change of them.
+    """A name, two mutable sets, of tasks and of edges, and queries that see every change of them.
 
     Iteration gives the tasks in topological order.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self._tasks: OrderedSet[Task] = OrderedSet()
         self._edges: OrderedSet[Edge] = OrderedSet()
         self._reference_tasks: set[Task] = set()

@@ -6,17 +6,15 @@ import hashlib
 import json
 import re
 import unicodedata
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from flowkiln.core.flow import Flow
-    from flowkiln.core.task import Task
+from flowkiln.core.flow_graph import FlowGraph
+from flowkiln.core.task import Task
 
 MAX_LENGTH = 63
 _DEFAULT_ID = "task"
 
 
-def local_ids(flow: Flow) -> dict[Task, str]:
+def local_ids(flow: FlowGraph) -> dict[Task, str]:
     """Give each task's local id, in insertion order: its slug, else its name, else `name-2`, `name-3` …
 
     Ids are of `[a-z0-9-]`, begin and end with a letter or digit, have at most 63 characters, and are unique in the flow
@@ -32,7 +30,7 @@ def local_ids(flow: Flow) -> dict[Task, str]:
     return {task: chosen[task] for task in tasks}
 
 
-def fingerprint(flow: Flow) -> str:
+def fingerprint(flow: FlowGraph) -> str:
     """Give a digest (SHA-256, hexadecimal) of the flow's shape: local ids and edges."""
     ids = local_ids(flow)
     edges = sorted(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from flowkiln.common.context import context
+from flowkiln.core.active import active_flow
 
 if TYPE_CHECKING:
-    from flowkiln.core.task import Task
 
     class FitsAnywhere(Any):  # type: ignore[misc]
         """For type checkers: a task stands for its result, so it may be given where any type is wanted."""
@@ -15,14 +17,11 @@ else:
         """Stands for a result whose type is not known while the flow is built."""
 
 
-def _operate(name: str, *operands: Any) -> Task:
-    from flowkiln.tasks.core import operators
-
-    operator: Task = getattr(operators, name)()
-    return operator.bind(*operands)
+TaskType = TypeVar("TaskType")
+"""The class of the tasks that the operators make."""
 
 
-class TaskOperators(FitsAnywhere):
+class TaskOperators(FitsAnywhere, Generic[TaskType]):
     """The operators of a Task. `==` and `!=` stay identity; iteration is refused although tasks can be indexed.
 
     Inside a `with Flow` block a task has no truth value, for its result is not known yet; the task of an operator, such
@@ -31,10 +30,11 @@ class TaskOperators(FitsAnywhere):
 
     __iter__ = None
 
-    def __bool__(self) -> bool:
-        from flowkiln.common.context import context
+    is_operator = False
+    """Whether tasks of the class are the operators themselves."""
 
-        if context.get("flow") is None and type(self).__module__ != "flowkiln.tasks.core.operators":
+    def __bool__(self) -> bool:
+        if context.get("flow") is None and not self.is_operator:
             return True
         raise TypeError(
             f"{self} has no truth value while the flow is built: its result is known only when the flow runs. "
@@ -48,93 +48,93 @@ class TaskOperators(FitsAnywhere):
             "make a task of a function that looks, and branch with `case` or `ifelse`."
         )
 
-    def is_equal(self, other: object) -> Task:
+    def is_equal(self, other: object) -> TaskType:
         """Make a task whose result is whether this result equals that of `other`."""
-        return _operate("Equal", self, other)
+        return self._bind_operator("Equal", self, other)
 
-    def is_not_equal(self, other: object) -> Task:
+    def is_not_equal(self, other: object) -> TaskType:
         """Make a task whose result is whether this result differs from that of `other`."""
-        return _operate("NotEqual", self, other)
+        return self._bind_operator("NotEqual", self, other)
 
-    def not_(self) -> Task:
+    def not_(self) -> TaskType:
         """Make a task whose result is the negated truth of this one's."""
-        return _operate("Not", self)
+        return self._bind_operator("Not", self)
 
-    def __getitem__(self, key: Any) -> Task:
-        return _operate("GetItem", self, key)
+    def __getitem__(self, key: Any) -> TaskType:
+        return self._bind_operator("GetItem", self, key)
 
-    def __or__(self, other: object) -> Task:
-        return _state_edge(self, other)[1]
+    def __or__(self, other: object) -> TaskType:
+        return self._add_order(self, other)
 
-    def __ror__(self, other: object) -> Task:
-        return _state_edge(other, self)[1]
+    def __ror__(self, other: object) -> TaskType:
+        return self._add_order(other, self)
 
-    def __add__(self, other: object) -> Task:
-        return _operate("Add", self, other)
+    def __add__(self, other: object) -> TaskType:
+        return self._bind_operator("Add", self, other)
 
-    def __radd__(self, other: object) -> Task:
-        return _operate("Add", other, self)
+    def __radd__(self, other: object) -> TaskType:
+        return self._bind_operator("Add", other, self)
 
-    def __sub__(self, other: object) -> Task:
-        return _operate("Sub", self, other)
+    def __sub__(self, other: object) -> TaskType:
+        return self._bind_operator("Sub", self, other)
 
-    def __rsub__(self, other: object) -> Task:
-        return _operate("Sub", other, self)
+    def __rsub__(self, other: object) -> TaskType:
+        return self._bind_operator("Sub", other, self)
 
-    def __mul__(self, other: object) -> Task:
-        return _operate("Mul", self, other)
+    def __mul__(self, other: object) -> TaskType:
+        return self._bind_operator("Mul", self, other)
 
-    def __rmul__(self, other: object) -> Task:
-        return _operate("Mul", other, self)
+    def __rmul__(self, other: object) -> TaskType:
+        return self._bind_operator("Mul", other, self)
 
-    def __truediv__(self, other: object) -> Task:
-        return _operate("Div", self, other)
+    def __truediv__(self, other: object) -> TaskType:
+        return self._bind_operator("Div", self, other)
 
-    def __rtruediv__(self, other: object) -> Task:
-        return _operate("Div", other, self)
+    def __rtruediv__(self, other: object) -> TaskType:
+        return self._bind_operator("Div", other, self)
 
-    def __floordiv__(self, other: object) -> Task:
-        return _operate("FloorDiv", self, other)
+    def __floordiv__(self, other: object) -> TaskType:
+        return self._bind_operator("FloorDiv", self, other)
 
-    def __rfloordiv__(self, other: object) -> Task:
-        return _operate("FloorDiv", other, self)
+    def __rfloordiv__(self, other: object) -> TaskType:
+        return self._bind_operator("FloorDiv", other, self)
 
-    def __mod__(self, other: object) -> Task:
-        return _operate("Mod", self, other)
+    def __mod__(self, other: object) -> TaskType:
+        return self._bind_operator("Mod", self, other)
 
-    def __rmod__(self, other: object) -> Task:
-        return _operate("Mod", other, self)
+    def __rmod__(self, other: object) -> TaskType:
+        return self._bind_operator("Mod", other, self)
 
-    def __pow__(self, other: object) -> Task:
-        return _operate("Pow", self, other)
+    def __pow__(self, other: object) -> TaskType:
+        return self._bind_operator("Pow", self, other)
 
-    def __rpow__(self, other: object) -> Task:
-        return _operate("Pow", other, self)
+    def __rpow__(self, other: object) -> TaskType:
+        return self._bind_operator("Pow", other, self)
 
-    def __and__(self, other: object) -> Task:
-        return _operate("And", self, other)
+    def __and__(self, other: object) -> TaskType:
+        return self._bind_operator("And", self, other)
 
-    def __rand__(self, other: object) -> Task:
-        return _operate("And", other, self)
+    def __rand__(self, other: object) -> TaskType:
+        return self._bind_operator("And", other, self)
 
-    def __gt__(self, other: object) -> Task:
-        return _operate("GreaterThan", self, other)
+    def __gt__(self, other: object) -> TaskType:
+        return self._bind_operator("GreaterThan", self, other)
 
-    def __ge__(self, other: object) -> Task:
-        return _operate("GreaterThanOrEqual", self, other)
+    def __ge__(self, other: object) -> TaskType:
+        return self._bind_operator("GreaterThanOrEqual", self, other)
 
-    def __lt__(self, other: object) -> Task:
-        return _operate("LessThan", self, other)
+    def __lt__(self, other: object) -> TaskType:
+        return self._bind_operator("LessThan", self, other)
 
-    def __le__(self, other: object) -> Task:
-        return _operate("LessThanOrEqual", self, other)
+    def __le__(self, other: object) -> TaskType:
+        return self._bind_operator("LessThanOrEqual", self, other)
 
+    def _bind_operator(self, name: str, *operands: object) -> TaskType:
+        complaint = f"Could not infer an active Flow context for <Task: {name}>; use `with Flow(...)`."
+        made: TaskType = active_flow(None, complaint)._bind_operator(name, *operands)
+        return made
 
-def _state_edge(upstream: object, downstream: object) -> tuple[Task, Task]:
-    from flowkiln.core.active import active_flow
-    from flowkiln.utilities.tasks import as_task
-
-    flow = active_flow(None, "No Flow was passed, and none is active; use `with Flow(...)`.")
-    ends = as_task(upstream, flow), as_task(downstream, flow)
-    flow.add_edge(*ends, validate=True)
-    return ends
+    def _add_order(self, upstream: object, downstream: object) -> TaskType:
+        complaint = "No Flow was passed, and none is active; use `with Flow(...)`."
+        waiting: TaskType = active_flow(None, complaint)._add_order(upstream, downstream)
+        return waiting

@@ -15,18 +15,13 @@ from flowkiln.common.context import context
 from flowkiln.common.exceptions import FlowkilnWarning
 from flowkiln.common.logging import get_logger
 from flowkiln.core import arguments
-from flowkiln.core.active import active_flow
+from flowkiln.core.active import Building, active_flow
 from flowkiln.core.operators import TaskOperators
+from flowkiln.core.retries import RetryDelay, RetryOn, check_retries, configured_delay
 from flowkiln.core.signature import check_run_signature, described_inputs, described_output, run_signature
 from flowkiln.states import signals
 from flowkiln.states.cache_validators import duration_only, never_use
-
-if TYPE_CHECKING:
-    from flowkiln.core.flow import Flow
-    from flowkiln.states.state import State
-
-RetryDelay = timedelta | Sequence[timedelta] | Callable[[int], timedelta]
-RetryOn = type[BaseException] | Sequence[type[BaseException]] | Callable[[BaseException], bool]
+from flowkiln.states.state import State
 
 
 class TaskOptions(TypedDict, total=False):
@@ -51,7 +46,7 @@ class TaskOptions(TypedDict, total=False):
     retry_on: RetryOn | None
 
 
-class Task(TaskOperators):
+class Task(TaskOperators["Task"]):
     """One step of a flow. Subclasses define `run`; functions become tasks by the decorator `flowkiln.task`.
 
     Args:
@@ -133,13 +128,13 @@ class Task(TaskOperators):
         defaults = config.tasks.defaults
         self.max_retries: int = defaults.max_retries if max_retries is None else max_retries
         self.retry_delay: RetryDelay | None = (
-            arguments.configured_delay(defaults.retry_delay) if retry_delay is None else retry_delay
+            configured_delay(defaults.retry_delay) if retry_delay is None else retry_delay
         )
         self.retry_backoff = retry_backoff
         self.retry_max_delay = retry_max_delay
         self.retry_jitter = retry_jitter
         self.retry_on = retry_on
-        arguments.check_retries(self)
+        check_retries(self)
         self.timeout: int | None = arguments.timeout(defaults.timeout if timeout is None else timeout)
 
         self.trigger: Callable[[set[State]], Any] = arguments.function("trigger", trigger or triggers.all_successful)
@@ -180,7 +175,7 @@ class Task(TaskOperators):
         Raises:
             AttributeError: `task_args` names something that is no attribute of the task.
         """
-        flow: Flow | None = context.get("flow")
+        flow: Building | None = context.get("flow")
         if flow is not None and flow.has_edges(self):
             warnings.warn(
                 f"{self} is copied, but its edges in {flow} are not; bind the copy to its own upstream tasks.",
@@ -203,7 +198,7 @@ class Task(TaskOperators):
         mapped: bool = False,
         task_args: Mapping[str, Any] | None = None,
         upstream_tasks: Iterable[Any] | None = None,
-        flow: Flow | None = None,
+        flow: Building | None = None,
         **kwargs: Any,
     ) -> Self:
         """Bind a copy of this task to its arguments, and give the copy."""
@@ -215,7 +210,7 @@ class Task(TaskOperators):
         /,
         *args: Any,
         upstream_tasks: Iterable[Any] | None = None,
-        flow: Flow | None = None,
+        flow: Building | None = None,
         task_args: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> Self:
@@ -231,7 +226,7 @@ class Task(TaskOperators):
         *args: Any,
         mapped: bool = False,
         upstream_tasks: Iterable[Any] | None = None,
-        flow: Flow | None = None,
+        flow: Building | None = None,
         **kwargs: Any,
     ) -> Self:
         """Add this task to the flow, with an edge for each argument that is given and each of `upstream_tasks`.
@@ -251,7 +246,7 @@ class Task(TaskOperators):
 
     def set_dependencies(
         self,
-        flow: Flow | None = None,
+        flow: Building | None = None,
         upstream_tasks: Iterable[Any] | None = None,
         downstream_tasks: Iterable[Any] | None = None,
         keyword_tasks: Mapping[str, Any] | None = None,
@@ -274,11 +269,11 @@ class Task(TaskOperators):
             validate=validate,
         )
 
-    def set_upstream(self, task: Any, flow: Flow | None = None) -> None:
+    def set_upstream(self, task: Any, flow: Building | None = None) -> None:
         """Let this task wait for another."""
         self.set_dependencies(flow, upstream_tasks=[task])
 
-    def set_downstream(self, task: Any, flow: Flow | None = None) -> None:
+    def set_downstream(self, task: Any, flow: Building | None = None) -> None:
         """Let another task wait for this one."""
         self.set_dependencies(flow, downstream_tasks=[task])
 

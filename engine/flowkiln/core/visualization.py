@@ -5,21 +5,19 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from flowkiln.core.edge import Edge
+from flowkiln.core.flow_graph import FlowGraph
 from flowkiln.core.local_ids import local_ids
-
-if TYPE_CHECKING:
-    from flowkiln.core.edge import Edge
-    from flowkiln.core.flow import Flow
-    from flowkiln.core.task import Task
-    from flowkiln.states.state import State
+from flowkiln.core.task import Task
+from flowkiln.states.state import State
 
 _UNKNOWN = "#000000"
 _TRANSPARENCY = "80"
 
 
-def visualize(flow: Flow, flow_state: State | None = None) -> Any:
+def visualize(flow: FlowGraph, flow_state: State | None = None) -> Any:
     """Draw a flow; in a notebook give the drawing, elsewhere open it as a file.
 
     Raises:
@@ -31,7 +29,7 @@ def visualize(flow: Flow, flow_state: State | None = None) -> Any:
     return drawing
 
 
-def draw(flow: Flow, flow_state: State | None = None) -> Any:
+def draw(flow: FlowGraph, flow_state: State | None = None) -> Any:
     """Give a `graphviz.Digraph` of the flow, with its tasks coloured by their states if the flow's state is given.
 
     Raises:

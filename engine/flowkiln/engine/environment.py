@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from flowkiln.core.edge import Edge
+from flowkiln.core.task import Task
 from flowkiln.engine.runner import StateHandler
-
-if TYPE_CHECKING:
-    from flowkiln.core.edge import Edge
-    from flowkiln.core.task import Task
-    from flowkiln.engine.task_runner import TaskRunner
+from flowkiln.engine.task_runner import TaskRunner
 
 
 @dataclass(frozen=True, slots=True)

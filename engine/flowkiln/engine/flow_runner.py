@@ -11,11 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from flowkiln.common.configuration import configured
 from flowkiln.common.context import BUILDING_KEYS
 from flowkiln.common.context import context as run_context
 from flowkiln.common.safe_text import safe_repr
 from flowkiln.engine.bodies.interrupts import marked_interrupts
-from flowkiln.engine.defaults import default_executor, default_task_runner_class
 from flowkiln.engine.driver import Event
 from flowkiln.engine.mapping import parts
 from flowkiln.engine.prepare import Prepared, make_environment, own_timeout_handler, prepare
@@ -100,7 +100,9 @@ class FlowRunner(Runner):
     ) -> None:
         super().__init__(state_handlers)
         self.flow = flow
-        self.task_runner_cls = task_runner_cls or default_task_runner_class()
+        self.task_runner_cls: type[TaskRunner] = task_runner_cls or configured(
+            "engine.task_runner.default_class", "flowkiln.engine.task_runner.TaskRunner"
+        )
         self.settled_tasks: Collection[Task] = ()
         """Tasks whose given states this same run reached in an earlier pass: their Cached states are final."""
         self.observer: Observer | None = None
@@ -322,3 +324,9 @@ class FlowRunner(Runner):
     def _notify(self, request: RunRequest, state: State) -> None:
         if request.observer is not None:
             request.observer.on_flow_run(record_of_flow(state))
+
+
+def default_executor() -> Executor:
+    """Make the executor that the configuration names; a LocalExecutor by default."""
+    made: Executor = configured("engine.executor.default_class", "flowkiln.engine.executors.local.LocalExecutor")()
+    return made

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from flowkiln.common.context import context as run_context
 from flowkiln.common.exceptions import SerializationError
 from flowkiln.common.safe_text import safe_repr
+from flowkiln.core.retries import retry_delay
 from flowkiln.engine.bodies.interrupts import marked_interrupts
 from flowkiln.engine.bodies.registry import BodyInterrupted, call_body, is_over
 from flowkiln.engine.bodies.timeouts import DeadlineExceeded, call_in_time, call_with_deadline
 from flowkiln.engine.bodies.unstarted import unstarted
 from flowkiln.engine.mapping import parts
+from flowkiln.engine.mapping.children import Submits, children_of, run_children
 from flowkiln.engine.mapping.elements import NoElements
 from flowkiln.engine.runner import (
     ENDRUN,
@@ -56,13 +58,11 @@ from flowkiln.states.state import (
     utc_now,
 )
 from flowkiln.triggers import manual_only
-from flowkiln.utilities.retries import retry_delay
 
 if TYPE_CHECKING:
     from flowkiln.core.edge import Edge
     from flowkiln.core.task import Task
     from flowkiln.engine.bodies.threads import ThreadSlot
-    from flowkiln.engine.executors.base import Executor
 
 _NOTHING = nullcontext()
 
@@ -82,7 +82,7 @@ class _Visit:
     """What one call of `TaskRunner.run` gathers on its way."""
 
     upstream_states: Mapping[Edge, State]
-    executor: Executor | None
+    executor: Submits | None
     expanded: list[State] = field(default_factory=list)
     inputs: dict[str, Result] | None = None
     cache_record: CacheRecord | None = None
@@ -142,7 +142,7 @@ class TaskRunner(Runner):
         state: State | None = None,
         upstream_states: Mapping[Edge, State] | None = None,
         context: Mapping[str, Any] | None = None,
-        executor: Executor | None = None,
+        executor: Submits | None = None,
     ) -> State:
         """Take the task from `state` as far as it goes now, and give the state it comes to.
 
@@ -255,8 +255,6 @@ class TaskRunner(Runner):
         """Run the children of a mapped parent, or say why there is nothing to map."""
         if not (self._is_mapped_parent(visit) or isinstance(state, Mapped)):
             return state
-        from flowkiln.engine.mapping.children import children_of, run_children
-
         children = children_of(state, visit.upstream_states)
         if isinstance(children, list):
             return End(run_children(self, children, visit.executor))

@@ -11,11 +11,11 @@ from flowkiln.common.exceptions import FlowLoadError
 from flowkiln.core.flow import Flow
 from flowkiln.core.signature import run_signature
 from flowkiln.core.task import Parameter, Task
+from flowkiln.core.values.function import FunctionTask
 from flowkiln.loading.bound_function import BoundFunction
 from flowkiln.loading.references import resolve, resolve_callable
 from flowkiln.loading.triggers import build_trigger
 from flowkiln.tasks.core.command import CommandTask
-from flowkiln.tasks.core.function import FunctionTask
 
 
 def build_flow(spec: FlowSpec, name: str) -> Flow:

@@ -12,7 +12,6 @@ __getattr__, __dir__ = lazy_submodules(
         "exceptions",
         "logging",
         "notifications",
-        "retries",
         "serialization",
         "tasks",
     ],

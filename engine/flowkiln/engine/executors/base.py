@@ -5,13 +5,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flowkiln.engine.bodies.timeouts import call_in_time
-
-if TYPE_CHECKING:
-    from flowkiln.engine.environment import RunEnvironment
-    from flowkiln.engine.executors.session import Deliver, Session
+from flowkiln.engine.environment import RunEnvironment
+from flowkiln.engine.executors.session import Deliver, Session, SubmittingSession
 
 
 class Executor:
@@ -46,8 +44,6 @@ class Executor:
 
     def open_session(self, environment: RunEnvironment, deliver: Deliver) -> Session:
         """Open what carries out the units of one run; by default on top of `submit` and `wait`."""
-        from flowkiln.engine.executors.session import SubmittingSession
-
         return SubmittingSession(self, environment, deliver)
 
     def __repr__(self) -> str:

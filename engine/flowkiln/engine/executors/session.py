@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from flowkiln.engine.driver import MemberStuck, UnitForgotten, UnitLost, UnitPolicy, UnitShortened, WorkerLost
 from flowkiln.engine.driver.units import StateSource, Unit, UnitKey
+from flowkiln.engine.mapping.children import Submits
 from flowkiln.engine.unit_runner import UnitReport, UnitResult, resolve, run_unit
 from flowkiln.states.records import TaskRunRecord
 from flowkiln.states.state import State
 
 if TYPE_CHECKING:
     from flowkiln.engine.environment import RunEnvironment
-    from flowkiln.engine.executors.base import Executor
 
 Delivery = (
     UnitReport | UnitLost | UnitForgotten | UnitShortened | WorkerLost | MemberStuck | TaskRunRecord | BaseException
@@ -106,7 +106,7 @@ class SequentialSession:
 
     policy = UnitPolicy()
 
-    def __init__(self, executor: Executor, environment: RunEnvironment, deliver: Deliver) -> None:
+    def __init__(self, executor: Submits, environment: RunEnvironment, deliver: Deliver) -> None:
         self._executor, self._environment, self._deliver = executor, environment, deliver
         self._units = _UnitQueue()
         self._open = True
@@ -159,7 +159,7 @@ class SubmittingSession(SequentialSession):
     A unit is submitted when what it needs is there, so lazy executors run nothing twice.
     """
 
-    def __init__(self, executor: Executor, environment: RunEnvironment, deliver: Deliver) -> None:
+    def __init__(self, executor: Submits, environment: RunEnvironment, deliver: Deliver) -> None:
         super().__init__(executor, environment, deliver)
         self._outstanding: deque[tuple[Unit, Any]] = deque()
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.executors.base import Executor
-
-if TYPE_CHECKING:
-    from flowkiln.engine.environment import RunEnvironment
-    from flowkiln.engine.executors.session import Deliver, Session
+from flowkiln.engine.executors.session import Deliver, SequentialSession, Session
 
 
 class SynchronousExecutor(Executor):
@@ -48,6 +46,4 @@ class SynchronousExecutor(Executor):
 
     def open_session(self, environment: RunEnvironment, deliver: Deliver) -> Session:
         """Run one unit after another in this thread."""
-        from flowkiln.engine.executors.session import SequentialSession
-
         return SequentialSession(self, environment, deliver)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from flowkiln.common.context import context as run_context
 from flowkiln.engine.mapping import parts
@@ -17,8 +17,23 @@ from flowkiln.states.state import Mapped, Pending, State
 
 if TYPE_CHECKING:
     from flowkiln.core.edge import Edge
-    from flowkiln.engine.executors.base import Executor
-    from flowkiln.engine.task_runner import TaskRunner
+
+
+class RunsTask(Protocol):
+    """Runs one task; a TaskRunner does."""
+
+    def run(self, *, state: State | None, upstream_states: Mapping[Edge, State], context: Mapping[str, Any]) -> State:
+        """Take the task from `state` as far as it goes now."""
+
+
+class Submits(Protocol):
+    """Makes calls somewhere; an Executor does."""
+
+    def submit(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Schedule one call and return something that `wait` resolves."""
+
+    def wait(self, futures: Any) -> Any:
+        """Resolve futures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +103,20 @@ def _elements(edge: Edge, upstream: State) -> tuple[int | None, Callable[[int], 
     return parts.elements_in(whole), lambda index: parts.pick(whole, (index,))
 
 
-def run_children(runner: TaskRunner, children: list[Child], executor: Executor | None) -> Mapped:
-    """Run the children on the executor and give the parent's state with theirs in it."""
-    from flowkiln.engine.executors.local import LocalExecutor
-
-    used = LocalExecutor() if executor is None else executor
+def run_children(runner: RunsTask, children: list[Child], executor: Submits | None) -> Mapped:
+    """Run the children on the executor, else here, and return the parent's state with theirs in it."""
     snapshot = run_context.snapshot()
-    futures = [used.submit(run_child, runner, child, snapshot) for child in children]
-    states: list[State | None] = list(used.wait(futures))
+    states: list[State | None]
+    if executor is None:
+        states = [run_child(runner, child, snapshot) for child in children]
+    else:
+        futures = [executor.submit(run_child, runner, child, snapshot) for child in children]
+        states = list(executor.wait(futures))
     parent = Mapped("Mapped tasks submitted for execution.", map_states=states)
     return parts.reduced(parent)  # type: ignore[return-value]
 
 
-def run_child(runner: TaskRunner, child: Child, snapshot: dict[str, Any]) -> State:
+def run_child(runner: RunsTask, child: Child, snapshot: dict[str, Any]) -> State:
     """Run one child; on a worker when the executor has some."""
     return runner.run(
         state=child.state, upstream_states=child.upstream_states, context={**snapshot, "map_index": child.index}

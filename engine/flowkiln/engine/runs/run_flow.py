@@ -9,12 +9,12 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from flowkiln.common.configuration import configured
 from flowkiln.common.context import context as run_context
 from flowkiln.common.logging import configure_logging
 from flowkiln.core import arguments
-from flowkiln.engine.defaults import default_executor, default_flow_runner_class
 from flowkiln.engine.executors.base import Executor
-from flowkiln.engine.flow_runner import FlowRunner, RunRequest
+from flowkiln.engine.flow_runner import FlowRunner, RunRequest, default_executor
 from flowkiln.engine.run_loop import LoopOptions
 from flowkiln.engine.runs.run_log import RunLog
 from flowkiln.states.state import Mapped, Pending, Scheduled, State, utc_now
@@ -39,7 +39,7 @@ def run_flow(
     if kwargs.get("start_tasks") is not None:
         # An iterator would be empty at the second look.
         kwargs["start_tasks"] = list(arguments.several("start_tasks", kwargs["start_tasks"]))
-    runner_cls = runner_cls or default_flow_runner_class()
+    runner_cls = runner_cls or configured("engine.flow_runner.default_class", "flowkiln.engine.flow_runner.FlowRunner")
     _check_keywords(runner_cls, kwargs)
     _check_kinds(kwargs)
     state = kwargs.pop("state", None)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flowkiln.common.context import context
+from flowkiln.core.binding import as_task, edge_options
+from flowkiln.core.flow import Flow
 from flowkiln.core.task import Parameter, Task
 from flowkiln.tasks.control_flow.conditional import CompareValue
-from flowkiln.utilities.tasks import as_task, edge_options
-
-if TYPE_CHECKING:
-    from flowkiln.core.flow import Flow
 
 
 class case:  # noqa: N801 (used like a statement)

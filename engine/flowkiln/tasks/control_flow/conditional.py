@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
 from flowkiln.common.exceptions import FlowkilnWarning
 from flowkiln.core.active import active_flow
+from flowkiln.core.binding import as_task, edge_options
+from flowkiln.core.flow import Flow
 from flowkiln.core.task import Task
 from flowkiln.states.result import NoResultType, same_value, shape_of
 from flowkiln.states.signals import SKIP
 from flowkiln.triggers import not_all_skipped
-from flowkiln.utilities.tasks import as_task, edge_options, tags
-
-if TYPE_CHECKING:
-    from flowkiln.core.flow import Flow
+from flowkiln.utilities.tasks import tags
 
 
 class CompareValue(Task):
@@ -100,7 +99,8 @@ def ifelse(condition: Any, true_task: Any, false_task: Any, mapped: bool = False
 
 
 def _branch(condition: Any, branches: list[tuple[CompareValue, Any]], mapped: bool) -> None:
-    flow = active_flow(None, "Could not infer an active Flow context for a switch; use `with Flow(...)`.")
+    complaint = "Could not infer an active Flow context for a switch; use `with Flow(...)`."
+    flow = cast("Flow", active_flow(None, complaint))
     options = edge_options(condition, mapped)
     condition = as_task(condition, flow)
     for compare, branch in branches:

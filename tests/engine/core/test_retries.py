@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowkiln import Task
-from flowkiln.utilities.retries import MAX_DELAY, retry_delay
+from flowkiln.core.retries import MAX_DELAY, retry_delay
 
 SECOND = timedelta(seconds=1)
 

@@ -1,0 +1,4 @@
+"""Values as tasks: constants, collections, functions, and Python's operators on results.
+
+`flowkiln.tasks.core` has the public paths of these modules.
+"""
