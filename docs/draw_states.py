@@ -13,15 +13,15 @@ PAGE = "states.md"
 
 HEAD = """# States
 
-<!-- Written by docs/draw_states.py from the engine's code; `make generate` writes it anew. -->
+<!-- Written by docs/draw_states.py from the engine's code; do not edit it, run `make generate`. -->
 
 A state is a value: its class says what a run is doing, and classes are families (a `TimedOut` is a `Failed`). State
-handlers may replace an outcome by any state; the tables here show what the engine does by itself.
+handlers may replace an outcome by any state; these tables show what the engine does by itself.
 """
 
 
 def families() -> list[str]:
-    """One line for each state class: its parent, and what it stands for."""
+    """Return one line for each state class: its parent and its meaning."""
     lines = ["## Families", "", "| state | is a | means |", "|---|---|---|"]
     for cls in vars(states).values():
         if inspect.isclass(cls) and issubclass(cls, states.State) and not cls.__name__.startswith("_"):
@@ -32,7 +32,7 @@ def families() -> list[str]:
 
 
 def transitions() -> list[str]:
-    """The diagram of one task run, and the same as a table."""
+    """Return the transitions of a task run, as a diagram and as a table."""
     lines = ["", "## Transitions of a task run", "", "```mermaid", "stateDiagram-v2", "    [*] --> Pending"]
     rows = ["", "| from | to |", "|---|---|"]
     for old, following in TABLE.items():
@@ -43,7 +43,7 @@ def transitions() -> list[str]:
 
 
 def page() -> dict[str, str]:
-    """The page by its name."""
+    """Return the text of the page, by file name."""
     return {PAGE: HEAD + "\n" + "\n".join([*families(), *transitions()]) + "\n"}
 
 

@@ -204,17 +204,17 @@ class Submitted(_MetaState):
 
 
 class Queued(_MetaState):
-    """Waits for a free place."""
+    """Waits for a free slot."""
 
 
 class Running(State):
-    """The work goes on."""
+    """The body is running."""
 
     color = "#00FF00"
 
 
 class Cancelling(Running):
-    """The work is being stopped."""
+    """The body is being stopped."""
 
     color = "#FF8C00"
 
@@ -242,13 +242,13 @@ class Cancelled(Finished):
 
 
 class Success(Finished):
-    """Ended well."""
+    """Succeeded."""
 
     color = "#008000"
 
 
 class Cached(Success):
-    """Ended well, and the result may be used again until `cached_result_expiration` (None: for ever)."""
+    """Succeeded, and later runs may use the result until `cached_result_expiration` (None: for ever)."""
 
     color = "#ffa500"
     _record = CacheRecord()
@@ -309,7 +309,7 @@ class TimedOut(Failed):
 
 
 class TriggerFailed(Failed):
-    """Did not run, because its trigger said no."""
+    """Did not run, because its trigger was not satisfied."""
 
     color = "#F08080"
 
