@@ -14,7 +14,7 @@ import pytest
 from flowkiln.api import API_VERSION
 from flowkiln.api.crds import RESOURCES
 from flowkiln.api.flow import FlowSpec
-from flowkiln.api.flow_run import IMMUTABLE_FIELDS, MUTABLE_FIELDS, FlowRunSpec
+from flowkiln.api.flow_run import MUTABLE_FIELDS, FlowRunSpec
 from tests.charts.reading import kstatus
 from tests.engine.api.documents import AGENT_STATUS, FULL_FLOW, OPERATOR_STATUS
 
@@ -236,7 +236,7 @@ MUTABLE_VALUES = {"terminate": "Immediate", "ttlAfterFinished": "24h"}
 
 def variants() -> dict[str, dict[str, Any]]:
     """Give specs by name: each optional field alone, none of them, all of them; with a flow by name and inline."""
-    optional = [field for field in IMMUTABLE_FIELDS if field not in ("flowRef", "flowSpec")]
+    optional = [field for field in FlowRunSpec.immutable_fields() if field not in ("flowRef", "flowSpec")]
     sets = {"none": [], **{field.lower(): [field] for field in optional}, "all": optional}
     mutable = {"fresh": [], **{field.lower(): [field] for field in MUTABLE_FIELDS}, "settled": list(MUTABLE_FIELDS)}
     specs = {}
@@ -291,12 +291,12 @@ def test_nothing_else_can_be_changed_added_or_removed(team: Namespace) -> None:
         team,
         {
             f"{field.lower()}-{state}": base.get(field, REFERRING) | ({field: VALUES[field][0]} if present else {})
-            for field in IMMUTABLE_FIELDS
+            for field in FlowRunSpec.immutable_fields()
             for state, present in (("present", True), ("absent", False))
         },
     )
     wrong = []
-    for field in IMMUTABLE_FIELDS:
+    for field in FlowRunSpec.immutable_fields():
         patches = [(f"{field.lower()}-present", {field: VALUES[field][1]})]
         if field not in ("flowRef", "flowSpec"):
             patches.append((f"{field.lower()}-absent", {field: VALUES[field][0]}))

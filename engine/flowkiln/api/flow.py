@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, TypeAlias
 
 from pydantic import Field, JsonValue, PlainValidator, WithJsonSchema
@@ -24,9 +25,7 @@ from flowkiln.api.model import (
     ObjectName,
     ShortText,
     WholeSeconds,
-    exactly_one,
     listed,
-    rules,
 )
 from flowkiln.triggers import DEFAULT_RULE, RULES
 
@@ -98,14 +97,12 @@ class ValueFrom(Model):
 class TaskInput(Model):
     """An argument of a task: exactly one of value, parameter, task and valueFrom."""
 
-    model_config = rules(
-        (
-            "[has(self.parameter), has(self.task), has(self.valueFrom)].filter(given, given).size() <= 1",
-            "parameter, task and valueFrom exclude each other",
-        ),
-        ("!has(self.map) || !self.map || has(self.task)", "map goes with task only"),
-        one_of=("value", "parameter", "task", "valueFrom"),  # CEL cannot see value, which has no type
-    )
+    exactly_one = ("value", "parameter", "task", "valueFrom")
+
+    @classmethod
+    def rules(cls) -> Iterable[tuple[str, str]]:
+        """Refuse a map over anything but the result of a task."""
+        return (("!has(self.map) || !self.map || has(self.task)", "map goes with task only"),)
 
     name: Identifier = Field(description="Name of the function's argument.")
     value: JsonValue = Field(default=None, description="The value itself.")
@@ -149,22 +146,24 @@ def rules_with(parameter: str) -> list[str]:
     return [name for name, rule in RULES.items() if parameter in rule.parameters]
 
 
-def _goes_with_rules(parameter: str) -> tuple[str, str]:
-    """Return the rule, for the API server, that a parameter stands only beside trigger rules that take it."""
-    field, names = to_camel(parameter), rules_with(parameter)
-    return (
-        f"!has(self.{field}) || has(self.rule) && self.rule in {names}",
-        f"{field} goes with the rules {listed(names)} only",
-    )
-
-
 class Trigger(Model):
     """What decides whether a task runs once all its upstream tasks are finished: a rule, or a function."""
 
-    model_config = rules(
-        ("!has(self.rule) || !has(self.function)", "rule and function exclude each other"),
-        *map(_goes_with_rules, ("at_least", "at_most")),
-    )
+    @classmethod
+    def parameters(cls) -> tuple[str, ...]:
+        """Return the names of the fields that are parameters of rules."""
+        return tuple(name for name in cls.model_fields if name not in ("rule", "function"))
+
+    @classmethod
+    def rules(cls) -> Iterable[tuple[str, str]]:
+        """Refuse a parameter beside a rule that does not take it, or beside a function."""
+        yield "!has(self.rule) || !has(self.function)", "rule and function exclude each other"
+        for parameter in cls.parameters():
+            field, names = to_camel(parameter), rules_with(parameter)
+            yield (
+                f"!has(self.{field}) || has(self.rule) && self.rule in {names}",
+                f"{field} goes with the rules {listed(names)} only",
+            )
 
     rule: RuleName | None = Field(
         default=None, description=f"The rule. Default: {DEFAULT_RULE}, unless there is a function."
@@ -186,9 +185,7 @@ class Trigger(Model):
 class TaskSpec(Model):
     """A task: a function or a program that runs on the workers."""
 
-    model_config = rules(
-        (exactly_one("function", "command"), "exactly one of function and command must be given"),
-    )
+    exactly_one = ("function", "command")
 
     name: DnsLabel = Field(description="Name of the task, unique among tasks and parameters.")
     description: ShortText | None = Field(default=None, description="What the task is for.")
@@ -235,13 +232,17 @@ class TaskSpec(Model):
 class FlowSpec(Model):
     """A flow: tasks that depend on each other, or code that makes them, and the cluster that they run on."""
 
-    model_config = rules(
-        (exactly_one("tasks", "entrypoint"), "exactly one of tasks and entrypoint must be given"),
-        (
-            "has(self.tasks) || !has(self.referenceTasks) && !has(self.stateHandlers)",
-            "referenceTasks and stateHandlers go with tasks only; with an entrypoint the code sets them",
-        ),
-    )
+    exactly_one = ("tasks", "entrypoint")
+
+    @classmethod
+    def rules(cls) -> Iterable[tuple[str, str]]:
+        """Refuse settings that the code of an entrypoint makes itself."""
+        return (
+            (
+                "has(self.tasks) || !has(self.referenceTasks) && !has(self.stateHandlers)",
+                "referenceTasks and stateHandlers go with tasks only; with an entrypoint the code sets them",
+            ),
+        )
 
     description: ShortText | None = Field(default=None, description="What the flow is for.")
     parameters: tuple[ParameterSpec, ...] = Field(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AwareDatetime, Field, JsonValue
 
 from flowkiln.api.flow import ContextKey, FlowSpec
-from flowkiln.api.model import Duration, Model, ObjectName, WholeSeconds, exactly_one, rules
+from flowkiln.api.model import Duration, Model, ObjectName, WholeSeconds, listed
 
 Timestamp = Annotated[AwareDatetime, Field(json_schema_extra={"maxLength": 40})]
 
@@ -26,9 +27,7 @@ class Terminate(StrEnum):
 
 
 MUTABLE_FIELDS = ("terminate", "ttlAfterFinished")
-"""The fields of a FlowRun's spec that may change after its creation."""
-
-IMMUTABLE_FIELDS = ("flowRef", "flowSpec", "parameters", "context", "startTime", "startDeadline", "timeout")
+"""The fields of a FlowRun's spec that may change after its creation; every other one is fixed."""
 
 
 def _unchanged(field: str) -> tuple[str, str]:
@@ -38,20 +37,28 @@ def _unchanged(field: str) -> tuple[str, str]:
     in an admission policy it does notice, so one of those has to say the same again for parameters and context.
     """
     rule = f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})"
-    return rule, f"{field} cannot be changed; only {' and '.join(MUTABLE_FIELDS)} can"
+    return rule, f"{field} cannot be changed; only {listed(MUTABLE_FIELDS)} can"
 
 
 class FlowRunSpec(Model):
     """One run: exactly one of flowRef and flowSpec, and what this run is given."""
 
-    model_config = rules(
-        (exactly_one("flowRef", "flowSpec"), "exactly one of flowRef and flowSpec must be given"),
-        *(_unchanged(field) for field in IMMUTABLE_FIELDS),
-        (
+    exactly_one = ("flowRef", "flowSpec")
+
+    @classmethod
+    def immutable_fields(cls) -> tuple[str, ...]:
+        """Return the fields, as they are written, that stay as they were created."""
+        written = (field.alias or name for name, field in cls.model_fields.items())
+        return tuple(field for field in written if field not in MUTABLE_FIELDS)
+
+    @classmethod
+    def rules(cls) -> Iterable[tuple[str, str]]:
+        """Refuse changes, but for those of the mutable fields."""
+        yield from map(_unchanged, cls.immutable_fields())
+        yield (
             "!has(oldSelf.terminate) || has(self.terminate) && self.terminate == oldSelf.terminate",
             "terminate cannot be changed or taken back once it is set",
-        ),
-    )
+        )
 
     flow_ref: FlowRef | None = Field(default=None, description="The Flow to run.")
     flow_spec: FlowSpec | None = Field(

@@ -6,12 +6,14 @@ Fields are optional by being None or empty; a null in a document counts as a fie
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, JsonValue, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from flowkiln.api.durations import DURATION_PATTERN, WHOLE_SECONDS_PATTERN
 from flowkiln.api.quantities import MAX_LENGTH, QUANTITY_PATTERN
@@ -61,6 +63,28 @@ class Model(BaseModel):
         validate_by_name=True,
         regex_engine="rust-regex",
     )
+    exactly_one: ClassVar[tuple[str, ...]] = ()
+    """Fields, as they are written, of which exactly one must be given."""
+
+    @classmethod
+    def rules(cls) -> Iterable[tuple[str, str]]:
+        """Return what the API server checks beside: pairs of a CEL expression, and what a breach of it means."""
+        return ()
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler, /) -> JsonSchemaValue:
+        reference = handler(core_schema)
+        schema = handler.resolve_ref_schema(reference)
+        rules = [{"rule": rule, "message": message} for rule, message in cls.rules()]
+        if cls.exactly_one:
+            fields = {name: handler.resolve_ref_schema(schema["properties"][name]) for name in cls.exactly_one}
+            seen = [name for name, field in fields.items() if has_type(field)]
+            rules = [_choice(seen, is_complete=len(seen) == len(fields)), *rules]
+            if len(seen) < len(fields):  # CEL does not see a field without a type
+                schema["oneOf"] = [{"required": [name]} for name in fields]
+        if rules:
+            schema["x-kubernetes-validations"] = rules
+        return reference
 
     @model_validator(mode="before")
     @classmethod
@@ -75,27 +99,24 @@ class Model(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
 
 
-def rules(*rules: tuple[str, str], one_of: tuple[str, ...] = ()) -> ConfigDict:
-    """Put rules into a model's schema that the API server checks: pairs of a CEL expression and what a breach means.
+def _choice(fields: Sequence[str], *, is_complete: bool) -> dict[str, str]:
+    """Return the rule that exactly one of some fields is given; at most one, if there are more that CEL cannot see."""
+    given = f"[{', '.join(f'has(self.{field})' for field in fields)}]"
+    if is_complete:
+        message = f"exactly one of {listed(fields)} must be given"
+        return {"rule": f"{given}.exists_one(given, given)", "message": message}
+    return {"rule": f"{given}.filter(given, given).size() <= 1", "message": f"{listed(fields)} exclude each other"}
 
-    `one_of` names fields of which exactly one must be present, where CEL cannot say so.
-    """
-    validations: list[JsonValue] = [{"rule": rule, "message": message} for rule, message in rules]
-    extra: dict[str, JsonValue] = {"x-kubernetes-validations": validations}
-    if one_of:
-        extra["oneOf"] = [{"required": [field]} for field in one_of]
-    return ConfigDict(json_schema_extra=extra)
+
+def has_type(schema: Mapping[str, Any]) -> bool:
+    """Whether a schema says anything about values."""
+    return bool(schema.keys() - {"title", "description", "default"})
 
 
 def listed(names: Iterable[str]) -> str:
     """List names as in `a, b and c`."""
     *most, last = names
     return f"{', '.join(most)} and {last}" if most else last
-
-
-def exactly_one(*fields: str) -> str:
-    """Give the CEL expression that exactly one of some optional fields is present."""
-    return f"[{', '.join(f'has(self.{field})' for field in fields)}].exists_one(given, given)"
 
 
 DnsLabel: TypeAlias = Annotated[str, Field(max_length=63, pattern=DNS_LABEL_PATTERN)]
@@ -165,7 +186,6 @@ __all__ = [
     "Quantity",
     "ShortText",
     "WholeSeconds",
-    "exactly_one",
+    "has_type",
     "listed",
-    "rules",
 ]

@@ -22,8 +22,6 @@ from flowkiln.api.model import (
     ObjectName,
     QualifiedName,
     Quantity,
-    exactly_one,
-    rules,
 )
 from flowkiln.api.pods import RESERVED_NAME, RESERVED_PATHS, RESERVED_VARIABLES, TEMPORARY_DIRECTORY
 
@@ -127,12 +125,7 @@ class CSIVolume(Model):
 class Volume(Model):
     """A volume: exactly one of the five kinds."""
 
-    model_config = rules(
-        (
-            exactly_one("persistentVolumeClaim", "configMap", "secret", "emptyDir", "csi"),
-            "exactly one of persistentVolumeClaim, configMap, secret, emptyDir and csi must be given",
-        ),
-    )
+    exactly_one = ("persistentVolumeClaim", "configMap", "secret", "emptyDir", "csi")
 
     name: DnsLabel = Field(description=f"Name, for volumeMounts. Names that start with {RESERVED_NAME} are taken.")
     persistent_volume_claim: PersistentVolumeClaimVolume | None = Field(
@@ -173,12 +166,7 @@ class FieldSelector(Model):
 class EnvSource(Model):
     """Where the value of an environment variable comes from: exactly one of the three."""
 
-    model_config = rules(
-        (
-            exactly_one("secretKeyRef", "configMapKeyRef", "fieldRef"),
-            "exactly one of secretKeyRef, configMapKeyRef and fieldRef must be given",
-        ),
-    )
+    exactly_one = ("secretKeyRef", "configMapKeyRef", "fieldRef")
 
     secret_key_ref: KeySelector | None = Field(default=None, description="A key of a Secret.")
     config_map_key_ref: KeySelector | None = Field(default=None, description="A key of a ConfigMap.")
@@ -188,7 +176,7 @@ class EnvSource(Model):
 class EnvVar(Model):
     """An environment variable of all containers of the run."""
 
-    model_config = rules((exactly_one("value", "valueFrom"), "exactly one of value and valueFrom must be given"))
+    exactly_one = ("value", "valueFrom")
 
     name: EnvName = Field(
         description=f"Name of the variable. Names that start with {' or '.join(RESERVED_VARIABLES)} are taken."
@@ -207,9 +195,7 @@ class EnvFromReference(Model):
 class EnvFrom(Model):
     """All keys of a ConfigMap or Secret as environment variables: exactly one of the two."""
 
-    model_config = rules(
-        (exactly_one("configMapRef", "secretRef"), "exactly one of configMapRef and secretRef must be given"),
-    )
+    exactly_one = ("configMapRef", "secretRef")
 
     prefix: Annotated[str, Field(max_length=256)] | None = Field(
         default=None, description="What each variable's name starts with."

@@ -12,6 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from flowkiln.api.model import has_type
+
 Schema = dict[str, Any]
 
 _FREE_FORM: Schema = {"x-kubernetes-preserve-unknown-fields": True}
@@ -58,7 +60,7 @@ class _Converter:
     def convert(self, source: Schema, path: str) -> Schema:
         """Convert one schema; `path` is only for messages."""
         source = self._resolved(source)
-        if not _meaning(source):
+        if not has_type(source):
             return _described(dict(_FREE_FORM), source)
         if "anyOf" in source:
             return _described(self._union(source["anyOf"], path), source)
@@ -102,7 +104,7 @@ class _Converter:
         _require(source, "maxProperties", path)
         named: list[Schema] = list(source.get("patternProperties", {}).values())
         values: Schema | bool = named[0] if named else source.get("additionalProperties", True)
-        if isinstance(values, bool) or not _meaning(self._resolved(values)):
+        if isinstance(values, bool) or not has_type(self._resolved(values)):
             # Not additionalProperties without a type: CEL cannot see a map of those, so no rule could name the field.
             return dict(_FREE_FORM)
         return {"additionalProperties": self.convert(values, f"{path}[*]")}
@@ -121,11 +123,6 @@ class _Converter:
         bounds = {key: value for option in options for key, value in option.items() if key != "type"}
         kept = {key: value for key, value in bounds.items() if key in _KEPT_AS_THEY_ARE}
         return {"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": True} | kept
-
-
-def _meaning(source: Schema) -> bool:
-    """Whether a schema says anything about values."""
-    return bool(source.keys() - {"title", "description", "default"})
 
 
 def _described(schema: Schema, source: Schema) -> Schema:

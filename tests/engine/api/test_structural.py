@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import pytest
 from pydantic import Field, JsonValue, create_model
 
-from flowkiln.api.model import CountOrPercent, Duration, FreeFormObject, Model, rules
+from flowkiln.api.model import CountOrPercent, Duration, FreeFormObject, Model
 from flowkiln.api.structural import SchemaError, structural_schema
 
 
@@ -98,13 +99,29 @@ def test_rules_and_nested_models_are_inlined() -> None:
     class Inner(Model):
         """What it is."""
 
-        model_config = rules(("has(self.flag)", "flag is needed"), one_of=("flag",))
+        exactly_one = ("flag", "word", "anything")
         flag: bool | None = Field(None, description="A flag.")
+        word: bool | None = Field(None, description="A word.")
+        anything: JsonValue = Field(None, description="What CEL does not see.")
+
+        @classmethod
+        def rules(cls) -> Iterable[tuple[str, str]]:
+            return (("has(self.flag)", "flag is needed"),)
 
     assert schema_of(Inner | None, None) == {
         "description": "About it.",
         "type": "object",
-        "oneOf": [{"required": ["flag"]}],
-        "x-kubernetes-validations": [{"rule": "has(self.flag)", "message": "flag is needed"}],
-        "properties": {"flag": {"type": "boolean", "description": "A flag."}},
+        "oneOf": [{"required": ["flag"]}, {"required": ["word"]}, {"required": ["anything"]}],
+        "x-kubernetes-validations": [
+            {
+                "rule": "[has(self.flag), has(self.word)].filter(given, given).size() <= 1",
+                "message": "flag and word exclude each other",
+            },
+            {"rule": "has(self.flag)", "message": "flag is needed"},
+        ],
+        "properties": {
+            "flag": {"type": "boolean", "description": "A flag."},
+            "word": {"type": "boolean", "description": "A word."},
+            "anything": {"description": "What CEL does not see.", "x-kubernetes-preserve-unknown-fields": True},
+        },
     }

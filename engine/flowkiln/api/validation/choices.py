@@ -2,81 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from functools import cache
 
-from flowkiln.api.flow import FlowSpec, TaskInput, TaskSpec
+from flowkiln.api.flow import FlowSpec, TaskInput
 from flowkiln.api.flow_run import FlowRunSpec
-from flowkiln.api.model import listed
-from flowkiln.api.pod_template import PodTemplate
+from flowkiln.api.model import Model, listed
 from flowkiln.api.validation.problem import Problem
+from flowkiln.api.validation.shapes import model_in
 
 
 def check_choices(spec: FlowSpec) -> Iterator[Problem]:
-    """Check tasks or entrypoint, what goes with either, and the choices inside of tasks and podTemplate."""
-    yield from _exactly_one("", {"tasks": spec.tasks or None, "entrypoint": spec.entrypoint})
+    """Check the choices of all parts of a flow, and what goes with one of them only."""
+    yield from _check_all("", spec)
     if spec.entrypoint is not None:
         for field, given in {"referenceTasks": spec.reference_tasks, "stateHandlers": spec.state_handlers}.items():
             if given:
                 yield Problem(field, "goes with tasks only; with an entrypoint the code sets it")
     for index, task in enumerate(spec.tasks):
-        yield from _task_choices(f"tasks[{index}]", task)
-    yield from _pod_template_choices("cluster.podTemplate", spec.cluster.pod_template)
+        if task.trigger.rule is not None and task.trigger.function is not None:
+            yield Problem(f"tasks[{index}].trigger", "rule and function exclude each other")
+        for position, argument in enumerate(task.inputs):
+            yield from _check_map(f"tasks[{index}].inputs[{position}].map", argument)
 
 
 def check_run_choices(spec: FlowRunSpec) -> Iterator[Problem]:
     """Check flowRef or flowSpec."""
-    yield from _exactly_one("", {"flowRef": spec.flow_ref, "flowSpec": spec.flow_spec})
+    return _check_one("", spec)
 
 
-def _task_choices(field: str, task: TaskSpec) -> Iterator[Problem]:
-    yield from _exactly_one(field, {"function": task.function, "command": task.command})
-    if task.trigger.rule is not None and task.trigger.function is not None:
-        yield Problem(f"{field}.trigger", "rule and function exclude each other")
-    for index, given in enumerate(task.inputs):
-        yield from _input_choices(f"{field}.inputs[{index}]", given)
+def _check_map(field: str, argument: TaskInput) -> Iterator[Problem]:
+    if argument.map and argument.task is None:
+        yield Problem(field, "goes with task only")
 
 
-def _input_choices(field: str, given: TaskInput) -> Iterator[Problem]:
-    kinds = {
-        "value": given.value,
-        "parameter": given.parameter,
-        "task": given.task,
-        "valueFrom": given.value_from,
-    }
-    yield from _exactly_one(field, kinds)
-    if given.map and given.task is None:
-        yield Problem(f"{field}.map", "goes with task only")
+def _check_all(field: str, part: Model) -> Iterator[Problem]:
+    """Check a part of a document and the parts inside of it. A default has none: it is as it should be."""
+    yield from _check_one(field, part)
+    prefix = f"{field}." if field else ""
+    for name, alias in _fields_with_parts(type(part)):
+        if name in part.model_fields_set:
+            match getattr(part, name):
+                case Model() as inner:
+                    yield from _check_all(f"{prefix}{alias}", inner)
+                case tuple() as several:
+                    for index, inner in enumerate(several):
+                        yield from _check_all(f"{prefix}{alias}[{index}]", inner)
 
 
-def _pod_template_choices(field: str, template: PodTemplate) -> Iterator[Problem]:
-    for index, volume in enumerate(template.volumes):
-        kinds = {
-            "persistentVolumeClaim": volume.persistent_volume_claim,
-            "configMap": volume.config_map,
-            "secret": volume.secret,
-            "emptyDir": volume.empty_dir,
-            "csi": volume.csi,
-        }
-        yield from _exactly_one(f"{field}.volumes[{index}]", kinds)
-    for index, variable in enumerate(template.env):
-        where = f"{field}.env[{index}]"
-        yield from _exactly_one(where, {"value": variable.value, "valueFrom": variable.value_from})
-        if (source := variable.value_from) is not None:
-            sources = {
-                "secretKeyRef": source.secret_key_ref,
-                "configMapKeyRef": source.config_map_key_ref,
-                "fieldRef": source.field_ref,
-            }
-            yield from _exactly_one(f"{where}.valueFrom", sources)
-    for index, all_of in enumerate(template.env_from):
-        references = {"configMapRef": all_of.config_map_ref, "secretRef": all_of.secret_ref}
-        yield from _exactly_one(f"{field}.envFrom[{index}]", references)
-
-
-def _exactly_one(field: str, choices: Mapping[str, Any]) -> Iterator[Problem]:
-    given = [name for name, value in choices.items() if value is not None]
-    if not given:
+def _check_one(field: str, part: Model) -> Iterator[Problem]:
+    choices = type(part).exactly_one
+    given = [alias for alias, name in _names(type(part)) if getattr(part, name) not in (None, ())]
+    if choices and not given:
         yield Problem(field, f"exactly one of {listed(choices)} must be given, and none is")
     elif len(given) > 1:
         yield Problem(field, f"{listed(given)} exclude each other; give exactly one of {listed(choices)}")
+
+
+@cache
+def _names(model: type[Model]) -> tuple[tuple[str, str], ...]:
+    """Return a model's choices as they are written, each with the name of its attribute."""
+    names = {field.alias or name: name for name, field in model.model_fields.items()}
+    return tuple((alias, names[alias]) for alias in model.exactly_one)
+
+
+@cache
+def _fields_with_parts(model: type[Model]) -> tuple[tuple[str, str], ...]:
+    """Return the names of the fields that hold other models, each with how it is written."""
+    return tuple(
+        (name, field.alias or name)
+        for name, field in model.model_fields.items()
+        if model_in(field.annotation) is not None
+    )

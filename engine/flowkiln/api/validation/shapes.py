@@ -16,7 +16,7 @@ def model_at(model: type[BaseModel], path: Sequence[int | str]) -> type[BaseMode
         if isinstance(part, int) or here is None:
             continue
         field = next((field for field in here.model_fields.values() if field.alias == part), None)
-        here = None if field is None else _model_in(field.annotation)
+        here = None if field is None else model_in(field.annotation)
     return here
 
 
@@ -43,7 +43,8 @@ def patterns_of(part: object) -> Iterator[str]:
             yield from patterns_of(inner)
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def model_in(annotation: Any) -> type[BaseModel] | None:
+    """Find the model that a field holds, or that its items are of; None if there is none."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for argument in get_args(annotation) if (found := _model_in(argument))), None)
+    return next((found for argument in get_args(annotation) if (found := model_in(argument))), None)
