@@ -12,6 +12,7 @@ from flowkiln.api.plan import Plan, PlanFlow, PlanRun
 from flowkiln.api.status import FlowRunStatus
 from flowkiln_operator.controller import views
 from flowkiln_operator.controller.actions import Action, Actions, ApplyStatus, RequeueAt
+from flowkiln_operator.controller.admission import admit
 from flowkiln_operator.controller.decide import decide
 from flowkiln_operator.controller.snapshot import (
     ContainerView,
@@ -165,7 +166,7 @@ class Builder:
         flow = parts.pop("flow", True)
         if flow is True:
             flow = FlowView("weather", 3, inline=False, spec=FlowSpec.model_validate(self.flow_spec))
-        return Snapshot(now=self.now, run=self.run, flow=flow, **parts)
+        return Snapshot(now=self.now, run=self.run, flow=flow, admission=admit(self.run, flow), **parts)
 
     def decide(self) -> Actions:
         """Return what is decided about all this."""

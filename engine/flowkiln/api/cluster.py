@@ -13,7 +13,6 @@ from flowkiln.api.model import (
     Model,
     ObjectName,
     Quantity,
-    any_of,
 )
 from flowkiln.api.pod_template import PodTemplate
 
@@ -82,7 +81,7 @@ class ClusterSpec(Model):
         "Default: the image that the operator is configured with.",
     )
     image_pull_policy: ImagePullPolicy | None = Field(
-        default=None, description=f"When nodes pull the image: {any_of(ImagePullPolicy)}. Default: as Kubernetes."
+        default=None, description="When nodes pull the image: Always, IfNotPresent or Never. Default: as Kubernetes."
     )
     image_pull_secrets: tuple[LocalObjectReference, ...] = Field(
         default=(),

@@ -34,7 +34,7 @@ def load_documents(files: Sequence[Path], given: dict[str, Any]) -> LoadedFlow:
     run = _the_run(documents)
     flow = documents.flows[0] if run is None else _the_flow(documents, run)
     spec = complete_run(flow, run, given)
-    values, _ = resolve_parameters(flow.spec, spec.parameters)
+    values = resolve_parameters(flow.spec, spec.parameters)
     with ExitStack() as held:
         if flow.spec.source is not None:
             folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX)))

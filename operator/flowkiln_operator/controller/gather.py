@@ -12,6 +12,7 @@ from flowkiln_operator.controller import views
 from flowkiln_operator.controller.api import KubernetesApi
 from flowkiln_operator.controller.memory import Memory
 from flowkiln_operator.controller.snapshot import (
+    Admission,
     DaskClusterView,
     FlowView,
     PlanProblem,
@@ -58,10 +59,12 @@ async def gather(
     lacks_workers = starting or not has_ready_worker(pods, clock())
     failures = await _replica_failures(api, run) if lacks_workers and run.status.cluster else []
     plan = await _plan(api, memory, run)
+    flow = await _flow(api, run) if starting else None
     return replace(
         bare,
         now=clock(),
-        flow=await _flow(api, run) if starting else None,
+        flow=flow,
+        admission=memory.admission(run, flow) if plan is None and starting else Admission(),
         plan=plan,
         cluster=cluster,
         pods=pods,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from flowkiln_operator.controller.snapshot import Rejection, RejectionKind
+from flowkiln_operator.controller.admission import admit
+from flowkiln_operator.controller.snapshot import Admission, FlowView, Rejection, RejectionKind, RunView
 from flowkiln_operator.resources.plan import PlanWithSources
 from flowkiln_operator.resources.run import RunIdentity
 
@@ -16,6 +17,7 @@ class _Remembered:
     plan: PlanWithSources | None = None
     tls_secret: str = ""
     rejection: Rejection | None = None
+    admission: tuple[tuple[object, ...], Admission] | None = None
 
 
 @dataclass(slots=True)
@@ -30,7 +32,16 @@ class Memory:
 
     def keep_plan(self, run: RunIdentity, plan: PlanWithSources) -> None:
         """Remember the run's plan."""
-        self._of(run).plan = plan
+        remembered = self._of(run)
+        remembered.plan, remembered.admission = plan, None
+
+    def admission(self, run: RunView, flow: FlowView | None) -> Admission:
+        """Return what the checks of this version of run and Flow found; they are made once."""
+        remembered = self._of(run.identity)
+        versions = (run.generation, flow.uid if flow else None, flow.generation if flow else None)
+        if remembered.admission is None or remembered.admission[0] != versions:
+            remembered.admission = versions, admit(run, flow)
+        return remembered.admission[1]
 
     def tls_secret(self, run: RunIdentity) -> str:
         """Return the name of the Secret that waits for its DaskCluster; empty when there is none."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from flowkiln.api.flow import FlowSpec
 from flowkiln.api.flow_run import FlowRunSpec
+from flowkiln.api.model import JsonValue
 from flowkiln.api.reasons import FlowReason, FlowState
 from flowkiln.api.status import FlowRunStatus
 from flowkiln_operator.resources.plan import PlanWithSources
@@ -66,6 +67,15 @@ class FlowView:
     inline: bool
     spec: FlowSpec | None
     spec_error: str = ""
+    uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What the checks of a run and its Flow found: the first problem, and the parameters if there is none."""
+
+    problem: str | None = None
+    parameters: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
 class PlanProblem(StrEnum):
@@ -163,6 +173,8 @@ class Snapshot:
     now: datetime
     run: RunView
     flow: FlowView | None = None
+    admission: Admission = Admission()
+    """Found while there is no plan."""
     plan: PlanWithSources | PlanProblem | None = None
     cluster: DaskClusterView | None = None
     pods: tuple[PodView, ...] = ()

@@ -74,7 +74,9 @@ def flow_view(document: Document) -> FlowView:
     metadata = document["metadata"]
     spec, problems = parse_flow_spec(document.get("spec") or {})
     error = problems[0].sentence if problems else ""
-    return FlowView(metadata["name"], metadata["generation"], inline=False, spec=spec, spec_error=error)
+    return FlowView(
+        metadata["name"], metadata["generation"], inline=False, spec=spec, spec_error=error, uid=metadata["uid"]
+    )
 
 
 def inline_flow_view(run: RunView) -> FlowView | None:

@@ -27,6 +27,8 @@ _DURATIONS = frozenset({DURATION_PATTERN, WHOLE_SECONDS_PATTERN})
 _NUMBERS_OR_TEXT = frozenset({QUANTITY_PATTERN, PERCENT_PATTERN})
 _SUBJECT = re.compile(r"^\w+ should ")
 _SHOWN_OF_DEEP_PATH = 8
+_MAX_DETAILS = 100
+"""How many complaints are turned into sentences."""
 _SpecT = TypeVar("_SpecT", bound=Model)
 
 
@@ -50,7 +52,7 @@ def _parse(
     try:
         return model.model_validate(document, by_alias=True, by_name=False), ()
     except ValidationError as error:
-        details = error.errors(include_url=False)
+        details = error.errors(include_url=False)[:_MAX_DETAILS]
     except RecursionError:
         return None, (Problem(field, "is nested too deeply"),)
     by_field: dict[str, list[tuple[str, Problem]]] = {}

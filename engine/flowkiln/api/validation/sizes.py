@@ -25,8 +25,13 @@ def check_sizes(spec: FlowSpec) -> Iterator[Problem]:
         in_parts += _check(f"parameters[{index}].schema", parameter.json_schema, MAX_SCHEMA_BYTES)
         in_parts += _check(f"parameters[{index}].default", parameter.default, MAX_SPEC_BYTES)
     yield from in_parts
-    if not in_parts:
-        yield from _check("", _without_source(spec), MAX_SPEC_BYTES)
+    if in_parts:
+        return
+    # Pydantic writes the whole faster than `json`, but would write null for NaN without a word.
+    unwritable = list(_check("", _free_form(spec), MAX_SPEC_BYTES))
+    yield from unwritable
+    if not unwritable:
+        yield from _check_size("", _size_without_source(spec), MAX_SPEC_BYTES)
 
 
 def check_run_sizes(parameters: Mapping[str, JsonValue], context: Mapping[str, JsonValue]) -> Iterator[Problem]:
@@ -39,7 +44,8 @@ def check_plan_size(
     flow: FlowSpec, parameters: Mapping[str, JsonValue], context: Mapping[str, JsonValue]
 ) -> Iterator[Problem]:
     """Check what flow, resolved parameters and the run's context come to together."""
-    yield from _check("", [_without_source(flow), parameters, {**flow.context, **context}], MAX_PLAN_BYTES)
+    beside = json.dumps([parameters, {**flow.context, **context}], ensure_ascii=False, separators=(",", ":"))
+    yield from _check_size("", _size_without_source(flow) + len(",") + len(beside.encode()), MAX_PLAN_BYTES)
 
 
 def schema_is_too_large(parameter: ParameterSpec) -> bool:
@@ -47,8 +53,16 @@ def schema_is_too_large(parameter: ParameterSpec) -> bool:
     return any(True for _ in _check("schema", parameter.json_schema, MAX_SCHEMA_BYTES))
 
 
-def _without_source(spec: FlowSpec) -> dict[str, Any]:
-    return spec.model_copy(update={"source": None}).to_json()
+def _size_without_source(spec: FlowSpec) -> int:
+    plain = spec.model_copy(update={"source": None})
+    return len(plain.model_dump_json(by_alias=True, exclude_unset=True, exclude_none=True).encode())
+
+
+def _free_form(spec: FlowSpec) -> list[Any]:
+    """Return all of a flow that may hold any JSON, except for its parameters."""
+    template = spec.cluster.pod_template
+    values = [given.value for task in spec.tasks for given in task.inputs if given.value is not None]
+    return [spec.context, template.affinity, template.topology_spread_constraints, values]
 
 
 def _check(field: str, value: Any, most: int) -> Iterator[Problem]:
@@ -63,5 +77,9 @@ def _check(field: str, value: Any, most: int) -> Iterator[Problem]:
     except ValueError:
         yield Problem(field, "holds infinity or NaN, which JSON cannot express")
         return
+    yield from _check_size(field, size, most)
+
+
+def _check_size(field: str, size: int, most: int) -> Iterator[Problem]:
     if size > most:
         yield Problem(field, f"{size} bytes of JSON are more than {most}; pass large data by reference, such as a URL")

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from flowkiln.api.effective import run_times
-from flowkiln.api.flow import FlowSpec
-from flowkiln.api.flow_run import FlowRunSpec
-from flowkiln.api.model import JsonValue
 from flowkiln.api.reasons import Reason, RunState
-from flowkiln.api.validation import check_flow, check_flow_run, resolve_parameters
 from flowkiln_operator.controller.actions import Actions, RequeueAt
 from flowkiln_operator.controller.decide import outcome
 from flowkiln_operator.controller.snapshot import Snapshot
@@ -26,7 +22,7 @@ def wait_for_flow(snapshot: Snapshot) -> Actions | None:
     run = snapshot.run
     if snapshot.flow is not None or not _is_new(snapshot) or run.spec is None or run.spec.flow_ref is None:
         return None
-    if (invalid := problem(snapshot)) is not None:
+    if (invalid := snapshot.admission.problem) is not None:
         return outcome.end(snapshot, RunState.FAILED, Reason.INVALID_SPEC, invalid)
     times = run_times(run.spec)
     deadline = max(run.created, times.start_time or run.created) + times.start_deadline
@@ -43,28 +39,8 @@ def refuse_invalid(snapshot: Snapshot) -> Actions | None:
     """End a run that does not fit its flow, or whose flow is wrong in itself."""
     if not _is_new(snapshot):
         return None
-    invalid = problem(snapshot)
+    invalid = snapshot.admission.problem
     return outcome.end(snapshot, RunState.FAILED, Reason.INVALID_SPEC, invalid) if invalid is not None else None
-
-
-def problem(snapshot: Snapshot) -> str | None:
-    """Return the first thing that is wrong with the run, as far as its Flow is known, in one sentence."""
-    run, flow = snapshot.run, snapshot.flow
-    if run.spec is None:
-        return run.spec_error
-    if flow is not None and flow.spec is None:
-        return f"Flow {flow.name}: {flow.spec_error}"
-    if problems := check_flow_run(run.spec, flow.spec if flow else None):
-        return problems[0].sentence
-    if flow is not None and flow.spec is not None and not flow.inline and (problems := check_flow(flow.spec)):
-        return f"Flow {flow.name}: {problems[0].sentence}"
-    return None
-
-
-def resolved_parameters(flow: FlowSpec, run: FlowRunSpec) -> dict[str, JsonValue]:
-    """Return the values of all parameters of a valid run, defaults filled in."""
-    values, _ = resolve_parameters(flow, run.parameters)
-    return values
 
 
 def _is_new(snapshot: Snapshot) -> bool:

@@ -14,7 +14,7 @@ from flowkiln_operator.resources.network_policy import network_policy
 from flowkiln_operator.resources.plan import PlanWithSources, plan_config_map
 from flowkiln_operator.resources.rbac import role, role_binding, service_account
 
-from . import admission, outcome
+from . import outcome
 from .times import times
 
 TRY_AGAIN = timedelta(seconds=10)
@@ -97,7 +97,7 @@ def _make_plan(snapshot: Snapshot) -> PlanWithSources | None:
         run=PlanRun(namespace=identity.namespace, name=identity.name, uid=identity.uid),
         flow=PlanFlow(name=flow.name, generation=flow.generation, inline=flow.inline),
         spec=flow.spec,
-        parameters=admission.resolved_parameters(flow.spec, run_spec),
+        parameters=dict(snapshot.admission.parameters),
         context=run_spec.context,
     )
     paths = tuple(file.path for file in flow.spec.source.files) if flow.spec.source else ()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from flowkiln.api.validation import check_flow, check_flow_run, parse_flow_run_spec, parse_flow_spec
@@ -31,3 +34,20 @@ def run_problems(document: dict[str, Any], flow: dict[str, Any] | None = None) -
         spec, flow_errors = parse_flow_spec(flow)
         assert not flow_errors
     return [problem.sentence for problem in check_flow_run(run, spec)]
+
+
+def calls_of(work: Callable[[], object]) -> int:
+    """Count the calls of functions that some work makes, Python's and C's."""
+    count = 0
+
+    def note(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return count
