@@ -86,6 +86,7 @@ generate: $(STAMP) ## Make crds/ and all else that is generated anew
 	@$(BIN)/python -m manifests.generate_install
 	@$(BIN)/python -m charts.generate
 	@$(BIN)/python docs/draw_states.py
+	@$(BIN)/python docs/write_reference.py
 
 verify: $(STAMP) ## Fail when something generated is stale
 	@$(BIN)/python -m flowkiln.api.crds --check
@@ -95,6 +96,7 @@ verify: $(STAMP) ## Fail when something generated is stale
 	@$(BIN)/python -m manifests.generate_install --check
 	@$(BIN)/python -m charts.generate --check
 	@$(BIN)/python docs/draw_states.py --check
+	@$(BIN)/python docs/write_reference.py --check
 
 bench-engine: $(STAMP) ## Measure the engine beside raw Dask in the same run
 	@$(BIN)/python -m benchmarks.engine

@@ -13,6 +13,7 @@ from flowkiln.api.model import (
     Model,
     ObjectName,
     Quantity,
+    any_of,
 )
 from flowkiln.api.pod_template import PodTemplate
 
@@ -81,7 +82,7 @@ class ClusterSpec(Model):
         "Default: the image that the operator is configured with.",
     )
     image_pull_policy: ImagePullPolicy | None = Field(
-        default=None, description="When nodes pull the image: Always, IfNotPresent or Never. Default: as Kubernetes."
+        default=None, description=f"When nodes pull the image: {any_of(ImagePullPolicy)}. Default: as Kubernetes."
     )
     image_pull_secrets: tuple[LocalObjectReference, ...] = Field(
         default=(),

@@ -13,7 +13,9 @@ from flowkiln.api import API_VERSION, GROUP, VERSION
 from flowkiln.api.flow import FlowSpec
 from flowkiln.api.flow_run import FlowRunSpec
 from flowkiln.api.generated import generator
+from flowkiln.api.model import any_of
 from flowkiln.api.names import FLOW_KIND, FLOW_RUN_KIND, FLOW_RUNS, FLOWS
+from flowkiln.api.reasons import RunState
 from flowkiln.api.status import FlowRunStatus
 from flowkiln.api.structural import structural_schema
 
@@ -95,7 +97,7 @@ FLOW_RUN = CustomResource(
     spec=FlowRunSpec,
     status=FlowRunStatus,
     columns=(
-        Column("State", ".status.state", "Scheduled, Pending, Running, Paused, Success, Failed, Cancelled or Crashed."),
+        Column("State", ".status.state", f"{any_of(RunState)}."),
         Column("Progress", ".status.flow.progress", "Finished task runs of all that are known so far."),
         Column("Reason", '.status.conditions[?(@.type=="Finished")].reason', "Why the run is in its state."),
         AGE,

@@ -7,17 +7,14 @@ from datetime import timedelta
 
 DURATION_PATTERN = r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"
 WHOLE_SECONDS_PATTERN = r"^([0-9]{1,5}(h|m|s)){1,3}$"
-MAX_DURATION = timedelta(hours=99_999, minutes=59, seconds=59, milliseconds=999)
-"""The longest duration that has a canonical form."""
 
 _DURATION = re.compile(DURATION_PATTERN)
 _PART = re.compile(r"([0-9]{1,5})(ms|h|m|s)")
 _UNIT_MILLISECONDS = {"h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
-_ONE_MILLISECOND = timedelta(milliseconds=1)
 
 
 class DurationError(ValueError):
-    """A text is no duration, or a time span has no form as one."""
+    """A text is no duration."""
 
 
 def parse_duration(text: str) -> timedelta:
@@ -39,22 +36,3 @@ def parse_whole_seconds(text: str) -> int:
     if rest:
         raise DurationError(f"{text!r} is not a whole number of seconds")
     return seconds
-
-
-def format_duration(span: timedelta) -> str:
-    """Write a time span in its canonical form (largest unit first, no zero parts; zero is `0s`).
-
-    Raises DurationError for what GEP-2257 cannot express: negative spans, parts of a millisecond,
-    and spans past 99999h59m59s999ms.
-    """
-    if span < timedelta(0) or span > MAX_DURATION:
-        raise DurationError(f"{span} is not between 0s and 99999h59m59s999ms")
-    milliseconds, rest = divmod(span, _ONE_MILLISECOND)
-    if rest:
-        raise DurationError(f"{span} is not a whole number of milliseconds")
-    parts = []
-    for unit, size in _UNIT_MILLISECONDS.items():
-        number, milliseconds = divmod(milliseconds, size)
-        if number:
-            parts.append(f"{number}{unit}")
-    return "".join(parts) or "0s"

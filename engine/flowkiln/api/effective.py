@@ -32,8 +32,6 @@ class ClusterTimes:
     """How long the cluster may take from its creation to the agent's claim."""
     retain_after_failure: timedelta
     """How long the cluster is kept after the run Failed or Crashed."""
-    worker_ttl: timedelta
-    """How long a worker may be silent before it counts as lost."""
 
 
 def run_times(run: FlowRunSpec) -> RunTimes:
@@ -51,7 +49,6 @@ def cluster_times(flow: FlowSpec, run: FlowRunSpec) -> ClusterTimes:
         timeout=_parse_optional(run.timeout if run.timeout is not None else flow.timeout),
         start_deadline=parse_duration(flow.cluster.start_deadline),
         retain_after_failure=parse_duration(flow.cluster.retain_after_failure),
-        worker_ttl=parse_duration(flow.cluster.workers.ttl),
     )
 
 

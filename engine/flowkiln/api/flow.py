@@ -25,6 +25,7 @@ from flowkiln.api.model import (
     ObjectName,
     ShortText,
     WholeSeconds,
+    any_of,
     listed,
 )
 from flowkiln.triggers import DEFAULT_RULE, RULES
@@ -74,7 +75,7 @@ class Source(Model):
         min_length=1,
         max_length=64,
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["path"]},
-        description="The files; 128 KiB in all. Larger code belongs in the image.",
+        description=f"The files; {MAX_SOURCE_BYTES // 1024} KiB in all. Larger code belongs in the image.",
     )
 
 
@@ -132,9 +133,7 @@ class Retries(Model):
 def _rule_name(given: object) -> str:
     if isinstance(given, str) and given in RULES:
         return given
-    *most, last = map(repr, RULES)
-    expected = f"{', '.join(most)} or {last}"
-    raise PydanticCustomError("enum", "Input should be {expected}", {"expected": expected})
+    raise PydanticCustomError("enum", "Input should be {expected}", {"expected": any_of(map(repr, RULES))})
 
 
 RuleName: TypeAlias = Annotated[str, PlainValidator(_rule_name), WithJsonSchema({"type": "string", "enum": [*RULES]})]

@@ -113,10 +113,15 @@ def has_type(schema: Mapping[str, Any]) -> bool:
     return bool(schema.keys() - {"title", "description", "default"})
 
 
-def listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str], *, last_after: str = "and") -> str:
     """List names as in `a, b and c`."""
     *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
+    return f"{', '.join(most)} {last_after} {last}" if most else last
+
+
+def any_of(names: Iterable[str]) -> str:
+    """List names as in `a, b or c`."""
+    return listed(names, last_after="or")
 
 
 DnsLabel: TypeAlias = Annotated[str, Field(max_length=63, pattern=DNS_LABEL_PATTERN)]
@@ -186,6 +191,7 @@ __all__ = [
     "Quantity",
     "ShortText",
     "WholeSeconds",
+    "any_of",
     "has_type",
     "listed",
 ]

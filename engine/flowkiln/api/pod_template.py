@@ -22,6 +22,7 @@ from flowkiln.api.model import (
     ObjectName,
     QualifiedName,
     Quantity,
+    any_of,
 )
 from flowkiln.api.pods import RESERVED_NAME, RESERVED_PATHS, RESERVED_VARIABLES, TEMPORARY_DIRECTORY
 
@@ -53,7 +54,9 @@ class Toleration(Model):
     key: QualifiedName | None = Field(
         default=None, description="Key of the taint; none with Exists matches all taints."
     )
-    operator: TolerationOperator | None = Field(default=None, description="Exists or Equal. Default: Equal.")
+    operator: TolerationOperator | None = Field(
+        default=None, description=f"{any_of(TolerationOperator)}. Default: Equal."
+    )
     value: LabelValue | None = Field(default=None, description="Value of the taint, for Equal.")
     effect: TaintEffect | None = Field(default=None, description="Effect of the taint; none matches all effects.")
     toleration_seconds: int | None = Field(

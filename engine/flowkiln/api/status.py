@@ -12,8 +12,8 @@ from pydantic import Field
 
 from flowkiln.api.flow_run import Timestamp
 from flowkiln.api.limits import MAX_INDEXES, MAX_MESSAGE, MAX_STATES, MAX_TASKS, MAX_TRACEBACK, MAX_UID
-from flowkiln.api.model import LIST_ATOMIC, Model, ObjectName
-from flowkiln.api.reasons import ConditionStatus, FlowReason, FlowState, RunState
+from flowkiln.api.model import LIST_ATOMIC, Model, ObjectName, any_of, listed
+from flowkiln.api.reasons import ConditionStatus, ConditionType, FlowReason, FlowState, RunState
 
 INDEXES_PATTERN = r"^([0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*)?$"
 
@@ -27,10 +27,8 @@ Counts = dict[StateName, Number]
 class Condition(Model):
     """One observation about a run, in the form that all of Kubernetes uses."""
 
-    type: Annotated[str, Field(min_length=1, max_length=316)] = Field(
-        description="Succeeded, Finished, Reconciling, Stalled or ClusterReady."
-    )
-    status: ConditionStatus = Field(description="True, False or Unknown.")
+    type: Annotated[str, Field(min_length=1, max_length=316)] = Field(description=f"{any_of(ConditionType)}.")
+    status: ConditionStatus = Field(description=f"{any_of(ConditionStatus)}.")
     reason: Annotated[str, Field(min_length=1, max_length=1024)] = Field(description="Why, in one CamelCase word.")
     message: Annotated[str, Field(max_length=32_768)] = Field(default="", description="Why, in a sentence.")
     last_transition_time: Timestamp = Field(description="When the status last changed.")
@@ -66,7 +64,7 @@ class Holder(Model):
 class FlowStatus(Model):
     """The flow run as the engine sees it. The agent writes it."""
 
-    state: FlowState = Field(description="Running, Paused, Success, Failed, Cancelled or Crashed.")
+    state: FlowState = Field(description=f"{any_of(FlowState)}.")
     reason: FlowReason = Field(description="Why, in one CamelCase word.")
     run_count: Number = Field(default=0, description="How often the flow was run in this FlowRun.")
     message: Message = Field(default="", description="What the flow run is doing, or how it ended.")
@@ -129,9 +127,7 @@ class FlowRunStatus(Model):
         default=None,
         description="The generation of the FlowRun that this status is about; 0 until the operator has seen the run.",
     )
-    state: RunState | None = Field(
-        default=None, description="Scheduled, Pending, Running, Paused, Success, Failed, Cancelled or Crashed."
-    )
+    state: RunState | None = Field(default=None, description=f"{any_of(RunState)}.")
     start_time: Timestamp | None = Field(default=None, description="When the run left Scheduled and Pending.")
     completion_time: Timestamp | None = Field(default=None, description="When the run ended.")
     plan: PlanStatus | None = Field(default=None, description="What was fixed when the run started.")
@@ -140,7 +136,7 @@ class FlowRunStatus(Model):
         default=(),
         max_length=16,
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
-        description="What tools look at: Succeeded, Finished, Reconciling, Stalled and ClusterReady.",
+        description=f"What tools look at: {listed(ConditionType)}.",
     )
     flow: FlowStatus | None = Field(default=None, description="The flow run as the engine sees it.")
     tasks: tuple[TaskStatus, ...] = Field(

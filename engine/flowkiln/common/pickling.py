@@ -15,8 +15,6 @@ from typing import Any
 
 import cloudpickle
 
-Reduced = tuple[Callable[..., Any], tuple[Any, ...]]
-
 
 def dumps(value: Any) -> bytes:
     """Pickle as cloudpickle does, with the file and the lines of functions that travel by value."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import unicodedata
 
@@ -28,17 +26,6 @@ def local_ids(flow: FlowGraph) -> dict[Task, str]:
         chosen[task] = _free(_escape(str(task.slug or task.name)), taken, tried)
         taken.add(chosen[task])
     return {task: chosen[task] for task in tasks}
-
-
-def fingerprint(flow: FlowGraph) -> str:
-    """Give a digest (SHA-256, hexadecimal) of the flow's shape: local ids and edges."""
-    ids = local_ids(flow)
-    edges = sorted(
-        (ids[edge.upstream_task], ids[edge.downstream_task], edge.key or "", edge.mapped, edge.flattened)
-        for edge in flow.edges
-    )
-    shape = json.dumps({"tasks": sorted(ids.values()), "edges": edges}, separators=(",", ":"))
-    return hashlib.sha256(shape.encode()).hexdigest()
 
 
 def _escape(name: str) -> str:

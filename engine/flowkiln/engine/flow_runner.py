@@ -1,4 +1,4 @@
-"""Runs a flow: one pass by `run`, or to the end by `run_until_finished`."""
+"""Runs a flow: one pass by `FlowRunner.run`, or to whatever end a `RunRequest` asks for by `carry_out`."""
 
 from __future__ import annotations
 

@@ -15,8 +15,7 @@ class BoundFunction:
     """Calls `function` with constants and secrets added to the keywords that it is called with.
 
     It holds references to secrets only; their values exist while the function is called. For `inspect`, the bound
-    arguments are gone from the signature, so that edges are checked against what is left. A digest of it
-    (`dask.base.tokenize`) covers constants and references.
+    arguments are gone from the signature, so that edges are checked against what is left.
     """
 
     def __init__(
@@ -41,10 +40,6 @@ class BoundFunction:
         constants = copy.deepcopy(self.constants)
         secrets = {name: read_secret(reference) for name, reference in self.secrets.items()}
         return self.__wrapped__(**constants, **secrets, **inputs)
-
-    def __dask_tokenize__(self) -> tuple[Any, ...]:
-        references = {name: (reference.name, reference.key) for name, reference in self.secrets.items()}
-        return (self.__wrapped__, self.constants, references)
 
     def __repr__(self) -> str:
         return f"<{self.__name__} with {', '.join([*self.constants, *self.secrets])}>"

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from flowkiln.api.model import LabelValue
+
 PREFIX = "FLOWKILN_"
-LABEL_VALUE = r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"
 
 
 class SettingsError(ValueError):
@@ -28,7 +29,7 @@ class Settings(BaseModel):
     """Image of scheduler, agent and workers for flows that name none."""
     namespaces: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
     """The namespaces to watch, separated by commas; none means all."""
-    run_class: Annotated[str, Field(pattern=LABEL_VALUE)] = ""
+    run_class: LabelValue = ""
     """The class of runs that are this operator's, by the label `flowkiln.dev/class`; empty: those without the label."""
     runtime_image_pull_secrets: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
     """Secrets in the runs' namespaces with which the runtime image is pulled, separated by commas."""

@@ -18,7 +18,6 @@ def test_defaults_of_times() -> None:
     assert times.timeout is None
     assert times.start_deadline == timedelta(minutes=5)
     assert times.retain_after_failure == timedelta(0)
-    assert times.worker_ttl == timedelta(seconds=60)
     assert run_times(run).start_time is None
     assert run_times(run).start_deadline == timedelta(minutes=10)
     assert run_times(run).ttl_after_finished is None

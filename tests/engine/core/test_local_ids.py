@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowkiln import Flow, Task
-from flowkiln.core.local_ids import fingerprint, local_ids
+from flowkiln.core.local_ids import local_ids
 
 
 def flow_of(*names: tuple[str, str | None]) -> Flow:
@@ -56,31 +56,6 @@ class TestLocalIds:
     def test_many_tasks_of_one_name(self) -> None:
         """Ten thousand tasks of one name get ten thousand ids."""
         assert len(set(ids(flow_of(*[("same", None)] * 10_000)))) == 10_000
-
-
-class TestFingerprint:
-    def test_equal_shapes_are_equal(self) -> None:
-        """Two builds of one flow have one fingerprint."""
-
-        def build() -> Flow:
-            with Flow("f") as flow:
-                Task(name="a") | Task(name="b")
-            return flow
-
-        assert fingerprint(build()) == fingerprint(build())
-        assert re.fullmatch(r"[0-9a-f]{64}", fingerprint(build()))
-
-    def test_each_part_of_the_shape_counts(self) -> None:
-        """Another name, edge, key or flag gives another fingerprint."""
-
-        def build(name: str = "b", **edge: bool | str) -> str:
-            flow = Flow("f")
-            flow.add_edge(Task(name="a"), Task(name=name), **edge)  # type: ignore[arg-type]
-            return fingerprint(flow)
-
-        shapes = [build(), build("c"), build(key="k"), build(mapped=True), build(flattened=True)]
-        shapes.append(fingerprint(flow_of(("a", None), ("b", None))))
-        assert len(set(shapes)) == len(shapes)
 
     def test_a_set_of_constants_has_one_order(self) -> None:
         """Constants made of a set are ordered by what they are, not by this process's hashes."""

@@ -20,11 +20,6 @@ class RunSummary:
     reason: FlowReason
     message: str = ""
 
-    @property
-    def is_final(self) -> bool:
-        """Whether the run is over for the agent."""
-        return self.state not in (FlowState.RUNNING, FlowState.PAUSED)
-
 
 @dataclass(frozen=True, slots=True)
 class Holder:
