@@ -74,6 +74,16 @@ def raise_by_one(values: np.ndarray) -> np.ndarray:
     return values + 1
 
 
+def four_of(x: int) -> list[int]:
+    """Make elements of an element."""
+    return [x] * 4
+
+
+def add_count(x: int, xs: list[int]) -> int:
+    """Use an element, and a whole list without looking at each of its elements."""
+    return x + len(xs)
+
+
 def total_of_arrays(arrays: list[np.ndarray]) -> float:
     """Reduce arrays."""
     return float(sum(values[0] for values in arrays))
