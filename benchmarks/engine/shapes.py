@@ -15,8 +15,8 @@ from benchmarks.engine import work
 from benchmarks.engine.proof import Recorder, RoundNotProven
 from benchmarks.table import Row, Unit, header, line, remarks
 from flowkiln import Flow, Task, flatten, unmapped
-from flowkiln.engine.conductor import Conductor
 from flowkiln.engine.executors import LocalExecutor
+from flowkiln.engine.runs.conductor import Conductor
 from flowkiln.tasks.core.collections import List
 from flowkiln.tasks.core.constants import Constant
 from flowkiln.tasks.core.function import FunctionTask
@@ -33,12 +33,16 @@ PER_TASK_RUN = Unit("us", 1e6)
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A flow with its `task_runs`, without mapped parents, and the value that its task `result` must come to."""
+    """A flow with its `task_runs`, without mapped parents, and the value that its task `result` must come to.
+
+    `elements` is how many its first map has.
+    """
 
     flow: Flow
     result: Task
     expected: int
     task_runs: int
+    elements: int = 0
 
 
 def _task(body: Callable[..., object], name: str = "") -> FunctionTask:
@@ -54,7 +58,7 @@ def mapped(n: int) -> Shape:
     with Flow("map") as flow:
         children = _task(work.increment).map(_elements(n))
         result = _task(work.one)(upstream_tasks=[children])
-    return Shape(flow, result, 1, n + 3)
+    return Shape(flow, result, 1, n + 3, n)
 
 
 def mapped_with_whole_map(n: int) -> Shape:
@@ -63,7 +67,7 @@ def mapped_with_whole_map(n: int) -> Shape:
         elements = _elements(n)
         whole = _task(work.increment).map(elements)
         result = _task(work.total)(_task(work.add_count).map(elements, unmapped(whole)))
-    return Shape(flow, result, n * (n - 1) // 2 + n * n, 2 * n + 3)
+    return Shape(flow, result, n * (n - 1) // 2 + n * n, 2 * n + 3, n)
 
 
 def flattened(n: int) -> Shape:
@@ -71,14 +75,14 @@ def flattened(n: int) -> Shape:
     with Flow("flatten") as flow:
         lists = _task(work.four_of).map(_elements(n // 4))
         result = _task(work.total)(_task(work.increment).map(flatten(lists)))
-    return Shape(flow, result, 4 * (n // 4) * (n // 4 - 1) // 2 + n, n // 4 + n + 3)
+    return Shape(flow, result, 4 * (n // 4) * (n // 4 - 1) // 2 + n, n // 4 + n + 3, n // 4)
 
 
 def reduced(n: int) -> Shape:
     """A map and a reducer."""
     with Flow("reduce") as flow:
         result = _task(work.total)(_task(work.increment).map(_elements(n)))
-    return Shape(flow, result, n * (n + 1) // 2, n + 3)
+    return Shape(flow, result, n * (n + 1) // 2, n + 3, n)
 
 
 def fan_in(n: int) -> Shape:
@@ -95,7 +99,7 @@ def chain_of_maps(n: int) -> Shape:
         for _ in range(4):
             children = _task(work.increment).map(children)
         result = _task(work.total)(children)
-    return Shape(flow, result, (n // 4) * (n // 4 - 1) // 2 + 4 * (n // 4), 4 * (n // 4) + 3)
+    return Shape(flow, result, (n // 4) * (n // 4 - 1) // 2 + 4 * (n // 4), 4 * (n // 4) + 3, n // 4)
 
 
 def layered(n: int) -> Shape:

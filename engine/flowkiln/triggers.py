@@ -79,6 +79,22 @@ def not_all_skipped(upstream_states: Collection[State]) -> bool:
     return True
 
 
+_DECIDED_BY_KINDS = (
+    all_successful,
+    all_finished,
+    manual_only,
+    all_failed,
+    any_successful,
+    any_failed,
+    not_all_skipped,
+)
+
+
+def is_decided_by_kinds(trigger: Callable[..., object]) -> bool:
+    """Whether a trigger asks only which classes of states there are, not how many states of each."""
+    return any(trigger is one for one in _DECIDED_BY_KINDS)
+
+
 @dataclass(frozen=True, slots=True)
 class _Bounds:
     """Both inclusive; below 1 a fraction of the upstream states, else a count."""

@@ -174,7 +174,7 @@ class RunLoop:
             case UnitReport(key):
                 if self._driver.expects(key):
                     self._notify(item.records)
-                ended = UnitEnded(key, item.outcomes, time.time(), item.seconds, item.size)
+                ended = UnitEnded(key, item.outcomes, time.time(), item.seconds, item.size, item.gathered)
                 self._handle(ended, session)
             case TerminateRequested():
                 self._handle(TerminateRequested(time.time()), session)

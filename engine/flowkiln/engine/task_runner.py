@@ -6,7 +6,7 @@ import copy
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +57,7 @@ from flowkiln.states.state import (
     message_text,
     utc_now,
 )
-from flowkiln.triggers import manual_only
+from flowkiln.triggers import is_decided_by_kinds, manual_only
 
 if TYPE_CHECKING:
     from flowkiln.core.edge import Edge
@@ -83,7 +83,6 @@ class _Visit:
 
     upstream_states: Mapping[Edge, State]
     executor: Submits | None
-    expanded: list[State] = field(default_factory=list)
     inputs: dict[str, Result] | None = None
     cache_record: CacheRecord | None = None
 
@@ -243,8 +242,11 @@ class TaskRunner(Runner):
         if self.is_start_task:
             return state
         for edge, upstream in visit.upstream_states.items():
-            by_children = isinstance(upstream, Mapped) and not (_is_mapped(edge) and self._is_mapped_parent(visit))
-            if not (_all_finished(parts.expanded([upstream])) if by_children else isinstance(upstream, Finished)):
+            if isinstance(upstream, Mapped) and not (_is_mapped(edge) and self._is_mapped_parent(visit)):
+                is_finished = parts.are_children_finished(upstream)
+            else:
+                is_finished = isinstance(upstream, Finished)
+            if not is_finished:
                 return End(state)
         return state
 
@@ -266,17 +268,14 @@ class TaskRunner(Runner):
         return refusal if isinstance(refusal, End) else End(Failed(children))
 
     def _check_upstream_skipped(self, state: State, visit: _Visit) -> State | End:
-        visit.expanded = parts.expanded(list(visit.upstream_states.values()))
         if self.is_start_task or not self.task.skip_on_upstream_skip:
             return state
-        for upstream in visit.expanded:
-            if upstream.is_skipped():
-                return End(
-                    Skipped(
-                        "An upstream task was skipped; to run nevertheless, "
-                        "set `skip_on_upstream_skip=False` on this task."
-                    )
+        if parts.is_any_skipped(visit.upstream_states.values()):
+            return End(
+                Skipped(
+                    "An upstream task was skipped; to run nevertheless, set `skip_on_upstream_skip=False` on this task."
                 )
+            )
         return state
 
     def _take_inputs(self, state: State, visit: _Visit) -> State | End:
@@ -328,7 +327,8 @@ class TaskRunner(Runner):
         if self.is_start_task or (not visit.upstream_states and self.task.trigger is not manual_only):
             return state
         try:
-            passed = bool(self.task.trigger(set(visit.expanded)))
+            asked = parts.kinds if is_decided_by_kinds(self.task.trigger) else parts.expanded
+            passed = bool(self.task.trigger(set(asked(visit.upstream_states.values()))))
         except StateSignal as signal:
             if raising():
                 raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from flowkiln.common.context import context as run_context
@@ -18,6 +18,7 @@ from flowkiln.engine.bodies.threads import ThreadSlot
 from flowkiln.engine.driver.events import Outcome
 from flowkiln.engine.driver.units import (
     Children,
+    ChildrenRef,
     Element,
     InlineState,
     Member,
@@ -61,16 +62,24 @@ TRACEBACK_LIMIT = 4096
 
 @dataclass(frozen=True, slots=True)
 class UnitResult:
-    """What a unit leaves behind: the states of the members that ran, with their values."""
+    """What a unit leaves behind: the states of the members that ran, or of the children it gathered, with values."""
 
-    states: tuple[State, ...]
+    states: Sequence[State]
+    _whole: Mapped | None = field(default=None, init=False, compare=False, repr=False)
+
+    def whole(self) -> Mapped:
+        """Return the Mapped state of which these are the children: made once, for all that use it in this process."""
+        if self._whole is None:
+            object.__setattr__(self, "_whole", parts.gathered(self.states))
+        return self._whole  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, slots=True)
 class UnitReport:
     """What is told about a unit that ended: outcomes for the driver, records for observers. No values but small ones.
 
-    `seconds` is how long it took, `size` how many bytes it left behind if that is known.
+    `seconds` is how long it took, `size` how many bytes it left behind if that is known, `gathered` how many children
+    it found.
     """
 
     key: UnitKey
@@ -78,6 +87,7 @@ class UnitReport:
     records: tuple[TaskRunRecord, ...]
     seconds: float = 0.0
     size: int = 0
+    gathered: int = 0
 
 
 def run_unit(
@@ -103,9 +113,12 @@ def run_unit(
     """
     if not all(need.states for need in needs):
         return UnitResult(()), UnitReport(unit.key, (), ())
-    held: dict[UnitKey, Sequence[State]] = {key: need.states for key, need in zip(unit.needs, needs, strict=True)}
+    held = dict(zip(unit.needs, needs, strict=True))
+    if unit.gather is not None:
+        children = tuple(resolve(source, held) for source in unit.gather.sources)
+        return UnitResult(children), UnitReport(unit.key, (), (), gathered=len(children))
     states: list[State] = []
-    held[unit.key] = states
+    held[unit.key] = UnitResult(states)
     outcomes: list[Outcome] = []
     records: list[TaskRunRecord] = []
     began, before, room = time.monotonic(), None, INLINE_UNIT_LIMIT
@@ -147,14 +160,17 @@ def _retries_now(state: State) -> bool:
     return isinstance(state, Retrying) and state.start_time.timestamp() <= time.time()
 
 
-def resolve(source: Source, held: Mapping[UnitKey, Sequence[State]]) -> State:
+def resolve(source: Source, held: Mapping[UnitKey, UnitResult]) -> State:
     """Find the state that a source stands for."""
     match source:
         case InlineState(state):
             return state
         case StateRef(key, position):
             # A unit that was cut short holds fewer states than it had members.
-            return held[key][position] if position < len(held[key]) else Pending("Not run yet.")
+            states = held[key].states
+            return states[position] if position < len(states) else Pending("Not run yet.")
+        case ChildrenRef(key):
+            return held[key].whole()
         case ResumedState(inner):
             return _resumed(resolve(inner, held))
         case Element(inner, path):
@@ -173,7 +189,7 @@ def _resumed(waiting: State) -> State:
 def _run_member(
     environment: RunEnvironment,
     member: Member,
-    held: Mapping[UnitKey, Sequence[State]],
+    held: Mapping[UnitKey, UnitResult],
     recorder: _Recorder,
     on_stuck: Callable[[Outcome, Sequence[TaskRunRecord]], None] | None,
     slot: Callable[[], ThreadSlot] | None,
@@ -214,7 +230,7 @@ def _run_member(
         recorder.end_body()
 
 
-def _resolve_upstream(edge: Edge, source: Source, held: Mapping[UnitKey, Sequence[State]]) -> State:
+def _resolve_upstream(edge: Edge, source: Source, held: Mapping[UnitKey, UnitResult]) -> State:
     try:
         return resolve(source, held)
     except SerializationError as error:

@@ -372,4 +372,5 @@ def without_result(state: State) -> State:
     light.__dict__.pop("_record", None)
     if isinstance(light, Mapped):
         light.map_states = []
+        light.__dict__.pop("_summary", None)
     return light

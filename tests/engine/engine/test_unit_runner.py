@@ -134,7 +134,7 @@ def test_a_gate_that_closes_stops_retries_too() -> None:
 )
 def test_sources_are_resolved(source: Any, expected: Any) -> None:
     """Every kind of source gives its state; a position that a cut-short unit does not have is a run not done yet."""
-    held = {("k", -1, 1): UnitResult((Success(result=[7, 8]),)).states}
+    held = {("k", -1, 1): UnitResult((Success(result=[7, 8]),))}
     assert resolve(source, held) == expected
 
 

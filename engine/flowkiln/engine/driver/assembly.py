@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from flowkiln.engine.driver.batching import Batching
 from flowkiln.engine.driver.fusion import UnitPolicy, group
-from flowkiln.engine.driver.graph import Node
-from flowkiln.engine.driver.task_runs import NodeRuns, Phase, TaskRun
-from flowkiln.engine.driver.units import Member, StateRef, Unit, UnitKey
+from flowkiln.engine.driver.gathering import Gathering
+from flowkiln.engine.driver.graph import InEdge, Node
+from flowkiln.engine.driver.task_runs import TaskRun
+from flowkiln.engine.driver.units import Member, Source, StateRef, Unit, UnitKey
 from flowkiln.engine.driver.upstreams import UpstreamView, keys_in
 
 
@@ -19,20 +20,21 @@ class Assembler:
 
     run_id: str
     nodes: Sequence[Node]
-    runs: Sequence[NodeRuns]
     upstreams: UpstreamView
+    gathering: Gathering
     policy: UnitPolicy
     kept: frozenset[int]
     repeats: bool
 
     def assemble(self, batch: Sequence[TaskRun], batching: Batching) -> list[tuple[Unit, list[TaskRun]]]:
-        """Split a batch, which is in topological order, into units; each with its task runs.
+        """Split a batch, which is in topological order, into units; each with its task runs, if it is not to gather.
 
         Every task run's visit is counted, and its source from now on is what its unit will leave behind.
         """
-        groups = group(batch, self.policy, self.nodes, self.runs, batching.batch_size)
+        groups = group(batch, self.policy, self.upstreams, batching.batch_size)
         keys = [self._name_unit(members) for members in groups]
-        return [(self._build_unit(key, members), members) for key, members in zip(keys, groups, strict=True)]
+        units = [(self._build_unit(key, members), members) for key, members in zip(keys, groups, strict=True)]
+        return [*((unit, []) for unit in self.gathering.take_new()), *units]
 
     def _name_unit(self, members: list[TaskRun]) -> UnitKey:
         for run in members:
@@ -47,12 +49,8 @@ class Assembler:
     def _build_unit(self, key: UnitKey, runs: list[TaskRun]) -> Unit:
         members, needs = [], {}
         for run, following in zip(runs, (*runs[1:], None), strict=True):
-            upstream = tuple(self.upstreams.source(edge, run) for edge in self.nodes[run.node].upstream)
-            run.optimistic = any(
-                one.phase is not Phase.DONE
-                for edge in self.nodes[run.node].upstream
-                for one in self.upstreams.upstream_runs(edge, run)
-            )
+            upstream = tuple(self._source(edge, run) for edge in self.nodes[run.node].upstream)
+            run.optimistic = self.upstreams.is_any_unfinished(run)
             members.append(
                 Member(
                     run.node,
@@ -75,6 +73,11 @@ class Assembler:
             repeats=self.repeats,
             level=self.nodes[runs[0].node].level,
         )
+
+    def _source(self, edge: InEdge, run: TaskRun) -> Source:
+        if not edge.mapped and (gathered := self.gathering.whole(edge.upstream)) is not None:
+            return gathered
+        return self.upstreams.source(edge, run)
 
     def _only_for_next(self, run: TaskRun, following: TaskRun | None) -> bool:
         return (

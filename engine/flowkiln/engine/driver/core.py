@@ -30,7 +30,8 @@ from flowkiln.engine.driver.events import (
     UnitShortened,
     WorkerLost,
 )
-from flowkiln.engine.driver.fusion import UnitPolicy, sole_unfinished_upstream
+from flowkiln.engine.driver.fusion import UnitPolicy
+from flowkiln.engine.driver.gathering import Gathering
 from flowkiln.engine.driver.graph import Node, RunGraph
 from flowkiln.engine.driver.in_flight import SubmittedUnit, UnitsInFlight, Verdict, judge_lost_worker
 from flowkiln.engine.driver.instructions import (
@@ -103,15 +104,17 @@ class Driver:
         repeats: bool = True,
         kept: Collection[int] | None = None,
     ) -> None:
-        self._nodes = graph.nodes
+        self._graph, self._nodes = graph, graph.nodes
         self._given = dict(given or {})
         self._repeats = repeats
         self._policy = policy or UnitPolicy()
         kept = frozenset(range(len(graph.nodes)) if kept is None else kept)
+        self._numbers = {node.local_id: number for number, node in enumerate(graph.nodes)}
         self._runs = [NodeRuns(TaskRun(number)) for number in range(len(graph.nodes))]
         self._upstreams = UpstreamView(self._nodes, self._runs)
-        self._assembler = Assembler(run_id, self._nodes, self._runs, self._upstreams, self._policy, kept, repeats)
-        self._retained = RetainedResults(self._nodes, self._runs, kept)
+        self._gathering = Gathering(run_id, self._nodes, self._runs, self._upstreams, self._policy.gather)
+        self._assembler = Assembler(run_id, self._nodes, self._upstreams, self._gathering, self._policy, kept, repeats)
+        self._retained = RetainedResults(graph, self._runs, kept)
         self._batching = Batching(self._policy)
         self._ready_queue = ReadyQueue()
         self._in_flight = UnitsInFlight()
@@ -119,7 +122,7 @@ class Driver:
         self._now = 0.0
         self._changes = 0
         self._batch: list[TaskRun] = []
-        self._moved: deque[TaskRun] = deque()
+        self._moved: deque[TaskRun | NodeRuns] = deque()
         self._out: list[Instruction] = []
         self._handlers_in_flight = 0
         self._finished = self._terminated = False
@@ -237,7 +240,7 @@ class Driver:
             self._member_ended(run, outcome)
         for run in unit.runs[len(ended.outcomes) :]:
             self._requeue(run)
-        self._release(self._retained.settle(key, unit.needs))
+        self._settle(key, unit.needs, is_gathered=ended.gathered > 0)
 
     def _member_ended(self, run: TaskRun, outcome: Outcome) -> None:
         state, run.unit, run.visited = outcome.state, None, True
@@ -266,7 +269,8 @@ class Driver:
         verdict = self._in_flight.judge_lost_unit(unit)
         for run in unit.runs:
             self._apply_verdict(verdict, run, message)
-        self._release(self._retained.settle(key, unit.needs))
+        self._release(self._gathering.lost(key, charged=verdict is Verdict.CRASH))
+        self._settle(key, unit.needs)
 
     def _unit_forgotten(self, key: UnitKey) -> None:
         unit = self._in_flight.take(key)
@@ -276,11 +280,12 @@ class Driver:
             return
         for run in unit.runs:
             self._requeue(run)
-        self._release(self._retained.settle(key, unit.needs))
+        self._settle(key, unit.needs)
 
     def _results_lost(self, key: UnitKey) -> None:
         """Run again what had ended but whose results are gone, and say so."""
         again = []
+        self._release(self._gathering.lost(key, charged=False))
         left = self._retained.forget(key)
         if left:
             self._finished = False
@@ -322,7 +327,8 @@ class Driver:
             if judged.ran and judged.verdict is not Verdict.CRASH:
                 self._announce(judged.run, Pending("Its worker died, so it runs again."))
         for one, unit in units:
-            self._release(self._retained.settle(one.key, unit.needs))
+            self._release(self._gathering.lost(one.key, charged=charged))
+            self._settle(one.key, unit.needs)
 
     def _apply_verdict(self, verdict: Verdict, run: TaskRun, message: str) -> None:
         if verdict is Verdict.CRASH:
@@ -348,7 +354,7 @@ class Driver:
                     self._announce(run, Pending(RESULT_LOST))
         for run in unit.runs[len(outcomes) :]:
             self._requeue(run)
-        self._release(self._retained.settle(key, unit.needs))
+        self._settle(key, unit.needs)
 
     def _handlers_called(self, node: int, state: State) -> None:
         self._handlers_in_flight -= 1
@@ -374,12 +380,16 @@ class Driver:
             self._out.append(SetGate(is_open))
 
     def _start_paused(self, local_id: str, map_index: int) -> None:
-        for runs in self._runs:
-            if self._nodes[runs.parent.node].local_id != local_id:
-                continue
-            for run in runs.unsettled():
-                if run.index == map_index and run.phase is Phase.BLOCKED and isinstance(run.state, Paused):
-                    self._resume(run)
+        number = self._numbers.get(local_id)
+        if number is None:
+            return
+        runs = self._runs[number]
+        if map_index == NOT_MAPPED:
+            run: TaskRun | None = runs.parent
+        else:
+            run = runs.children[map_index] if runs.children and 0 <= map_index < len(runs.children) else None
+        if run is not None and run.phase is Phase.BLOCKED and isinstance(run.state, Paused):
+            self._resume(run)
 
     def _resume(self, run: TaskRun) -> None:
         runs = self._runs[run.node]
@@ -401,6 +411,7 @@ class Driver:
         self._batch.clear()
         self._ready_queue.clear()
         self._moved.clear()
+        self._release(self._gathering.clear())
         self._handlers_in_flight = 0
         for runs in self._runs:
             if not self._nodes[runs.parent.node].visited:
@@ -413,12 +424,33 @@ class Driver:
     def _move(self, run: TaskRun, phase: Phase) -> None:
         before, run.phase = run.phase, phase
         runs = self._runs[run.node]
+        runs.element_ends = None
         if runs.children is not None and run is runs.parent:
             return
-        runs.unsubmitted += (phase not in SUBMITTED_OR_DONE) - (before not in SUBMITTED_OR_DONE)
-        runs.unfinished += (phase is not Phase.DONE) - (before is not Phase.DONE)
+        unsubmitted = (phase not in SUBMITTED_OR_DONE) - (before not in SUBMITTED_OR_DONE)
+        unfinished = (phase is not Phase.DONE) - (before is not Phase.DONE)
+        runs.unsubmitted += unsubmitted
+        runs.unfinished += unfinished
+        if run.index != NOT_MAPPED:
+            if (unsubmitted < 0 and not runs.unsubmitted) or (unfinished < 0 and not runs.unfinished):
+                self._moved.append(runs)
+            if phase is not Phase.DONE:
+                self._release(self._gathering.drop(run.node))
         if phase is Phase.DONE:
             self._release(self._retained.after(run))
+            if not runs.unfinished:
+                self._drop_gathered_upstream(run.node)
+
+    def _drop_gathered_upstream(self, number: int) -> None:
+        """A node is finished: what was gathered for it can go unless others downstream are not."""
+        for edge in self._nodes[number].upstream:
+            if not edge.mapped and all(self._retained.is_over(one) for one in self._graph.whole[edge.upstream]):
+                self._release(self._gathering.drop(edge.upstream))
+
+    def _settle(self, key: UnitKey, needs: tuple[UnitKey, ...], *, is_gathered: bool = False) -> None:
+        """A unit is no longer in flight: release what only that kept."""
+        self._release(self._retained.settle(key, needs))
+        self._release(self._gathering.settle(key, needs, is_gathered=is_gathered))
 
     def _release(self, keys: list[UnitKey]) -> None:
         if keys:
@@ -459,27 +491,25 @@ class Driver:
         self._moved.append(run)
 
     def _consider_downstream(self, run: TaskRun) -> None:
-        for number in self._nodes[run.node].downstream:
-            if not self._nodes[number].visited:
-                continue
-            runs = self._runs[number]
-            if run.index == NOT_MAPPED:
-                self._consider(number)
-            elif runs.children is not None:
-                self._consider_child(runs, run)
-            elif not self._runs[run.node].unsubmitted:
-                # What is not mapped needs all the children.
-                self._consider(number)
+        if run.index == NOT_MAPPED:
+            for number in self._nodes[run.node].downstream:
+                if self._nodes[number].visited:
+                    self._consider(number)
+            return
+        for number in self._graph.one_to_one[run.node]:
+            children = self._runs[number].children
+            if children is not None and run.index < len(children) and self._nodes[number].visited:
+                self._consider_run(children[run.index])
 
-    def _consider_child(self, runs: NodeRuns, upstream: TaskRun) -> None:
-        """Consider what a finished child upstream sets free: its twin, or all where the edge is not one to one."""
-        children = runs.children or []
-        if self._nodes[runs.parent.node].is_one_to_one_with(upstream.node):
-            if upstream.index < len(children):
-                self._consider_run(children[upstream.index])
-        elif not self._runs[upstream.node].unsubmitted:
-            for child in children:
-                self._consider_run(child)
+    def _consider_users_of_all(self, number: int) -> None:
+        """Consider what needs all children of a node, now that the last one was submitted or is done."""
+        for one in self._graph.whole[number]:
+            if self._nodes[one].visited:
+                self._consider(one)
+        for one in self._graph.one_to_one[number]:
+            # A map over nothing has no children that wait for it.
+            if self._nodes[one].visited and self._runs[one].children is None:
+                self._consider(one)
 
     def _consider(self, number: int) -> None:
         """Expand a mapped node, or submit what is ready of a node."""
@@ -524,7 +554,7 @@ class Driver:
 
     def _belongs_to_batch(self, run: TaskRun) -> bool:
         """Whether the one task run that this one waits for is about to be submitted: then they are a chain."""
-        before = sole_unfinished_upstream(run, self._nodes, self._runs) if self._batch else None
+        before = self._upstreams.sole_unfinished(run) if self._batch else None
         return before is not None and before.phase is Phase.SUBMITTED and before.unit is None
 
     def _add_to_batch(self, run: TaskRun) -> None:
@@ -535,7 +565,11 @@ class Driver:
 
     def _follow_moves(self) -> None:
         while self._moved:
-            self._consider_downstream(self._moved.popleft())
+            moved = self._moved.popleft()
+            if isinstance(moved, TaskRun):
+                self._consider_downstream(moved)
+            else:
+                self._consider_users_of_all(moved.parent.node)
 
     # -- maps --------------------------------------------------------------------------------------------------------
 
@@ -613,8 +647,10 @@ class Driver:
         batch, self._batch = self._batch, []
         assembled = self._assembler.assemble(batch, self._batching)
         for unit, members in assembled:
-            self._in_flight.add(unit.key, SubmittedUnit(members, unit.needs, members[0].index == NOT_MAPPED))
+            is_plain = bool(members) and members[0].index == NOT_MAPPED
+            self._in_flight.add(unit.key, SubmittedUnit(members, unit.needs, is_plain))
             self._retained.note(unit.key, members, unit.needs)
+            self._gathering.note(unit.needs)
         return [unit for unit, _ in assembled]
 
     # -- the end -----------------------------------------------------------------------------------------------------

@@ -36,7 +36,8 @@ class Started:
 class UnitEnded:
     """A unit ended; `outcomes` are of its first members. Those that are not in it did not run.
 
-    `seconds` is how long these took, `size` how many bytes they left behind, as far as that is known.
+    `seconds` is how long these took, `size` how many bytes they left behind, as far as that is known; `gathered` is how
+    many children a unit found that was to gather some.
     """
 
     key: UnitKey
@@ -44,6 +45,7 @@ class UnitEnded:
     now: float
     seconds: float = 0.0
     size: int = 0
+    gathered: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from flowkiln.engine.driver.graph import InEdge, Node
-from flowkiln.engine.driver.task_runs import NodeRuns, Phase, TaskRun
+from flowkiln.engine.driver.task_runs import TaskRun
+from flowkiln.engine.driver.upstreams import UpstreamView
 from flowkiln.states.records import NOT_MAPPED
 
 
@@ -19,6 +19,7 @@ class UnitPolicy:
     """How large units may be.
 
     `threads` is how many units can run at the same time; with `fuse` False every task run is a unit by itself.
+    So many children, or more, that many task runs use whole are gathered once (`gather`).
     """
 
     fuse: bool = False
@@ -26,6 +27,7 @@ class UnitPolicy:
     chain: int = 100
     largest: int = 50
     waves: int = 8
+    gather: int = 32
 
     def children_per_unit(self, count: int) -> int:
         """How many of `count` mapped children go into one unit, so that every thread gets several units."""
@@ -35,8 +37,7 @@ class UnitPolicy:
 def group(
     batch: Sequence[TaskRun],
     policy: UnitPolicy,
-    nodes: Sequence[Node],
-    runs: Sequence[NodeRuns],
+    upstreams: UpstreamView,
     batch_size: Callable[[int], int],
 ) -> list[list[TaskRun]]:
     """Split a batch, which is in topological order, into the members of units.
@@ -45,18 +46,16 @@ def group(
     """
     if not policy.fuse:
         return [[run] for run in batch]
-    chains = _chains(batch, policy, nodes, runs)
+    chains = _chains(batch, policy, upstreams)
     return _batch_chains(chains, policy, batch_size)
 
 
-def _chains(
-    batch: Sequence[TaskRun], policy: UnitPolicy, nodes: Sequence[Node], runs: Sequence[NodeRuns]
-) -> list[list[TaskRun]]:
+def _chains(batch: Sequence[TaskRun], policy: UnitPolicy, upstreams: UpstreamView) -> list[list[TaskRun]]:
     chains: list[list[TaskRun]] = []
     ending_in: dict[int, list[TaskRun]] = {}
     for run in batch:
         chain = None
-        before = None if run.alone else sole_unfinished_upstream(run, nodes, runs)
+        before = None if run.alone else upstreams.sole_unfinished(run)
         if before is not None and not before.alone:
             chain = ending_in.pop(id(before), None)
         if chain is not None and len(chain) < policy.chain:
@@ -66,37 +65,6 @@ def _chains(
             chains.append(chain)
         ending_in[id(run)] = chain
     return chains
-
-
-def sole_unfinished_upstream(run: TaskRun, nodes: Sequence[Node], runs: Sequence[NodeRuns]) -> TaskRun | None:
-    """Give the one unfinished task run upstream, if there is just one and nothing else waits for it."""
-    found: TaskRun | None = None
-    for edge in nodes[run.node].upstream:
-        upstream = _unfinished(edge, run, runs)
-        if upstream is None:
-            continue
-        if isinstance(upstream, list) or (found is not None and found is not upstream):
-            return None
-        found = upstream
-    if found is None or nodes[found.node].downstream != (run.node,):
-        return None
-    return found
-
-
-def _unfinished(edge: InEdge, run: TaskRun, runs: Sequence[NodeRuns]) -> TaskRun | list[TaskRun] | None:
-    upstream = runs[edge.upstream]
-    if not upstream.unfinished:
-        return None
-    children = upstream.expanded
-    if children is None:
-        # A child must not travel with what all its siblings wait for as well.
-        if run.index != NOT_MAPPED:
-            return [upstream.parent]
-        return upstream.parent
-    if edge.is_one_to_one and run.index != NOT_MAPPED:
-        twin = children[run.index]
-        return None if twin.phase is Phase.DONE else twin
-    return children
 
 
 def _batch_chains(

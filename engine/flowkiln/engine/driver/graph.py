@@ -44,13 +44,25 @@ class Node:
         # Asked for with every step of every task upstream, of which there may be very many.
         object.__setattr__(self, "is_mapped", any(edge.mapped for edge in self.upstream))
 
-    def is_one_to_one_with(self, upstream: int) -> bool:
-        """Whether each child uses of the node `upstream` nothing but what has its own index."""
-        return all(edge.is_one_to_one for edge in self.upstream if edge.upstream == upstream)
-
 
 @dataclass(frozen=True, slots=True)
 class RunGraph:
-    """All nodes of a run."""
+    """All nodes of a run.
+
+    By node, its downstream nodes are either `one_to_one` (their children use of it what has their own index, and
+    nothing else) or `whole` (some task run may need all its children).
+    """
 
     nodes: tuple[Node, ...]
+    one_to_one: tuple[tuple[int, ...], ...] = field(init=False)
+    whole: tuple[tuple[int, ...], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        one_to_one: list[list[int]] = [[] for _ in self.nodes]
+        whole: list[list[int]] = [[] for _ in self.nodes]
+        for number, node in enumerate(self.nodes):
+            needed_whole = {edge.upstream for edge in node.upstream if not edge.is_one_to_one}
+            for upstream in dict.fromkeys(edge.upstream for edge in node.upstream):
+                (whole if upstream in needed_whole else one_to_one)[upstream].append(number)
+        object.__setattr__(self, "one_to_one", tuple(map(tuple, one_to_one)))
+        object.__setattr__(self, "whole", tuple(map(tuple, whole)))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
-from flowkiln.engine.driver.graph import Node
+from flowkiln.engine.driver.graph import RunGraph
 from flowkiln.engine.driver.task_runs import NodeRuns, Phase, TaskRun
 from flowkiln.engine.driver.units import StateRef, UnitKey
 from flowkiln.states.records import NOT_MAPPED
@@ -19,23 +20,21 @@ class RetainedResults:
     are consumed and no unit in flight uses them.
     """
 
-    def __init__(self, nodes: Sequence[Node], runs: Sequence[NodeRuns], kept: frozenset[int]) -> None:
-        self._nodes, self._runs, self._kept = nodes, runs, kept
-        self._keeps_all = len(kept) == len(nodes)
+    def __init__(self, graph: RunGraph, runs: Sequence[NodeRuns], kept: frozenset[int]) -> None:
+        self._graph, self._runs, self._kept = graph, runs, kept
+        self._keeps_all = len(kept) == len(graph.nodes)
         self._members: dict[UnitKey, Sequence[TaskRun]] = {}
         self._needed: dict[UnitKey, int] = {}
         self._users: Counter[UnitKey] = Counter()
-        self._upstream = [tuple(dict.fromkeys(edge.upstream for edge in node.upstream)) for node in nodes]
-        self._twins = {
-            (upstream, number)
-            for number, node in enumerate(nodes)
-            for upstream in self._upstream[number]
-            if node.is_one_to_one_with(upstream)
-        }
+        self._upstream = [tuple(dict.fromkeys(edge.upstream for edge in node.upstream)) for node in graph.nodes]
+        self._twins = {(number, one) for number, users in enumerate(graph.one_to_one) for one in users}
+        # By node, which of the nodes downstream that may use all of it was not over when somebody asked last.
+        self._not_over = [0] * len(graph.nodes)
 
     def note(self, key: UnitKey, members: Sequence[TaskRun], needs: Iterable[UnitKey]) -> None:
         """A unit is under way: it uses what others left behind, and will leave behind the states of these task runs."""
-        self._members[key], self._needed[key] = members, len(members)
+        if members:
+            self._members[key], self._needed[key] = members, len(members)
         if not self._keeps_all:
             self._users.update(needs)
             for run in members:
@@ -92,6 +91,8 @@ class RetainedResults:
             return []
         candidates: list[TaskRun] = []
         for upstream in self._upstream[number]:
+            if self._is_any_user_not_over(upstream):
+                continue
             above = self._runs[upstream]
             are_twins = (upstream, number) in self._twins and above.children is not None and runs.children is not None
             candidates.extend(above.all()[len(runs.all()) :] if are_twins else above.all())
@@ -118,15 +119,27 @@ class RetainedResults:
     def _is_consumed(self, run: TaskRun) -> bool:
         if run.node in self._kept or run.phase is not Phase.DONE:
             return False
-        for number in self._nodes[run.node].downstream:
+        if self._is_any_user_not_over(run.node):
+            return False
+        for number in self._graph.one_to_one[run.node]:
             children = self._runs[number].children
-            if (run.node, number) in self._twins and run.index != NOT_MAPPED and children is not None:
+            if run.index != NOT_MAPPED and children is not None:
                 if run.index < len(children) and children[run.index].phase is not Phase.DONE:
                     return False
-            elif not self._is_over(number):
+            elif not self.is_over(number):
                 return False
         return True
 
-    def _is_over(self, number: int) -> bool:
+    def _is_any_user_not_over(self, number: int) -> bool:
+        """Whether a node that may use all of this one is not over."""
+        users, start = self._graph.whole[number], self._not_over[number]
+        for place in chain(range(start, len(users)), range(start)):
+            if not self.is_over(users[place]):
+                self._not_over[number] = place
+                return True
+        return False
+
+    def is_over(self, number: int) -> bool:
+        """Whether all task runs of a node are done."""
         runs = self._runs[number]
         return not runs.unfinished and (runs.children is not None or runs.parent.phase is Phase.DONE)

@@ -63,6 +63,8 @@ class NodeRuns:
 
     `unsubmitted` counts the runs that downstream cannot build on (neither submitted nor done), `unfinished` those that
     are not done.
+    `element_ends` are the elements of all children, or the inner elements of the one run, added up: cached for who
+    flattens them.
     An expanded parent is SUBMITTED while its handlers are called; then it is DONE, unless they hold it up.
     """
 
@@ -70,6 +72,7 @@ class NodeRuns:
     children: list[TaskRun] | None = None
     unsubmitted: int = 1
     unfinished: int = 1
+    element_ends: list[int] | None = None
 
     @property
     def expanded(self) -> list[TaskRun] | None:

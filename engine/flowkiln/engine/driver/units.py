@@ -55,7 +55,14 @@ class Children:
     sources: tuple[StateSource, ...]
 
 
-Source = StateSource | Element | Children
+@dataclass(frozen=True, slots=True)
+class ChildrenRef:
+    """The Mapped state made of all that the unit `key` left behind."""
+
+    key: UnitKey
+
+
+Source = StateSource | Element | Children | ChildrenRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +86,7 @@ class Unit:
 
     `announce_first`: that a member begins is told before it runs, so that its worker's death can be laid to it.
     `repeats`: a member that is to be retried at once is retried in its place. `level`: how deep in the graph the first
-    member is.
+    member is. `gather`: a unit without members, which leaves behind the states of these children.
     """
 
     key: UnitKey
@@ -88,3 +95,4 @@ class Unit:
     announce_first: bool = False
     repeats: bool = False
     level: int = 0
+    gather: Children | None = None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
+from itertools import accumulate, chain
 
 from flowkiln.engine.driver.graph import InEdge, Node
 from flowkiln.engine.driver.task_runs import NodeRuns, Phase, TaskRun
 from flowkiln.engine.driver.units import (
     Children,
+    ChildrenRef,
     Element,
     InlineState,
     ResumedState,
@@ -57,6 +59,32 @@ class UpstreamView:
                 return edges[number]
         return None
 
+    def sole_unfinished(self, run: TaskRun) -> TaskRun | None:
+        """Give the one unfinished task run upstream, if there is just one and nothing else waits for it."""
+        edges, start = self._nodes[run.node].upstream, self._unfinished[run.node]
+        found: TaskRun | None = None
+        for number in chain(range(start, len(edges)), range(start)):
+            edge = edges[number]
+            upstream = self._runs[edge.upstream]
+            if not upstream.unfinished:
+                continue
+            one = self._one_run(edge, upstream, run)
+            if one is not None and one.phase is Phase.DONE:
+                continue
+            if one is None or (found is not None and found is not one):
+                return None
+            found = one
+            self._unfinished[run.node] = number
+        return found if found is not None and self._nodes[found.node].downstream == (run.node,) else None
+
+    @staticmethod
+    def _one_run(edge: InEdge, upstream: NodeRuns, run: TaskRun) -> TaskRun | None:
+        """Give the one task run that an edge leads to; None if it leads to many, or to what all siblings wait for."""
+        children = upstream.expanded
+        if children is None:
+            return upstream.parent if run.index == NOT_MAPPED else None
+        return children[run.index] if edge.is_one_to_one and run.index != NOT_MAPPED else None
+
     def is_submitted(self, edge: InEdge, run: TaskRun) -> bool:
         """Whether all that an edge leads to is done or under way."""
         upstream = self._runs[edge.upstream]
@@ -69,15 +97,18 @@ class UpstreamView:
             return children[run.index].phase in SUBMITTED_OR_DONE
         return not upstream.unsubmitted
 
-    def upstream_runs(self, edge: InEdge, run: TaskRun) -> Iterable[TaskRun]:
-        """The task runs that an edge leads to; none when all of many are finished."""
+    def is_any_unfinished(self, run: TaskRun) -> bool:
+        """Whether something that a task run uses is not done."""
+        return any(self._is_unfinished(edge, run) for edge in self._nodes[run.node].upstream)
+
+    def _is_unfinished(self, edge: InEdge, run: TaskRun) -> bool:
         upstream = self._runs[edge.upstream]
         children = upstream.expanded
         if children is None:
-            return (upstream.parent,)
+            return upstream.parent.phase is not Phase.DONE
         if edge.is_one_to_one and run.index != NOT_MAPPED:
-            return (children[run.index],)
-        return children if upstream.unfinished else ()
+            return children[run.index].phase is not Phase.DONE
+        return upstream.unfinished > 0
 
     def all_upstream_runs(self, run: TaskRun) -> Iterable[TaskRun]:
         """The task runs whose results a task run uses, finished or not."""
@@ -97,32 +128,31 @@ class UpstreamView:
         children = upstream.expanded
         if edge.mapped and run.index != NOT_MAPPED:
             if children is not None:
-                child, path = self._child_path(children, edge, run.index)
-                source = self.source_of(child)
-                return Element(source, path) if path else source
-            return self._element(upstream.parent, edge, run.index)
+                if not edge.flattened:
+                    return self.source_of(children[run.index])
+                outer, inner = _place(self._element_ends(upstream), run.index)
+                return Element(self.source_of(children[outer]), (inner,))
+            source = self.source_of(upstream.parent)
+            if not edge.flattened:
+                return Element(source, (run.index,))
+            ends = self._element_ends(upstream)
+            return Element(source, _place(ends, run.index)) if ends and run.index < ends[-1] else source
         if children is not None:
-            return Children(tuple(self.source_of(child) for child in children))
+            return self.children(edge.upstream)
         return self.source_of(upstream.parent)
 
-    def _child_path(self, children: list[TaskRun], edge: InEdge, index: int) -> tuple[TaskRun, tuple[int, ...]]:
-        if not edge.flattened:
-            return children[index], ()
-        for child in children:
-            if index < (child.elements or 0):
-                return child, (index,)
-            index -= child.elements or 0
-        raise IndexError(index)
+    def children(self, number: int) -> Children:
+        """Where all children of a node are to be found."""
+        return Children(tuple(map(self.source_of, self._runs[number].children or ())))
 
-    def _element(self, upstream: TaskRun, edge: InEdge, index: int) -> Source:
-        source = self.source_of(upstream)
-        if not edge.flattened:
-            return Element(source, (index,))
-        for outer, count in enumerate(upstream.inner or ()):
-            if index < count:
-                return Element(source, (outer, index))
-            index -= count
-        return source
+    @staticmethod
+    def _element_ends(runs: NodeRuns) -> list[int]:
+        """Where the elements of each child end, or each element's of the one run, when one counts them all through."""
+        if runs.element_ends is None:
+            children = runs.expanded
+            counts = (runs.parent.inner or ()) if children is None else (child.elements or 0 for child in children)
+            runs.element_ends = list(accumulate(counts))
+        return runs.element_ends
 
     def element_count(self, edge: InEdge) -> int:
         """How many children an edge that is mapped asks for; UNKNOWN or UNMAPPABLE if it cannot say."""
@@ -134,17 +164,25 @@ class UpstreamView:
                 return len(children)
             if upstream.unfinished:
                 return UNKNOWN
-            counts = [child.elements for child in children]
-            return UNMAPPABLE if any(n is None for n in counts) else sum(n or 0 for n in counts)
+            if any(child.elements is None for child in children):
+                return UNMAPPABLE
+            ends = self._element_ends(upstream)
+            return ends[-1] if ends else 0
         if edge.flattened:
             return UNMAPPABLE if upstream.parent.inner is None else sum(upstream.parent.inner)
         return UNMAPPABLE if upstream.parent.elements is None else upstream.parent.elements
 
 
+def _place(ends: list[int], index: int) -> tuple[int, int]:
+    """Find an element of many lists by its index in all of them: in which list it is, and where in there."""
+    outer = bisect_right(ends, index)
+    return outer, index - (ends[outer - 1] if outer else 0)
+
+
 def keys_in(source: Source) -> Iterable[UnitKey]:
     """The units whose states a source needs."""
     match source:
-        case StateRef(key):
+        case StateRef(key) | ChildrenRef(key):
             return (key,)
         case Element(inner) | ResumedState(inner):
             return keys_in(inner)

@@ -147,8 +147,7 @@ class DaskSession:
         """Get states with their values from the workers."""
         keys = {key for source in sources for key in keys_in(source)}
         gathered = self._client.gather({key: self._futures[key] for key in keys}) if keys else {}
-        held = {key: unit.states for key, unit in gathered.items()}
-        return [resolve(one, held) for one in sources]
+        return [resolve(one, gathered) for one in sources]
 
     def release(self, keys: Sequence[UnitKey]) -> None:
         """Let the cluster forget what these units left behind."""

@@ -119,7 +119,8 @@ def _run(topic: str, run_id: str, environment: bytes, pickled_unit: bytes, needs
     worker = get_worker()
     unit: Unit = pickle.loads(pickled_unit)  # noqa: S301  # made by this run's own driver
     stream = _streams.of(worker, topic, run_id)
-    if was_resubmitted(worker, unit.key):
+    # What gathers runs no body, and is made anew from what is there.
+    if unit.gather is None and was_resubmitted(worker, unit.key):
         stream.send(Forgotten(unit.key))
         return TransferableUnit(())
 

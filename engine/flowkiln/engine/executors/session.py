@@ -97,8 +97,7 @@ class _UnitQueue:
             self._missing.pop(key, None)
 
     def fetch(self, sources: Sequence[StateSource]) -> list[State]:
-        states = {key: unit.states for key, unit in self.held.items()}
-        return [resolve(source, states) for source in sources]
+        return [resolve(source, self.held) for source in sources]
 
 
 class SequentialSession:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from flowkiln.common.exceptions import SerializationError
 from flowkiln.engine.mapping.elements import NoElements, counted, element, element_count, elements
 from flowkiln.states.result import NoResult, Result, Undelivered
-from flowkiln.states.state import Mapped, Pending, State
+from flowkiln.states.state import KINDS, Finished, Mapped, Pending, State
 
 
 def elements_in(state: State) -> int | None:
@@ -65,9 +66,43 @@ def flat_elements(state: State) -> list[State] | None:
     return [pick(whole, (outer, inner)) for outer, count in enumerate(counts) for inner in range(count)]
 
 
+@dataclass(slots=True)
+class ChildrenSummary:
+    """What is asked again and again of children that many task runs use whole, found out once.
+
+    `children` is the list that it is about. `kinds` has one state of each built-in class, and all of other classes.
+    `flat` is the result with one level of nesting removed, once somebody has asked for it.
+    """
+
+    children: list[State | None]
+    is_finished: bool
+    is_any_skipped: bool
+    kinds: tuple[State, ...]
+    flat: Result | None = None
+
+
+def gathered(states: Sequence[State]) -> Mapped:
+    """Make the Mapped state of these children, with their results, for many task runs that all use the one object."""
+    whole = Mapped(map_states=list(states))
+    whole._result = reduced(whole)._result
+    whole.__dict__["_summary"] = ChildrenSummary(
+        whole.map_states,
+        all(state.is_finished() for state in states),
+        any(state.is_skipped() for state in states),
+        tuple({type(state) if type(state) in KINDS else id(state): state for state in states}.values()),
+    )
+    return whole
+
+
+def _summary(state: State) -> ChildrenSummary | None:
+    known: ChildrenSummary | None = state.__dict__.get("_summary")
+    # A copy whose children were replaced is another one.
+    return known if known is not None and known.children is state.__dict__.get("map_states") else None
+
+
 def reduced(state: State) -> State:
     """Give a Mapped state whose result is the list of its children's results; any other state as it is."""
-    if not isinstance(state, Mapped):
+    if not isinstance(state, Mapped) or _summary(state) is not None:
         return state
     whole = copy.copy(state)
     if state.map_states or state._result == NoResult:
@@ -87,6 +122,14 @@ def flattened(state: State) -> Result:
     Raises:
         NoElements: the result, or an element of it, has no elements by position.
     """
+    known = _summary(state)
+    if known is not None:
+        known.flat = known.flat or _flattened(state)
+        return known.flat
+    return _flattened(state)
+
+
+def _flattened(state: State) -> Result:
     if isinstance(state, Mapped) and state.map_states:
         flat: list[Any] = []
         for index, child in enumerate(state.map_states):
@@ -113,12 +156,44 @@ def _has_value(state: State) -> bool:
     return not (state.is_failed() or state._result == NoResult or isinstance(state.result, BaseException))
 
 
-def expanded(states: list[State]) -> list[State]:
+def expanded(states: Iterable[State]) -> list[State]:
     """Replace each Mapped state by its children; a child that never started is Pending."""
     result: list[State] = []
     for state in states:
         if isinstance(state, Mapped):
-            result.extend(Pending("Never started.") if child is None else child for child in state.map_states)
+            result.extend(_children(state))
         else:
             result.append(state)
     return result
+
+
+def _children(state: Mapped) -> Iterator[State]:
+    return (Pending("Never started.") if child is None else child for child in state.map_states)
+
+
+def kinds(states: Iterable[State]) -> list[State]:
+    """Replace each Mapped state by its children, or by as many of them as show which classes of states there are."""
+    result: list[State] = []
+    for state in states:
+        known = _summary(state)
+        result.extend(expanded([state]) if known is None else known.kinds)
+    return result
+
+
+def are_children_finished(state: Mapped) -> bool:
+    """Whether all children of a Mapped state are finished."""
+    known = _summary(state)
+    return all(isinstance(child, Finished) for child in state.map_states) if known is None else known.is_finished
+
+
+def is_any_skipped(states: Iterable[State]) -> bool:
+    """Whether any of these states, or of the children of a Mapped one, is skipped."""
+    for state in states:
+        if not isinstance(state, Mapped):
+            if state.is_skipped():
+                return True
+            continue
+        known = _summary(state)
+        if any(child.is_skipped() for child in _children(state)) if known is None else known.is_any_skipped:
+            return True
+    return False

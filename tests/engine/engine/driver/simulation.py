@@ -91,7 +91,7 @@ class Simulation:
         self.driver = Driver(
             self.prepared.graph,
             "r",
-            policy=UnitPolicy(fuse=fuse, threads=1, chain=4, largest=3, waves=1),
+            policy=UnitPolicy(fuse=fuse, threads=1, chain=4, largest=3, waves=1, gather=2),
             repeats=repeats,
             kept=None if keep_results else (),
             given={
@@ -190,10 +190,11 @@ class Simulation:
         )
         self.records_of[unit.key] = report.records
         self.held[unit.key] = held
-        self.mail.append(UnitEnded(unit.key, report.outcomes, time.time(), *self.random.choice(WEIGHTS)))
+        weight = self.random.choice(WEIGHTS)
+        self.mail.append(UnitEnded(unit.key, report.outcomes, time.time(), *weight, report.gathered))
 
     def _shorten(self, unit: Unit) -> None:
-        length = self.random.randint(1, len(unit.members))
+        length = self.random.randint(1, max(1, len(unit.members)))
         self.waiting[unit.key] = replace(unit, members=unit.members[:length])
         if length < len(unit.members):
             self._handle(UnitShortened(unit.key, length, time.time()))
