@@ -1,6 +1,6 @@
-"""How kopf waits for an API server that does not answer: in our controller, and in that of dask-kubernetes.
+"""How dask-kubernetes' controller, which is made with kopf, waits for an API server that does not answer.
 
-The latter is started as `kopf run -m dask_kubernetes.operator.controller -m flowkiln_operator.kopf_networking`.
+It is started as `kopf run -m dask_kubernetes.operator.controller -m flowkiln_operator.kopf_networking`.
 """
 
 from __future__ import annotations

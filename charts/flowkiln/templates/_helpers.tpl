@@ -43,7 +43,7 @@ one. Takes text, annotations, suffix and root.
 
 {{/*
 Bindings of a controller's ClusterRole to its ServiceAccount. With namespaces to watch the role is bound in each of them,
-and a small role lets the controller see the cluster's definitions and namespaces, as kopf wants to.
+and what it says of definitions and namespaces, which kopf wants to see in the whole cluster, is a small role beside it.
 Takes role, serviceAccount, text (of the role's file) and root.
 */}}
 {{- define "flowkiln.bindings" -}}
@@ -55,6 +55,7 @@ Takes role, serviceAccount, text (of the role's file) and root.
 {{- $wide = append $wide . -}}
 {{- end -}}
 {{- end }}
+{{- if $wide }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
@@ -64,6 +65,15 @@ metadata:
     {{- include "flowkiln.labels" .root | nindent 4 }}
 rules:
 {{ toYaml $wide }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  name: {{ .role }}-discovery
+  labels:
+    {{- include "flowkiln.labels" .root | nindent 4 }}
+{{- include "flowkiln.roleRef" (merge (dict "role" (printf "%s-discovery" .role)) .) }}
+{{- end }}
 {{- range .root.Values.namespaces }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
@@ -75,15 +85,16 @@ metadata:
     {{- include "flowkiln.labels" $here.root | nindent 4 }}
 {{- include "flowkiln.roleRef" $here }}
 {{- end }}
-{{- end }}
+{{- else }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
 metadata:
-  name: {{ .role }}{{ if .root.Values.namespaces }}-discovery{{ end }}
+  name: {{ .role }}
   labels:
     {{- include "flowkiln.labels" .root | nindent 4 }}
-{{- include "flowkiln.roleRef" (merge (dict "role" (printf "%s%s" .role (ternary "-discovery" "" (not (empty .root.Values.namespaces))))) .) }}
+{{- include "flowkiln.roleRef" . }}
+{{- end }}
 {{- end }}
 
 {{- define "flowkiln.roleRef" }}

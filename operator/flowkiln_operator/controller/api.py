@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlencode
 
+import aiohttp
 from kubernetes.aio import client, config
 
 from flowkiln.api import API_VERSION
@@ -16,9 +18,17 @@ from flowkiln.api.names import FLOW_KIND, FLOW_RUN_KIND, FLOW_RUNS, FLOWS, OPERA
 Document = dict[str, Any]
 
 TIMEOUT_SECONDS = 30
+CONNECT_SECONDS = 10
+WATCH_SECONDS = 120
+"""How long one watch lasts before the next one begins. A connection that died silently is noticed this late."""
+PAGE_BYTES = 1 << 20
+"""How large a page of a list should be: what one page takes to read holds everything else up."""
+FIRST_PAGE = 10
+LARGEST_PAGE = 500
 
 _JSON = "application/json"
 _APPLY = "application/apply-patch+yaml"
+_METADATA = "application/json;as=PartialObjectMetadata{list};g=meta.k8s.io;v=v1"
 
 PLURALS: dict[tuple[str, str], str] = {
     (API_VERSION, FLOW_RUN_KIND): FLOW_RUNS,
@@ -47,21 +57,34 @@ class ApiError(Exception):
         self.message = message
 
 
-class KubernetesApi:
-    """A connection to the API server."""
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The objects of a kind that a label selector picks, whole or as their metadata alone."""
 
-    def __init__(self, api_client: client.ApiClient) -> None:
+    api_version: str
+    kind: str
+    labels: str = ""
+    metadata_only: bool = False
+
+
+class KubernetesApi:
+    """A connection to the API server. `learn` is called with each object that a request of one's own brings."""
+
+    def __init__(self, api_client: client.ApiClient, learn: Callable[[Document], None] = lambda document: None) -> None:
         self._client = api_client
+        self._learn = learn
 
     @classmethod
-    async def connect(cls) -> Self:
+    async def connect(cls, learn: Callable[[Document], None]) -> Self:
         """Connect as the pod's ServiceAccount, or outside of a cluster as kubectl would."""
         configuration = client.Configuration()
+        # No limit: each watch keeps a connection.
+        configuration.connection_pool_maxsize = 0
         try:
             config.load_incluster_config(client_configuration=configuration)
         except config.ConfigException:
             await config.load_kube_config(client_configuration=configuration)
-        return cls(client.ApiClient(configuration))
+        return cls(client.ApiClient(configuration), learn)
 
     async def __aenter__(self) -> Self:
         return self
@@ -74,11 +97,13 @@ class KubernetesApi:
     async def get(self, api_version: str, kind: str, namespace: str, name: str) -> Document | None:
         """Return the object, or None when there is none."""
         try:
-            return await self._request("GET", _path(api_version, kind, namespace, name))
+            document = await self._request("GET", _path(api_version, kind, namespace, name))
         except ApiError as error:
             if error.status == 404:
                 return None
             raise
+        self._learn(document)
+        return document
 
     async def list(self, api_version: str, kind: str, namespace: str, *, labels: str) -> list[Document]:
         """Return the namespace's objects that a label selector picks."""
@@ -87,50 +112,120 @@ class KubernetesApi:
         items: list[Document] = found.get("items") or []
         return items
 
+    async def pages(self, selection: Selection, namespace: str | None) -> AsyncIterator[Document]:
+        """Yield the pages of a list, of one version all; None stands for all namespaces.
+
+        ApiError 410 when it took so long that the API server does not have that version any more.
+        """
+        path, query = _path(selection.api_version, selection.kind, namespace), _query(selection)
+        limit, token = FIRST_PAGE, ""
+        while limit:
+            more = {"limit": str(limit), **({"continue": token} if token else {})}
+            response = await self._send("GET", f"{path}?{urlencode(query | more)}", accept=_accept(selection, "List"))
+            data = await response.read()
+            page = _checked(response, data)
+            yield page
+            token = page["metadata"].get("continue") or ""
+            fitting = limit * PAGE_BYTES // max(len(data), 1)
+            limit = max(1, min(fitting, 2 * limit, LARGEST_PAGE)) if token else 0
+
+    async def watch(self, selection: Selection, namespace: str | None, version: str) -> AsyncGenerator[Document, None]:
+        """Yield the events after a version, until the API server ends the watch. None stands for all namespaces."""
+        path, query = _path(selection.api_version, selection.kind, namespace), _query(selection)
+        query |= {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(WATCH_SECONDS),
+            "resourceVersion": version,
+        }
+        limit = aiohttp.ClientTimeout(total=WATCH_SECONDS + TIMEOUT_SECONDS, sock_connect=CONNECT_SECONDS)
+        response = await self._send("GET", f"{path}?{urlencode(query)}", accept=_accept(selection), limit=limit)
+        if response.status != 200:
+            _checked(response, await response.read())
+        async with response.response:
+            parts: list[bytes] = []
+            async for chunk in response.response.content.iter_any():
+                first, *later = chunk.split(b"\n")
+                parts.append(first)
+                for following in later:
+                    line = b"".join(parts)
+                    parts = [following]
+                    if line:
+                        yield json.loads(line)
+
     async def create(self, manifest: Mapping[str, Any]) -> Document:
         """Create the object. ApiError 409 when its name is taken."""
         path = _path(manifest["apiVersion"], manifest["kind"], manifest["metadata"]["namespace"])
         query = urlencode({"fieldManager": OPERATOR_FIELD_MANAGER})
-        return await self._request("POST", f"{path}?{query}", body=manifest)
+        document = await self._request("POST", f"{path}?{query}", body=manifest)
+        self._learn(document)
+        return document
 
     async def delete(self, api_version: str, kind: str, namespace: str, name: str, *, uid: str) -> None:
         """Delete exactly this object; nothing happens when it is gone, or another one has its name by now."""
         body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
         try:
-            await self._request("DELETE", _path(api_version, kind, namespace, name), body=body)
+            document = await self._request("DELETE", _path(api_version, kind, namespace, name), body=body)
         except ApiError as error:
             if error.status not in (404, 409):
                 raise
+        else:
+            # The object when it has finalizers, and so stays for a while.
+            self._learn(document)
 
     async def apply_status(self, manifest: Mapping[str, Any]) -> Document:
         """Apply the manifest's status, and take over the fields that others own. It must name all that is ours."""
         metadata = manifest["metadata"]
         path = _path(manifest["apiVersion"], manifest["kind"], metadata["namespace"], metadata["name"])
         query = urlencode({"fieldManager": OPERATOR_FIELD_MANAGER, "force": "true"})
-        return await self._request("PATCH", f"{path}/status?{query}", body=manifest, content_type=_APPLY)
+        document = await self._request("PATCH", f"{path}/status?{query}", body=manifest, content_type=_APPLY)
+        self._learn(document)
+        return document
 
     async def _request(self, method: str, path: str, *, body: Any = None, content_type: str = _JSON) -> Document:
-        headers = {"Accept": _JSON, "Content-Type": content_type}
+        response = await self._send(method, path, body=body, content_type=content_type)
+        return _checked(response, await response.read())
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        content_type: str = _JSON,
+        accept: str = _JSON,
+        limit: Any = TIMEOUT_SECONDS,
+    ) -> Any:
+        headers = {"Accept": accept, "Content-Type": content_type}
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
-        response = await self._client.call_api(
+        return await self._client.call_api(
             method,
             f"{self._client.configuration.host}{path}",
             header_params=headers,
             body=body,
-            _request_timeout=TIMEOUT_SECONDS,
+            _request_timeout=limit,
         )
-        data = await response.read()
-        document = _parse(data)
-        if not 200 <= response.status <= 299:
-            raise ApiError(
-                response.status, document.get("reason", ""), document.get("message") or response.reason or ""
-            )
-        return document
 
 
-def _path(api_version: str, kind: str, namespace: str, name: str | None = None) -> str:
+def _checked(response: Any, data: bytes) -> Document:
+    document = _parse(data)
+    if not 200 <= response.status <= 299:
+        raise ApiError(response.status, document.get("reason", ""), document.get("message") or response.reason or "")
+    return document
+
+
+def _query(selection: Selection) -> dict[str, str]:
+    return {"labelSelector": selection.labels} if selection.labels else {}
+
+
+def _accept(selection: Selection, list: str = "") -> str:
+    return _METADATA.format(list=list) if selection.metadata_only else _JSON
+
+
+def _path(api_version: str, kind: str, namespace: str | None, name: str | None = None) -> str:
     root = "/apis" if "/" in api_version else "/api"
-    path = f"{root}/{api_version}/namespaces/{quote(namespace)}/{PLURALS[(api_version, kind)]}"
+    where = f"/namespaces/{quote(namespace)}" if namespace is not None else ""
+    path = f"{root}/{api_version}{where}/{PLURALS[(api_version, kind)]}"
     return f"{path}/{quote(name)}" if name is not None else path
 
 

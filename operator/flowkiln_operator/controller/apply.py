@@ -1,9 +1,10 @@
-"""Carry out what was decided, one action after the other."""
+"""Carry out what was decided: in order, but for the objects of a run, which are created together."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -46,29 +47,44 @@ async def apply(
 ) -> datetime | None:
     """Carry out the actions in their order; return when to look at the run again, if they say so.
 
+    Objects that stand side by side are created at the same time, and with them the Secret of a DaskCluster.
+
     Raises ApiError when the API server cannot do it now, or when the FlowRun has changed since the snapshot (409):
     the caller looks again and decides anew. A refusal that stands in the run's way is remembered for the next decision.
     """
     run = snapshot.run
-    again: list[datetime] = []
-    created = False
-    for action in actions:
-        try:
-            match action:
-                case RequeueAt(time):
-                    again.append(time)
-                case _:
-                    await _carry_out(api, memory, cluster_config, run, action)
-                    _log(run, action)
-        except RejectedError as rejection:
-            logger.warning("the API server refused: %s", rejection.message)
-            memory.record_rejection(run.identity, rejection.kind, rejection.message, snapshot.now)
-            # The next decision tells of it, and says when to try again.
-            return snapshot.now
-        created = created or isinstance(action, CreateDaskCluster)
-    if created:
+    try:
+        for children, action in _steps(actions):
+            if children:
+                await _create_children(api, memory, run, children, actions)
+            if action is not None:
+                await _carry_out(api, memory, cluster_config, run, action)
+                _log(run, action)
+    except RejectedError as rejection:
+        logger.warning("the API server refused: %s", rejection.message)
+        memory.record_rejection(run.identity, rejection.kind, rejection.message, snapshot.now)
+        # The next decision tells of it, and says when to try again.
+        return snapshot.now
+    if any(isinstance(action, CreateDaskCluster) for action in actions):
         memory.clear_rejection(run.identity)
+    again = [action.time for action in actions if isinstance(action, RequeueAt)]
     return _whole_second(min(again)) if again else None
+
+
+def _steps(actions: Actions) -> Iterator[tuple[list[CreateChild], Action | None]]:
+    """Yield what is done one after the other: objects that are created together, then one action."""
+    children: list[CreateChild] = []
+    for action in actions:
+        match action:
+            case CreateChild():
+                children.append(action)
+            case RequeueAt():
+                pass
+            case _:
+                yield children, action
+                children = []
+    if children:
+        yield children, None
 
 
 def _whole_second(time: datetime) -> datetime:
@@ -86,19 +102,38 @@ def _log(run: RunView, action: Action) -> None:
             logger.debug("done: %s", type(action).__name__, extra={"run": name})
 
 
+async def _create_children(
+    api: KubernetesApi, memory: Memory, run: RunView, children: Sequence[CreateChild], actions: Actions
+) -> None:
+    """Create these objects at the same time; raise the first error once all have been tried."""
+    identity = run.identity
+    work: list[Coroutine[Any, Any, None]] = [_create_child(api, memory, identity, child.manifest) for child in children]
+    cluster = next((action for action in actions if isinstance(action, CreateDaskCluster)), None)
+    if cluster is not None and not memory.tls_secret(identity):
+        work.append(_create_tls_secret(api, memory, identity, cluster.number))
+    results = await asyncio.gather(*work, return_exceptions=True)
+    errors = [result for result in results if isinstance(result, BaseException)]
+    if errors:
+        raise errors[0]
+    for child in children:
+        _log(run, child)
+
+
 async def _carry_out(
     api: KubernetesApi, memory: Memory, cluster_config: ClusterConfig, run: RunView, action: Action
 ) -> None:
     identity = run.identity
     match action:
-        case CreateChild(manifest):
-            await _create_child(api, identity, manifest)
         case CreateDaskCluster(number, fixed):
-            secret = memory.tls_secret(identity) or await _create_tls_secret(api, memory, identity, number)
+            # The ConfigMap holds this plan by now: nobody needs to read it.
+            memory.keep_plan(identity, fixed)
+            if not memory.tls_secret(identity):
+                await _create_tls_secret(api, memory, identity, number)
+            secret = memory.tls_secret(identity)
             manifest = dask_cluster.dask_cluster(
                 identity, number, fixed, tls_secret=secret, cluster_config=cluster_config
             )
-            await _create_child(api, identity, manifest)
+            await _create_child(api, memory, identity, manifest)
         case ApplyStatus(status):
             await api.apply_status(_status_manifest(run, status))
         case DeleteDaskCluster(name, uid):
@@ -107,26 +142,30 @@ async def _carry_out(
             await api.delete(API_VERSION, "FlowRun", identity.namespace, identity.name, uid=identity.uid)
         case RecordEvent(type, reason, message):
             await _record(api, identity, type, reason, message)
-        case RequeueAt():
-            raise AssertionError("a RequeueAt is not carried out but returned")
+        case CreateChild() | RequeueAt():
+            raise AssertionError("this is no step of its own")
 
 
-async def _create_tls_secret(api: KubernetesApi, memory: Memory, run: RunIdentity, number: int) -> str:
+async def _create_tls_secret(api: KubernetesApi, memory: Memory, run: RunIdentity, number: int) -> None:
     cluster_name = run.cluster_name(number)
     name = tls.secret_name(cluster_name)
     certificates = tls.issue(cluster_name, now=datetime.now(UTC))
-    await _create_child(api, run, tls.tls_secret(run, name, certificates))
+    await _create_child(api, memory, run, tls.tls_secret(run, name, certificates))
     memory.keep_tls_secret(run, name)
-    return name
 
 
-async def _create_child(api: KubernetesApi, run: RunIdentity, manifest: Mapping[str, Any]) -> None:
+async def _create_child(api: KubernetesApi, memory: Memory, run: RunIdentity, manifest: Mapping[str, Any]) -> None:
     kind, name = manifest["kind"], manifest["metadata"]["name"]
+    is_plan = (kind, name) == ("ConfigMap", run.plan_name)
     try:
         await api.create(manifest)
     except ApiError as error:
         if error.status == CONFLICT:
             await _check_owner(api, run, manifest)
+            if is_plan:
+                # It may hold another plan than this one; what was fixed first counts.
+                memory.note_plan(run)
+                raise
         elif error.status == 403 and "exceeded quota" in error.message:
             raise RejectedError(RejectionKind.QUOTA, error.message) from error
         elif error.status in (400, 403, 422):
@@ -134,6 +173,9 @@ async def _create_child(api: KubernetesApi, run: RunIdentity, manifest: Mapping[
             raise RejectedError(RejectionKind.REFUSED, message) from error
         else:
             raise
+    else:
+        if is_plan:
+            memory.note_plan(run)
 
 
 async def _check_owner(api: KubernetesApi, run: RunIdentity, manifest: Mapping[str, Any]) -> None:

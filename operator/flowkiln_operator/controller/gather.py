@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from flowkiln.api import API_VERSION
-from flowkiln.api.names import RUN_LABEL
+from flowkiln.api.reasons import RunState
 from flowkiln_operator.controller import views
 from flowkiln_operator.controller.api import KubernetesApi
 from flowkiln_operator.controller.memory import Memory
@@ -16,12 +16,11 @@ from flowkiln_operator.controller.snapshot import (
     DaskClusterView,
     FlowView,
     PlanProblem,
-    PodView,
     RunView,
     Snapshot,
     has_ready_worker,
 )
-from flowkiln_operator.resources import dask_cluster
+from flowkiln_operator.controller.sources import Source
 from flowkiln_operator.resources.plan import PlanWithSources
 
 
@@ -31,6 +30,7 @@ def now() -> datetime:
 
 
 async def gather(
+    source: Source,
     api: KubernetesApi,
     memory: Memory,
     namespace: str,
@@ -41,25 +41,27 @@ async def gather(
 ) -> Snapshot | None:
     """Return what is so about the FlowRun of this name, for an operator of this class; None when there is none.
 
-    The FlowRun is read first: whatever is read later can only be newer, and every write of a status names the
-    resourceVersion that was read here.
+    Every write of a status names the resourceVersion of the FlowRun that was seen here. Flow and plan are read from the
+    API server, once in the life of a run, and remembered.
     """
-    document = await api.get(API_VERSION, "FlowRun", namespace, name)
+    document = await source.flow_run(namespace, name)
     if document is None:
         return None
     run = views.run_view(document)
     bare = Snapshot(now=clock(), run=run, run_class=run_class)
     if run.deleting or bare.is_foreign:
         return bare
+    cluster = await _dask_cluster(source, run)
     if run.status.state is not None and run.status.state.is_terminal:
-        return replace(bare, plan=await _plan(api, memory, run), cluster=await _dask_cluster(api, run))
-    cluster = await _dask_cluster(api, run)
+        # The plan says how long the cluster of a failed run is kept, and nothing else about a run that is over.
+        kept = cluster is not None and run.status.state in (RunState.FAILED, RunState.CRASHED)
+        return replace(bare, plan=await _plan(api, memory, run) if kept else None, cluster=cluster)
     starting = not run.report.is_claimed
-    pods = await _pods(api, run) if run.status.cluster else ()
+    pods = await source.pods(run.identity) if run.status.cluster else ()
     lacks_workers = starting or not has_ready_worker(pods, clock())
-    failures = await _replica_failures(api, run) if lacks_workers and run.status.cluster else []
+    failures = await source.replica_failures(run.identity) if lacks_workers and run.status.cluster else []
     plan = await _plan(api, memory, run)
-    flow = await _flow(api, run) if starting else None
+    flow = await _flow(api, run) if starting and not isinstance(plan, PlanWithSources) else None
     return replace(
         bare,
         now=clock(),
@@ -84,6 +86,9 @@ async def _flow(api: KubernetesApi, run: RunView) -> FlowView | None:
 async def _plan(api: KubernetesApi, memory: Memory, run: RunView) -> PlanWithSources | PlanProblem | None:
     if (known := memory.plan(run.identity)) is not None:
         return known
+    if run.status.plan is None and not memory.has_plan(run.identity):
+        # As far as anybody knows there is none. Should there be one, creating another is refused, and it is read then.
+        return None
     document = await api.get("v1", "ConfigMap", run.identity.namespace, run.identity.plan_name)
     if document is None:
         return None
@@ -93,20 +98,8 @@ async def _plan(api: KubernetesApi, memory: Memory, run: RunView) -> PlanWithSou
     return plan
 
 
-async def _dask_cluster(api: KubernetesApi, run: RunView) -> DaskClusterView | None:
+async def _dask_cluster(source: Source, run: RunView) -> DaskClusterView | None:
     if run.status.cluster is None:
         return None
-    namespace, name = run.identity.namespace, run.status.cluster.name
-    document = await api.get(dask_cluster.API_VERSION, dask_cluster.KIND, namespace, name)
+    document = await source.dask_cluster(run.identity.namespace, run.status.cluster.name)
     return views.dask_cluster_view(document, run.identity) if document is not None else None
-
-
-async def _pods(api: KubernetesApi, run: RunView) -> tuple[PodView, ...]:
-    found = await api.list("v1", "Pod", run.identity.namespace, labels=f"{RUN_LABEL}={run.identity.base}")
-    return tuple(views.pod_view(document) for document in found)
-
-
-async def _replica_failures(api: KubernetesApi, run: RunView) -> list[str | None]:
-    labels = f"{RUN_LABEL}={run.identity.base}"
-    found = await api.list("apps/v1", "Deployment", run.identity.namespace, labels=labels)
-    return [views.replica_failure(document) for document in found]

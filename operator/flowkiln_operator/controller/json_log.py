@@ -8,8 +8,7 @@ import sys
 from datetime import UTC, datetime
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-# kopf has two lines for each event that it hands on.
-_CHATTY = ("kopf", "aiohttp", "asyncio")
+_CHATTY = ("aiohttp", "asyncio")
 
 
 class JsonFormatter(logging.Formatter):

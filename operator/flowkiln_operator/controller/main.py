@@ -10,23 +10,22 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-import kopf
-
-from flowkiln_operator.controller import handlers, json_log
+from flowkiln_operator.controller import json_log
 from flowkiln_operator.controller.api import ApiError, KubernetesApi
+from flowkiln_operator.controller.cache import Cache
 from flowkiln_operator.controller.memory import Memory
 from flowkiln_operator.controller.metrics import Metrics
 from flowkiln_operator.controller.reconcile import Reconciler
 from flowkiln_operator.controller.server import serve
 from flowkiln_operator.controller.settings import Settings, SettingsError
-from flowkiln_operator.controller.watched import Watched
+from flowkiln_operator.controller.watch import watch_all
 from flowkiln_operator.controller.work_queue import Key, WorkQueue
 from flowkiln_operator.resources.dask_cluster import ClusterConfig
 
 logger = logging.getLogger(__name__)
 
 EXIT_SETTINGS = 2
-EXIT_WATCHES_ENDED = 1
+EXIT_FAILED = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,43 +46,33 @@ async def operate(settings: Settings) -> int:
 
     After a failure there is nothing to save: all state is in Kubernetes, and a new process looks at every run again.
     """
-    stop, ready = asyncio.Event(), asyncio.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    metrics, watched, run_class = Metrics(), Watched(), settings.run_class or None
-    async with await KubernetesApi.connect() as api:
-        cluster_config = ClusterConfig(
-            settings.runtime_image, settings.runtime_image_pull_secrets, settings.cluster_domain
-        )
-        reconciler = Reconciler(api, Memory(), cluster_config, metrics, run_class)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    metrics, run_class = Metrics(), settings.run_class or None
+    cluster_config = ClusterConfig(settings.runtime_image, settings.runtime_image_pull_secrets, settings.cluster_domain)
+    cache = Cache(lambda key: queue.add(key))
+    async with await KubernetesApi.connect(cache.learn) as api:
+        reconciler = Reconciler(api, cache, Memory(), cluster_config, metrics, run_class)
         queue = WorkQueue(reconciler.reconcile, settings.concurrency, _error_logger(metrics))
-        port = await serve(settings.http_port, metrics, watched.states, ready.is_set)
+        port = await serve(settings.http_port, metrics, cache.states, cache.has_begun)
         logger.info("started", extra={"port": port, "namespaces": settings.namespaces or "all", "class": run_class})
-        watching = asyncio.create_task(
-            kopf.operator(
-                registry=handlers.make_registry(queue, watched),
-                settings=handlers.make_settings(run_class),
-                standalone=True,
-                clusterwide=not settings.namespaces,
-                namespaces=settings.namespaces,
-                stop_flag=stop,
-                ready_flag=ready,
-            )
-        )
-        working = asyncio.create_task(queue.run())
-        await asyncio.wait({watching, working}, return_when=asyncio.FIRST_COMPLETED)
-        working.cancel()
-        return _exit_code(watching, stop)
-
-
-def _exit_code(watching: asyncio.Task[None], stop: asyncio.Event) -> int:
-    if not watching.done():
-        logger.error("working has ended; the operator exits, to be started afresh")
-        return EXIT_WATCHES_ENDED
-    if watching.exception() is not None:
-        logger.error("watching has failed; the operator exits, to be started afresh", exc_info=watching.exception())
-        return EXIT_WATCHES_ENDED
-    return 0 if stop.is_set() else EXIT_WATCHES_ENDED
+        working = {
+            asyncio.create_task(watch_all(api, cache, run_class, settings.namespaces), name="watching"),
+            asyncio.create_task(queue.run(), name="working"),
+        }
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({*working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        failed = [task for task in working if task.done()]
+        for task in working:
+            task.cancel()
+        await asyncio.wait(working)
+        if stopping.done():
+            return 0
+        for task in failed:
+            name, error = task.get_name(), task.exception()
+            logger.error("%s has failed; the operator exits, to be started afresh", name, exc_info=error)
+        return EXIT_FAILED
 
 
 def _error_logger(metrics: Metrics) -> Callable[[Key, Exception], None]:

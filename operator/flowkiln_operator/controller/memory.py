@@ -15,6 +15,7 @@ from flowkiln_operator.resources.run import RunIdentity
 class _Remembered:
     uid: str
     plan: PlanWithSources | None = None
+    has_plan: bool = False
     tls_secret: str = ""
     rejection: Rejection | None = None
     admission: tuple[tuple[object, ...], Admission] | None = None
@@ -25,6 +26,10 @@ class Memory:
     """Plans, which never change; Secrets, which are never read; refusals, of which nothing else would tell."""
 
     _runs: dict[tuple[str, str], _Remembered] = field(default_factory=dict)
+
+    def keys(self) -> set[tuple[str, str]]:
+        """Return namespace and name of the runs of which anything is remembered."""
+        return set(self._runs)
 
     def plan(self, run: RunIdentity) -> PlanWithSources | None:
         """Return the run's plan, if it was seen."""
@@ -42,6 +47,14 @@ class Memory:
         if remembered.admission is None or remembered.admission[0] != versions:
             remembered.admission = versions, admit(run, flow)
         return remembered.admission[1]
+
+    def has_plan(self, run: RunIdentity) -> bool:
+        """Whether there is a ConfigMap of the plan's name, although the status does not say so yet."""
+        return self._of(run).has_plan
+
+    def note_plan(self, run: RunIdentity) -> None:
+        """Remember that there is a ConfigMap of the plan's name."""
+        self._of(run).has_plan = True
 
     def tls_secret(self, run: RunIdentity) -> str:
         """Return the name of the Secret that waits for its DaskCluster; empty when there is none."""
@@ -66,7 +79,7 @@ class Memory:
         self._of(run).rejection = None
 
     def forget(self, namespace: str, name: str) -> None:
-        """Forget a run that is gone."""
+        """Forget a run that is gone, or that needs nothing any more."""
         self._runs.pop((namespace, name), None)
 
     def _of(self, run: RunIdentity) -> _Remembered:

@@ -1,4 +1,7 @@
-"""A queue of keys to look at: each key once, one worker a key at a time, later again on request or after an error."""
+"""A queue of keys to look at: each key once, one worker a key at a time, later again on request or after an error.
+
+Events about one key may pour in: the first is answered at once, those that follow together, after a pause.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ Key: TypeAlias = tuple[str, str]
 Work: TypeAlias = Callable[[Key], Awaitable[datetime | None]]
 """Looks at a key, and returns when to do so again."""
 
+PAUSE = 0.2
+"""Seconds from the beginning of a look at a key to the next one, at least."""
 FIRST_DELAY = 0.2
 LAST_DELAY = 30.0
 
@@ -24,8 +29,8 @@ LAST_DELAY = 30.0
 class WorkQueue:
     """Call `add` whenever something about a key may have changed; `run` does the work.
 
-    A key that is added while it is being worked on is worked on once more afterwards. An exception of the work is
-    logged and the key tried again, after 0.2 s, then twice that, up to 30 s.
+    A key that is added while it is being worked on, or within the pause after that, is worked on once more. An
+    exception of the work is logged and the key tried again, after 0.2 s, then twice that, up to 30 s.
     """
 
     work: Work
@@ -33,14 +38,15 @@ class WorkQueue:
     on_error: Callable[[Key, Exception], None]
     _ready: asyncio.Queue[Key] = field(default_factory=asyncio.Queue)
     _waiting: set[Key] = field(default_factory=set)
-    _working: set[Key] = field(default_factory=set)
+    _busy: set[Key] = field(default_factory=set)
+    """Keys that are being worked on, or were a moment ago."""
     _once_more: set[Key] = field(default_factory=set)
     _timers: dict[Key, asyncio.TimerHandle] = field(default_factory=dict)
     _failures: dict[Key, int] = field(default_factory=dict)
 
     def add(self, key: Key) -> None:
         """Have the key looked at, soon and once."""
-        if key in self._working:
+        if key in self._busy:
             self._once_more.add(key)
         elif key not in self._waiting:
             self._waiting.add(key)
@@ -49,6 +55,15 @@ class WorkQueue:
     def add_at(self, key: Key, time: datetime) -> None:
         """Have the key looked at again at this time, instead of at the time asked for before."""
         self._add_after(key, (time - datetime.now(UTC)).total_seconds())
+
+    def keys(self) -> set[Key]:
+        """Return all keys of which anything is remembered: those that wait, are worked on, or have a timer."""
+        return {*self._waiting, *self._busy, *self._once_more, *self._timers, *self._failures}
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no key waits or is worked on, nor was a moment ago."""
+        return not self._waiting and not self._busy
 
     async def run(self) -> None:
         """Work, until cancelled."""
@@ -60,15 +75,22 @@ class WorkQueue:
         while True:
             key = await self._ready.get()
             self._waiting.discard(key)
-            self._working.add(key)
+            self._busy.add(key)
             self._cancel_timer(key)
+            loop = asyncio.get_running_loop()
+            begun = loop.time()
             try:
                 await self._do(key)
             finally:
-                self._working.discard(key)
-            if key in self._once_more:
-                self._once_more.discard(key)
-                self.add(key)
+                loop.call_at(begun + PAUSE, self._end_pause, key)
+            # Work that waits for nothing would otherwise keep everything else from its turn.
+            await asyncio.sleep(0)
+
+    def _end_pause(self, key: Key) -> None:
+        self._busy.discard(key)
+        if key in self._once_more:
+            self._once_more.discard(key)
+            self.add(key)
 
     async def _do(self, key: Key) -> None:
         try:

@@ -27,6 +27,7 @@ from flowkiln_operator.controller.apply import apply
 from flowkiln_operator.controller.gather import gather, now
 from flowkiln_operator.controller.memory import Memory
 from flowkiln_operator.controller.snapshot import RejectionKind, Snapshot
+from flowkiln_operator.controller.sources import Direct
 from flowkiln_operator.resources.dask_cluster import ClusterConfig
 from flowkiln_operator.resources.plan import PlanWithSources
 from flowkiln_operator.resources.rbac import role, service_account
@@ -73,7 +74,7 @@ class Controller:
 
     async def look(self) -> Snapshot:
         """Gather."""
-        snapshot = await gather(self.api, self.memory, self.runs.namespace, NAME)
+        snapshot = await gather(Direct(self.api), self.api, self.memory, self.runs.namespace, NAME)
         assert snapshot is not None
         return snapshot
 
@@ -101,15 +102,20 @@ async def test_what_is_there_already_and_ours_is_fine(controller: Controller) ->
 
 
 async def test_a_name_that_somebody_else_has_stops_the_rest(controller: Controller) -> None:
-    """What comes after it is not done; the refusal is remembered for the next decision, which is due at once."""
+    """What comes after it is not done; the refusal is remembered for the next decision, which is due at once.
+
+    What stands beside it is created at the same time.
+    """
     snapshot = await controller.look()
     run = snapshot.run.identity
     foreign = service_account(RunIdentity(run.namespace, run.name, "another-uid"))
     foreign["metadata"] = {"name": run.service_account, "namespace": run.namespace}
     controller.runs.apply(foreign)
-    again = await controller.do(CreateChild(service_account(run)), CreateChild(role(run)), snapshot=snapshot)
+    create = CreateDaskCluster(1, PlanWithSources(make_plan()))
+    again = await controller.do(CreateChild(service_account(run)), CreateChild(role(run)), create, snapshot=snapshot)
     assert again == snapshot.now
-    assert controller.of_the_run("roles") == []
+    assert len(controller.of_the_run("roles")) == 1
+    assert controller.of_the_run(CLUSTERS) == []
     rejection = (await controller.look()).rejection
     assert rejection is not None
     assert rejection.kind is RejectionKind.NAME_TAKEN
@@ -198,7 +204,8 @@ async def test_a_run_can_be_deleted_and_its_absence_is_seen(controller: Controll
     """Gathering what is not there gives nothing."""
     snapshot = await controller.look()
     await controller.do(DeleteFlowRun(), snapshot=snapshot)
-    assert await gather(controller.api, controller.memory, controller.runs.namespace, NAME) is None
+    source = Direct(controller.api)
+    assert await gather(source, controller.api, controller.memory, controller.runs.namespace, NAME) is None
     await controller.do(DeleteFlowRun(), snapshot=snapshot)
 
 

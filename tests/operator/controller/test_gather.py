@@ -7,6 +7,7 @@ from typing import Any
 
 from flowkiln_operator.controller.gather import gather
 from flowkiln_operator.controller.memory import Memory
+from flowkiln_operator.controller.sources import Direct
 from tests.operator.builders import HOLDER
 from tests.operator.controller.test_views import run
 
@@ -44,7 +45,8 @@ def pod(component: str) -> dict[str, Any]:
 
 async def test_what_deployments_lack_is_known_while_a_claimed_run_has_no_worker() -> None:
     """A quota may let the scheduler in and no worker."""
-    snapshot = await gather(Api(pod("scheduler")), Memory(), "team", "monthly", clock=lambda: NOW)  # type: ignore[arg-type]
+    api = Api(pod("scheduler"))
+    snapshot = await gather(Direct(api), api, Memory(), "team", "monthly", clock=lambda: NOW)  # type: ignore[arg-type]
     assert snapshot is not None
     assert snapshot.replica_failures == ("exceeded quota",)
 
@@ -52,6 +54,6 @@ async def test_what_deployments_lack_is_known_while_a_claimed_run_has_no_worker(
 async def test_deployments_are_not_read_once_there_is_a_worker() -> None:
     """They would tell nothing that matters."""
     api = Api(pod("scheduler"), pod("worker"))
-    snapshot = await gather(api, Memory(), "team", "monthly", clock=lambda: NOW)  # type: ignore[arg-type]
+    snapshot = await gather(Direct(api), api, Memory(), "team", "monthly", clock=lambda: NOW)  # type: ignore[arg-type]
     assert snapshot is not None
     assert (len(snapshot.pods), snapshot.deployments) == (2, 0)

@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
 from flowkiln_operator.controller import work_queue
 from flowkiln_operator.controller.work_queue import Key, Work, WorkQueue
+
+from .operating import until
 
 KEY: Key = ("team", "monthly")
 
@@ -129,6 +132,7 @@ async def test_a_failed_look_is_told_and_tried_again() -> None:
 async def test_a_key_that_fails_for_ever_does_not_stop_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its delay stays what it is; computed without a bound it would become too large for a number."""
     monkeypatch.setattr(work_queue, "FIRST_DELAY", 0.0)
+    monkeypatch.setattr(work_queue, "PAUSE", 0.0)
     looks = 0
     often = asyncio.Event()
 
@@ -142,3 +146,53 @@ async def test_a_key_that_fails_for_ever_does_not_stop_the_queue(monkeypatch: py
     async with working(work) as queue:
         queue.add(KEY)
         await asyncio.wait_for(often.wait(), timeout=60)
+
+
+async def test_events_that_pour_in_are_answered_together_after_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first at once; those of the pause that follows in one more look at its end, and none is missed."""
+    monkeypatch.setattr(work_queue, "PAUSE", 0.05)
+    loop = asyncio.get_running_loop()
+    looks: list[float] = []
+    added: list[float] = []
+
+    async def work(key: Key) -> None:
+        looks.append(loop.time())
+
+    async with working(work) as queue:
+        for _ in range(40):
+            added.append(loop.time())
+            queue.add(KEY)
+            await asyncio.sleep(0.005)
+        await until(lambda: queue.is_idle)
+    assert len(looks) < len(added) / 2
+    assert all(later - earlier >= 0.05 for earlier, later in pairwise(looks))
+    assert looks[0] < added[1]
+    assert looks[-1] > added[-1]
+
+
+async def test_nothing_is_remembered_of_a_key_that_needs_nothing() -> None:
+    """Once its pause is over."""
+
+    async def work(key: Key) -> None:
+        return None
+
+    async with working(work) as queue:
+        queue.add(KEY)
+        await until(lambda: not queue.keys())
+
+
+async def test_work_that_waits_for_nothing_gives_way() -> None:
+    """Thousands of runs that need nothing are looked at when the operator starts; its health check is answered then."""
+    seen: set[Key] = set()
+    turns = 0
+
+    async def work(key: Key) -> None:
+        seen.add(key)
+
+    async with working(work, concurrency=1) as queue:
+        for number in range(500):
+            queue.add(("team", str(number)))
+        while len(seen) < 500:
+            turns += 1
+            await asyncio.sleep(0)
+    assert turns > 100
