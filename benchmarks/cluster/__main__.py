@@ -49,11 +49,12 @@ def measure_trivial(testbed: Testbed, rounds: int, cases: Sequence[str]) -> None
         namespaces = [round.namespace for rounds_of_kind in measured.values() for round in rounds_of_kind]
         requests = audit.by_namespace(events, namespaces)
     except NotOfferedError as error:
-        print(f"\nNo parts and no writes: {error}")
+        print(f"\nNo parts, no writes and no reads: {error}")
         return
     show("Where that time goes, for the bare DaskCluster and for hello", trivial.parts(measured, requests))
     show("Writes to the API server by all users", trivial.all_writes(measured, requests))
     show("Writes to the API server by operator and agent alone", trivial.our_writes(measured, requests))
+    show("Reads of the API server by the operator, its watches aside", trivial.our_reads(measured, requests))
 
 
 def show(title: str, lines: Iterable[str]) -> None:

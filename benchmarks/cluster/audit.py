@@ -1,4 +1,4 @@
-"""What the API server's audit log tells of a run: who wrote what, and when."""
+"""What the API server's audit log tells of a run: who wrote and read what, and when."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import Any
 from tests.cluster.flowkiln.installation import OPERATOR, SYSTEM_NAMESPACE
 
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
+GET = "get"
+LIST = "list"
 OPERATOR_USER = f"system:serviceaccount:{SYSTEM_NAMESPACE}:{OPERATOR}"
 AGENT = "agent"
 CONTROLLER = "operator"
@@ -19,7 +21,7 @@ CONTROLLER = "operator"
 
 @dataclass(frozen=True)
 class Request:
-    """One request that was carried out; times in seconds since the epoch."""
+    """One request; times in seconds since the epoch."""
 
     who: str  # `operator`, `agent`, or the user's name
     verb: str
@@ -33,34 +35,46 @@ class Request:
         return self.verb in WRITES
 
     @property
+    def is_read_of_operator(self) -> bool:
+        """Whether the operator asks for something. Its watches are of no namespace, and so of no run."""
+        return self.who == CONTROLLER and self.verb in (GET, LIST)
+
+    @property
     def is_ours(self) -> bool:
         """Whether it is the operator's or an agent's."""
         return self.who in (CONTROLLER, AGENT)
 
 
 def by_namespace(events: Iterable[Mapping[str, Any]], namespaces: Iterable[str]) -> dict[str, list[Request]]:
-    """Return the requests about objects in these namespaces, oldest first, without those that were refused."""
+    """Return the requests about objects in these namespaces, oldest first, without writes that were refused."""
     wanted = set(namespaces)
     found: dict[str, list[Request]] = defaultdict(list)
     for event in events:
         where = event.get("objectRef", {})
         namespace = where.get("namespace", "")
-        if namespace in wanted and event["responseStatus"]["code"] < HTTPStatus.BAD_REQUEST:
-            found[namespace].append(
-                Request(
-                    _who(event["user"]["username"], namespace),
-                    event["verb"],
-                    "/".join(filter(None, (where["resource"], where.get("subresource")))),
-                    _seconds(event["requestReceivedTimestamp"]),
-                    _seconds(event["stageTimestamp"]),
-                )
-            )
+        if namespace not in wanted:
+            continue
+        request = Request(
+            _who(event["user"]["username"], namespace),
+            event["verb"],
+            "/".join(filter(None, (where["resource"], where.get("subresource")))),
+            _seconds(event["requestReceivedTimestamp"]),
+            _seconds(event["stageTimestamp"]),
+        )
+        # Asking for what is not there costs as much as any other read.
+        if event["responseStatus"]["code"] < HTTPStatus.BAD_REQUEST or request.is_read_of_operator:
+            found[namespace].append(request)
     return {namespace: sorted(requests, key=lambda request: request.began) for namespace, requests in found.items()}
 
 
 def writes(requests: Iterable[Request], since: float, until: float) -> list[Request]:
     """Return the writes that came in this time, and so not those that prepared the namespace or take it away."""
     return [request for request in requests if request.is_write and since <= request.began <= until]
+
+
+def reads(requests: Iterable[Request], since: float, until: float) -> list[Request]:
+    """Return what the operator asked for in this time."""
+    return [request for request in requests if request.is_read_of_operator and since <= request.began <= until]
 
 
 def _who(user: str, namespace: str) -> str:

@@ -47,7 +47,7 @@ def make_bare(namespace: str, image: str, *arguments: str) -> Bare:
         tls.tls_secret(run, secret, tls.issue(name, now=datetime.now(UTC))),
     )
     made = dask_cluster.dask_cluster(
-        run, 1, _plan(run), tls_secret=secret, surroundings=dask_cluster.Surroundings(runtime_image=image)
+        run, 1, _plan(run), tls_secret=secret, cluster_config=dask_cluster.ClusterConfig(runtime_image=image)
     )
     pod = made["spec"]["scheduler"]["spec"]
     scheduler, agent = pod["containers"]

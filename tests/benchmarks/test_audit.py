@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.cluster.audit import OPERATOR_USER, by_namespace, writes
+from benchmarks.cluster.audit import OPERATOR_USER, by_namespace, reads, writes
 from benchmarks.cluster.large import max_within
 
 AGENT = "system:serviceaccount:room:flowrun-run-abc123"
@@ -52,6 +52,19 @@ def test_writes_are_those_of_the_time_that_is_asked_for() -> None:
     requests = by_namespace(log, ["room"])["room"]
     since, until = requests[1].began, requests[-1].began - 0.5
     assert [request.verb for request in writes(requests, since, until)] == ["patch"] * 3
+
+
+def test_reads_are_what_the_operator_asks_for_whether_it_is_there_or_not() -> None:
+    """Others may read as they like, and a watch is none."""
+    log = [event(1, OPERATOR_USER, "get"), event(2, OPERATOR_USER, "get", code=404), event(3, OPERATOR_USER, "list")]
+    log += [event(1, AGENT, "get"), event(2, OPERATOR_USER, "watch"), event(2, OPERATOR_USER, "patch")]
+    requests = by_namespace(log, ["room"])["room"]
+    assert [request.verb for request in reads(requests, requests[0].began, requests[-1].began)] == [
+        "get",
+        "get",
+        "list",
+    ]
+    assert reads(requests, requests[-1].ended, requests[-1].ended) == []
 
 
 def test_the_most_moments_within_a_span_are_counted() -> None:
