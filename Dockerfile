@@ -17,6 +17,10 @@ ENV PATH=/opt/flowkiln/bin:$PATH \
     PIP_NO_CACHE_DIR=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
+# Images of Python come without compiled modules of the standard library, and pods could not keep any: each process of
+# a run would compile hundreds of them.
+RUN python3 -m compileall -q -x '/(test|tests|idlelib|lib2to3|site-packages|dist-packages)/' \
+      "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
 WORKDIR /home/flowkiln
 USER 1000:1000
 # Every process of a run, however it is started, finds the modules that an image FROM this one puts into its folder.

@@ -19,6 +19,8 @@ CONTAINER = "client"
 KIND = "daskclusters.kubernetes.dask.org"
 OF_THE_AGENT = ("flowkiln-plan", "flowkiln-token")
 """Volumes that a plain Dask program has no use for."""
+START_OF_WORKERS = "DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD"
+"""How a run's workers start sooner than Dask's own: no part of what one has without Flowkiln."""
 ABOUT_THE_AGENT = ("ports", "startupProbe", "readinessProbe", "livenessProbe")
 
 Manifest = dict[str, Any]
@@ -36,8 +38,8 @@ class Bare:
 def make_bare(namespace: str, image: str, *arguments: str) -> Bare:
     """Return a DaskCluster with one worker whose second container runs the program with these arguments.
 
-    Certificates, image, resources, environment and security profile are those of a run; nothing in it is known to the
-    operator, which therefore leaves it alone.
+    Certificates, image, resources, environment and security profile are those of a run, but for how workers start;
+    nothing in it is known to the operator, which therefore leaves it alone.
     """
     run = RunIdentity(namespace, "bare", str(uuid.uuid4()))
     name = run.cluster_name(1)
@@ -53,6 +55,8 @@ def make_bare(namespace: str, image: str, *arguments: str) -> Bare:
     scheduler, agent = pod["containers"]
     pod["containers"] = [scheduler, _client(agent, arguments)]
     pod["volumes"] = [volume for volume in pod["volumes"] if volume["name"] not in OF_THE_AGENT]
+    (worker,) = made["spec"]["worker"]["spec"]["containers"]
+    worker["env"] = [variable for variable in worker["env"] if variable["name"] != START_OF_WORKERS]
     return Bare(name, tuple(_nobodys(manifest) for manifest in before), _nobodys(made))
 
 

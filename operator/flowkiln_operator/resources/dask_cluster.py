@@ -217,6 +217,8 @@ class _Builder:
                         # dask-kubernetes would set a tcp:// address of its own.
                         "DASK_SCHEDULER_ADDRESS": self.scheduler_address,
                         "DASK_DISTRIBUTED__WORKER__HTTP__ROUTES": HTTP_ROUTES,
+                        # The nanny's preload has the process they are forked from ready when the scheduler is.
+                        "DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD": "forkserver",
                         # Daemonic processes may not have children: a task could not use multiprocessing.
                         "DASK_DISTRIBUTED__WORKER__DAEMON": "false",
                         # What tasks log, and what programs print, is shown beside Dask's own lines.

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.operator.agent.dask_processes import LIMIT, tls_variables
@@ -24,6 +25,32 @@ WAITS = "waiting for the scheduler at"
 REGISTERED = "Registered to:"
 CONNECT_TIMEOUT = "1s"
 """What a nanny alone gives a scheduler that refuses connections; Dask's default is 30 s."""
+
+
+FORK_SERVER = "multiprocessing.forkserver"
+DRAW = """
+import multiprocessing
+import random
+
+from flowkiln_operator.agent.worker_start import IMPORTS
+
+
+def draw(queue):
+    import numpy
+
+    queue.put((random.random(), numpy.random.rand()))
+
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["numpy.random", IMPORTS])
+    queue = context.Queue()
+    for _ in range(2):
+        process = context.Process(target=draw, args=(queue,))
+        process.start()
+        print(*queue.get())
+        process.join()
+"""
 
 
 @dataclass
@@ -95,6 +122,31 @@ def test_a_worker_waits_for_a_scheduler_that_is_not_there_yet(
             waiting.wait_for(REGISTERED)
 
 
+def test_a_worker_is_forked_from_a_process_that_has_imported_everything_meanwhile(
+    tmp_path: Path, environment: dict[str, str], port: socket.socket
+) -> None:
+    """It has what Dask wants set before Python starts, and all modules of the engine; it waits beside the nanny."""
+    variables = variables_of_worker()
+    with worker(tmp_path, {**environment, **variables}, port) as waiting:
+        waiting.wait_for(WAITS)
+        (server,) = wait_for_processes(waiting.program.pid, FORK_SERVER)
+        assert server.environ()["PYTHONHASHSEED"] == "6640"
+        number = port.getsockname()[1]
+        port.close()
+        options = ("--protocol", "tls", "--host", "127.0.0.1", "--port", str(number), "--no-dashboard")
+        with running("scheduler", tmp_path, environment, "dask", "scheduler", *options):
+            waiting.wait_for(REGISTERED)
+            assert len(server.children()) == 1
+
+
+def test_forked_workers_draw_other_random_numbers_than_each_other(tmp_path: Path) -> None:
+    """numpy's generator is copied with everything else that was imported before."""
+    program = tmp_path / "program.py"
+    program.write_text(DRAW)
+    drawn = subprocess.run([sys.executable, str(program)], check=True, capture_output=True, text=True, timeout=LIMIT)
+    assert len(set(drawn.stdout.split())) == 4
+
+
 def test_a_worker_that_waits_ends_when_it_is_told_to(
     tmp_path: Path, environment: dict[str, str], port: socket.socket
 ) -> None:
@@ -103,6 +155,21 @@ def test_a_worker_that_waits_ends_when_it_is_told_to(
         waiting.wait_for(WAITS)
         waiting.program.send_signal(signal.SIGTERM)
         assert waiting.program.wait(timeout=LIMIT) == 0, waiting.log.read_text()
+
+
+def variables_of_worker() -> dict[str, str]:
+    """Return how the worker's container is to start its processes."""
+    found = {one["name"]: one.get("value", "") for one in containers(build())["worker"]["env"]}
+    return {name: value for name, value in found.items() if name.startswith("DASK_DISTRIBUTED__WORKER__MULTI")}
+
+
+def wait_for_processes(parent: int, command: str) -> list[psutil.Process]:
+    """Wait until a process has children whose command has this in it."""
+    until = time.monotonic() + LIMIT
+    while not (found := [one for one in psutil.Process(parent).children() if command in " ".join(one.cmdline())]):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return found
 
 
 @contextmanager
