@@ -64,10 +64,20 @@ class WorkersSpec(Model):
 
 
 class SchedulerSpec(Model):
-    """The scheduler pod, in which the engine runs too."""
+    """The Dask scheduler, in a pod with the agent."""
 
     resources: Resources = Field(
         default=Resources(), description="Requests and limits of the Dask scheduler's container."
+    )
+
+
+class AgentSpec(Model):
+    """The agent, which runs the engine, in the scheduler's pod."""
+
+    resources: Resources = Field(
+        default=Resources(requests={"cpu": "100m", "memory": "128Mi"}),
+        description="Requests and limits of the agent's container. "
+        "Default: requests of 100m cpu and 128Mi memory, and no limits.",
     )
 
 
@@ -109,7 +119,8 @@ class ClusterSpec(Model):
         default="0s", description="How long the cluster is kept for a look at it after the run Failed or Crashed."
     )
     workers: WorkersSpec = Field(default=WorkersSpec(), description="Number and shape of the worker pods.")
-    scheduler: SchedulerSpec = Field(default=SchedulerSpec(), description="Shape of the scheduler pod.")
+    scheduler: SchedulerSpec = Field(default=SchedulerSpec(), description="Shape of the Dask scheduler.")
+    agent: AgentSpec = Field(default=AgentSpec(), description="Shape of the agent, which runs the engine.")
     pod_template: PodTemplate = Field(
         default=PodTemplate(),
         description="Additions to scheduler and worker pods. What Flowkiln sets itself wins.",

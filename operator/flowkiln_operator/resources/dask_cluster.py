@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flowkiln.api.cluster import Resources, WorkersSpec
+from flowkiln.api.cluster import WorkersSpec
 from flowkiln.api.durations import parse_seconds
 from flowkiln.api.flow import FlowSpec, SecretKeyRef
 from flowkiln.api.names import RUN_NAME_ANNOTATION
@@ -42,7 +42,6 @@ TOKEN_SECONDS = 3600
 SECRET_VOLUME = "flowkiln-secret-{index}"  # noqa: S105  a volume's name
 WORKER_START = "flowkiln_operator.agent.worker_start"
 """The module with which a worker waits for its scheduler."""
-AGENT_RESOURCES = Resources(requests={"cpu": "100m", "memory": "128Mi"})
 
 # distributed blames every task that was only queued on a dead worker; the engine's driver counts losses itself.
 ALLOWED_FAILURES = 1_000_000
@@ -187,7 +186,7 @@ class _Builder:
                 _mount("flowkiln-plan", PLAN_DIRECTORY),
                 _mount("flowkiln-token", TOKEN_DIRECTORY),
             ],
-            resources=AGENT_RESOURCES,
+            resources=self.spec.cluster.agent.resources,
             ports=[_port("http-agent", AGENT_PORT)],
             # Loading the flow imports the user's modules, however long that takes.
             startupProbe=pods.probe("/healthz", "http-agent", period=1, failures=600),

@@ -37,7 +37,11 @@ def room(installation: Installation, *objects: Mapping[str, Any]) -> Iterator[Ru
 
 def limit(runs: Runs, quota: str, resource: str, most: int) -> None:
     """Have a quota, which forbids more of these objects than that in a namespace, and is in force."""
-    hard = {resource: str(most)}
+    limit_all(runs, quota, {resource: str(most)})
+
+
+def limit_all(runs: Runs, quota: str, hard: Mapping[str, str]) -> None:
+    """Have a quota of several resources, and wait until it is in force."""
     runs.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": quota}, "spec": {"hard": hard}})
 
     def is_counted() -> bool:

@@ -1,9 +1,11 @@
-"""A quota that refuses the operator itself."""
+"""Quotas: one that refuses the operator itself, and one that wants to know what every container takes."""
 
 from __future__ import annotations
 
+import copy
+
 from .flows import HELLO, make_run
-from .rooms import limit
+from .rooms import limit, limit_all
 from .runs import Runs, condition, state
 from .watching import RUN_LABEL
 
@@ -19,3 +21,14 @@ def test_a_quota_on_our_own_objects_is_told_and_waited_for(runs: Runs) -> None:
     assert state(runs.finish("poor")) == "Success"
     secrets = [one["metadata"]["name"] for one in runs.list("secrets", selector=RUN_LABEL)]
     assert len([name for name in secrets if "-tls-" in name]) == 1
+
+
+def test_a_quota_that_requires_requests_and_limits_accepts_all_pods(runs: Runs) -> None:
+    """Scheduler, agent and workers say what they request and what they may use, if the flow says so for each."""
+    resources = {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"cpu": 1, "memory": "512Mi"}}}
+    flow = copy.deepcopy(HELLO)
+    flow["spec"]["cluster"] = {"scheduler": resources, "agent": resources, "workers": {"replicas": 2, **resources}}
+    hard = {"requests.cpu": "200m", "requests.memory": "512Mi", "limits.cpu": "4", "limits.memory": "2Gi"}
+    limit_all(runs, "everything", hard)
+    runs.apply(flow, make_run("counted", "hello"))
+    assert state(runs.finish("counted")) == "Success"

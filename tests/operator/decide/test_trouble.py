@@ -62,6 +62,11 @@ PROBLEMS = {
         "Insufficient cpu",
     ),
     "pods past the quota": (STARTING.with_replica_failure(QUOTA), "QuotaExceeded", "exceeded quota"),
+    "pods that do not state what a quota counts": (
+        STARTING.with_replica_failure('pods "x" is forbidden: failed quota: all: must specify limits.cpu for: agent'),
+        "QuotaExceeded",
+        "must specify limits.cpu for: agent",
+    ),
     "pods that admission refuses": (
         STARTING.with_replica_failure("violates PodSecurity"),
         "ClusterNotReady",

@@ -80,6 +80,7 @@ FULL = {
             "resources": {"requests": {"cpu": 1}, "limits": {"memory": "2Gi"}},
         },
         "scheduler": {"resources": {"requests": {"memory": "1Gi"}}},
+        "agent": {"resources": {"limits": {"cpu": 2, "memory": "4Gi"}}},
         "podTemplate": {
             "labels": {"team": "climate", "flowkiln.dev/run": "mine", "dask.org/component": "mine"},
             "annotations": {"note": "kept", "flowkiln.dev/run-name": "mine"},
@@ -181,6 +182,12 @@ def test_workers_are_as_the_flow_says() -> None:
     scheduler = containers(built)["scheduler"]
     assert variables(scheduler)["DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL"] == "90s"
     assert scheduler["resources"] == {"requests": {"memory": "1Gi"}}
+    assert containers(built)["agent"]["resources"] == {"limits": {"cpu": "2", "memory": "4Gi"}}
+
+
+def test_the_agent_requests_what_it_needs_to_start() -> None:
+    """Without a word of the flow there are requests and no limits: what a flow loads nobody knows."""
+    assert containers(build())["agent"]["resources"] == {"requests": {"cpu": "100m", "memory": "128Mi"}}
 
 
 @pytest.mark.parametrize(

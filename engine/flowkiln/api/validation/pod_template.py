@@ -97,6 +97,7 @@ def _check_volumes(field: str, template: PodTemplate) -> Iterator[Problem]:
 def _check_cluster(cluster: ClusterSpec) -> Iterator[Problem]:
     yield from _check_resources("cluster.workers.resources", cluster.workers.resources)
     yield from _check_resources("cluster.scheduler.resources", cluster.scheduler.resources)
+    yield from _check_resources("cluster.agent.resources", cluster.agent.resources)
     if cluster.service_account_name is not None and cluster.service_account_annotations:
         yield Problem(
             "cluster.serviceAccountAnnotations",

@@ -28,6 +28,8 @@ _IMAGE_REASONS = frozenset(
         "RegistryUnavailable",
     }
 )
+_QUOTA = ("exceeded quota", "failed quota")
+"""What the API server says of pods that are too many or too large, and of those that do not state what they need."""
 _NORMAL_WAITING = frozenset({"", "ContainerCreating", "PodInitializing"})
 
 
@@ -38,7 +40,7 @@ def problem(snapshot: Snapshot) -> ClusterReady | None:
         if not pod.deleting and (found := _pod_problem(pod, snapshot.now)):
             return found
     for failure in snapshot.replica_failures:
-        reason = Reason.QUOTA_EXCEEDED if "exceeded quota" in failure else Reason.CLUSTER_NOT_READY
+        reason = Reason.QUOTA_EXCEEDED if any(words in failure for words in _QUOTA) else Reason.CLUSTER_NOT_READY
         return ClusterReady(False, reason, failure)
     cluster = snapshot.cluster
     if not pods and cluster is not None and snapshot.now >= cluster.created + NO_PODS_AFTER:

@@ -239,10 +239,10 @@ def mount_problems(path: str) -> list[str]:
 def test_requests_fit_into_limits(request_: str | int, limit: str | int, fits: bool) -> None:
     """Quantities are compared as Kubernetes compares them, so that a pod is not refused much later."""
     resources = {"requests": {"memory": request_}, "limits": {"memory": limit}}
-    problems = flow_problems({"tasks": [LOAD], "cluster": {"workers": {"resources": resources}}})
-    assert problems == (
-        [] if fits else [f"spec.cluster.workers.resources.requests.memory: {request_} is more than its limit, {limit}"]
-    )
+    for part in ("workers", "scheduler", "agent"):
+        problems = flow_problems({"tasks": [LOAD], "cluster": {part: {"resources": resources}}})
+        field = f"spec.cluster.{part}.resources.requests.memory"
+        assert problems == ([] if fits else [f"{field}: {request_} is more than its limit, {limit}"])
 
 
 def test_annotations_of_an_account_that_nobody_has_are_refused() -> None:
