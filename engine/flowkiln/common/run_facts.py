@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
 from functools import wraps
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkiln.common.context import context
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 
 class RunFacts(NamedTuple):
@@ -49,6 +51,9 @@ def follow_threads() -> None:
 
     Wraps `Thread.start` and `ThreadPoolExecutor.submit`, once. Outside of task runs both do what they always did.
     """
+    # Only a program that runs flows needs thread pools.
+    from concurrent.futures import ThreadPoolExecutor
+
     with _following:
         if not hasattr(threading.Thread.start, "_follows"):
             threading.Thread.start = _following_start(threading.Thread.start)  # type: ignore[method-assign, assignment]

@@ -8,9 +8,6 @@ from typing import Any
 from flowkiln.core.active import Building, active_flow
 from flowkiln.core.operators import FitsAnywhere
 from flowkiln.core.task import Task
-from flowkiln.core.values import collections, operators
-from flowkiln.core.values.constants import Constant
-from flowkiln.core.values.function import FunctionTask
 
 
 class EdgeAnnotation(FitsAnywhere):
@@ -76,6 +73,11 @@ def as_task(x: Any, flow: Building | None = None) -> Task:
     Raises:
         ValueError: `x` is a collection and there is no flow; or a function that cannot be a task.
     """
+    # A program that imports flowkiln pays for these when it builds a flow.
+    from flowkiln.core.values import collections
+    from flowkiln.core.values.constants import Constant
+    from flowkiln.core.values.function import FunctionTask
+
     match x:
         case Task():
             return x
@@ -105,5 +107,7 @@ def _stable_order(element: Any) -> tuple[str, str]:
 
 def operator_task(name: str) -> Task:
     """Make the task of a Python operator, by the name of its class."""
+    from flowkiln.core.values import operators
+
     made: Task = getattr(operators, name)()
     return made

@@ -19,7 +19,6 @@ from flowkiln.engine.bodies.registry import BodyInterrupted, call_body, is_over
 from flowkiln.engine.bodies.timeouts import DeadlineExceeded, call_in_time, call_with_deadline
 from flowkiln.engine.bodies.unstarted import unstarted
 from flowkiln.engine.mapping import parts
-from flowkiln.engine.mapping.children import Submits, children_of, run_children
 from flowkiln.engine.mapping.elements import NoElements
 from flowkiln.engine.runner import (
     ENDRUN,
@@ -63,6 +62,7 @@ if TYPE_CHECKING:
     from flowkiln.core.edge import Edge
     from flowkiln.core.task import Task
     from flowkiln.engine.bodies.threads import ThreadSlot
+    from flowkiln.engine.mapping.children import Submits
 
 _NOTHING = nullcontext()
 
@@ -257,6 +257,9 @@ class TaskRunner(Runner):
         """Run the children of a mapped parent, or say why there is nothing to map."""
         if not (self._is_mapped_parent(visit) or isinstance(state, Mapped)):
             return state
+        # In a flow run the driver expands maps.
+        from flowkiln.engine.mapping.children import children_of, run_children
+
         children = children_of(state, visit.upstream_states)
         if isinstance(children, list):
             return End(run_children(self, children, visit.executor))

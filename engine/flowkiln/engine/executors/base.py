@@ -5,11 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowkiln.engine.bodies.timeouts import call_in_time
-from flowkiln.engine.environment import RunEnvironment
-from flowkiln.engine.executors.session import Deliver, Session, SubmittingSession
+
+if TYPE_CHECKING:
+    from flowkiln.engine.environment import RunEnvironment
+    from flowkiln.engine.executors.session import Deliver, Session
 
 
 class Executor:
@@ -44,6 +46,9 @@ class Executor:
 
     def open_session(self, environment: RunEnvironment, deliver: Deliver) -> Session:
         """Open what carries out the units of one run; by default on top of `submit` and `wait`."""
+        # A program that only names an executor does not need what runs units.
+        from flowkiln.engine.executors.session import SubmittingSession
+
         return SubmittingSession(self, environment, deliver)
 
     def __repr__(self) -> str:

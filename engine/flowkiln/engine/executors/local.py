@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.executors.base import Executor
-from flowkiln.engine.executors.session import Deliver, SequentialSession, Session
+
+if TYPE_CHECKING:
+    from flowkiln.engine.environment import RunEnvironment
+    from flowkiln.engine.executors.session import Deliver, Session
 
 
 class LocalExecutor(Executor):
@@ -27,4 +29,7 @@ class LocalExecutor(Executor):
 
     def open_session(self, environment: RunEnvironment, deliver: Deliver) -> Session:
         """Run one unit after another in this thread."""
+        # A program that only names an executor does not need what runs units.
+        from flowkiln.engine.executors.session import SequentialSession
+
         return SequentialSession(self, environment, deliver)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.executors.base import Executor
-from flowkiln.engine.executors.session import Deliver, SequentialSession, Session
+
+if TYPE_CHECKING:
+    from flowkiln.engine.environment import RunEnvironment
+    from flowkiln.engine.executors.session import Deliver, Session
 
 
 class SynchronousExecutor(Executor):
@@ -46,4 +48,7 @@ class SynchronousExecutor(Executor):
 
     def open_session(self, environment: RunEnvironment, deliver: Deliver) -> Session:
         """Run one unit after another in this thread."""
+        # A program that only names an executor does not need what runs units.
+        from flowkiln.engine.executors.session import SequentialSession
+
         return SequentialSession(self, environment, deliver)
