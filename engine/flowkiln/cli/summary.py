@@ -69,15 +69,19 @@ def _failure(task: TaskProgress, width: int) -> Iterator[Text]:
         # The last line of the traceback says it too.
         says = "" if first.message.startswith("Unexpected error:") else first.message
         *frames, error = first.traceback.rstrip().split("\n")
-        yield Text.assemble((head, "bold red"), f": {says}" if says else "")
+        yield Text.assemble((head, "bold red"), _after_colon(says))
         yield Text("\n".join(line for line in frames if len(line) <= width or line.strip(" ^~")))
         yield Text(error, "red")
     else:
-        yield Text.assemble((f"{head}: ", "bold red"), (first.message, "red"))
+        yield Text.assemble((head, "bold red"), (_after_colon(first.message), "red"))
     for record in others[: SHOWN_CHILDREN - 1]:
-        yield Text(f"{full_name(record)}: {record.title}: {first_line(record)}", "red")
+        yield Text(f"{full_name(record)}: {record.title}{_after_colon(first_line(record))}", "red")
     if len(own) > SHOWN_CHILDREN:
         yield Text(f"… and {len(own) - SHOWN_CHILDREN} more of the {task.total} children of {task.name} failed.")
+
+
+def _after_colon(text: str) -> str:
+    return f": {text}" if text else ""
 
 
 def _consequence(causes: Sequence[TaskProgress], kept_from_running: Sequence[TaskProgress]) -> str:

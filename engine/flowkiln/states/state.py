@@ -44,6 +44,9 @@ class State:
     """
 
     color = "#000000"
+    # For subclasses with a constructor of their own that does not call this one.
+    message: Any = None
+    _result: Result = NoResult
 
     def __init__(self, message: Any = None, result: Any = NoResult) -> None:
         self.message = message

@@ -10,7 +10,8 @@ from typing import Any
 from flowkiln.api.plan import Plan
 from flowkiln.api.reasons import FlowReason, FlowState
 from flowkiln.core.local_ids import local_ids
-from flowkiln.states.state import kind_of, message_text
+from flowkiln.states.records import record_of_flow
+from flowkiln.states.state import kind_of
 from flowkiln_operator.agent.api_client import Credentials, FlowRunApi
 from flowkiln_operator.agent.claim import Claimed, Refused
 from flowkiln_operator.agent.claiming import claim_run
@@ -22,6 +23,7 @@ from flowkiln_operator.agent.plan_file import UnusablePlan, read_plan
 from flowkiln_operator.agent.progress import ClosedRun, Progress
 from flowkiln_operator.agent.projection.closing import state_of_unfinished
 from flowkiln_operator.agent.projection.flow_status import Holder, RunSummary, final_summary
+from flowkiln_operator.agent.projection.table import display_message
 from flowkiln_operator.agent.recovery import decide_recovery
 from flowkiln_operator.agent.reporter import Claim, Reporter
 from flowkiln_operator.agent.scheduler import SchedulerLink
@@ -160,7 +162,7 @@ async def _until_over(
         message = f"the engine failed: {type(error).__name__}: {error}"
         return _closed(progress, RunSummary(FlowState.CRASHED, FlowReason.CLUSTER_LOST, message))
     state = engine.ended.result()
-    message = message_text(state)
+    message = display_message(record_of_flow(state))
     if isinstance(state.result, OSError):
         # No task's: theirs are in their own states. The engine and its Dask cluster have lost each other.
         return _closed(progress, RunSummary(FlowState.CRASHED, FlowReason.CLUSTER_LOST, message))

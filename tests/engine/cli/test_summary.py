@@ -84,6 +84,12 @@ class TestFailures:
         run.on_task_runs([record("a", "Failed", message="a state handler raised", traceback=TRACEBACK)])
         assert "\na: Failed: a state handler raised\nTraceback" in summary(run, FlowRunRecord("Failed"))
 
+    def test_a_state_that_says_nothing(self) -> None:
+        """A class of the flow's own without message is named, and no colon waits for more."""
+        run = RunProgress("a")
+        run.on_task_runs([record("a", "Failed", state_class="QualityFailed")])
+        assert "a: Failed (QualityFailed)" in summary(run, FlowRunRecord("Failed")).splitlines()
+
     def test_who_failed_first(self) -> None:
         """Causes are told in the order in which they happened."""
         run = RunProgress("ab")

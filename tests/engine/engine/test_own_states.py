@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import datetime as dt
 import inspect
+from collections.abc import Callable
 
 import pytest
 
@@ -8,7 +10,7 @@ import flowkiln
 from flowkiln import Flow
 from flowkiln.engine.executors import Executor
 from flowkiln.engine.signals import ENDRUN
-from flowkiln.engine.state import Failed, Paused, State, Success
+from flowkiln.engine.state import Cached, Failed, Mapped, Paused, Retrying, Skipped, State, Success
 from flowkiln.states import kinds
 from flowkiln.states import state as states
 from flowkiln.states.state import kind_of, own_class_of
@@ -32,6 +34,42 @@ class WaitsForBoss(Paused):
     """A state that waits."""
 
 
+class Later(Retrying):
+    """Another attempt."""
+
+
+class Reused(Cached):
+    """A result from elsewhere."""
+
+
+class NotToday(Skipped):
+    """A skip."""
+
+
+class Fanned(Mapped):
+    """A mapped parent."""
+
+
+class TooManyRows(VeryPoor):
+    """A state with a constructor and a colour of its own."""
+
+    color = "#123456"
+
+    def __init__(self, rows: int, *, station: str) -> None:
+        super().__init__(f"{rows} rows of {station} are empty", result=ValueError(station))
+        self.rows = rows
+
+
+class Silent(Failed):
+    """A state whose constructor does not call the one of State."""
+
+    def __init__(self) -> None:
+        self.rows = 3
+
+
+Misnamed = type("Success", (Failed,), {"__module__": __name__, "__qualname__": "Misnamed"})
+
+
 class Odd(State):
     """No built-in state at all."""
 
@@ -44,6 +82,13 @@ class Odd(State):
         (VeryPoor(), "Failed", "VeryPoor"),
         (Approved(), "Success", "Approved"),
         (WaitsForBoss(), "Paused", "WaitsForBoss"),
+        (Later(run_count=1), "Retrying", "Later"),
+        (Reused(), "Cached", "Reused"),
+        (NotToday(), "Skipped", "NotToday"),
+        (Fanned(), "Mapped", "Fanned"),
+        (TooManyRows(3, station="Seattle"), "Failed", "TooManyRows"),
+        (Silent(), "Failed", "Silent"),
+        (Misnamed(), "Failed", "Success"),
         (Odd(), "Pending", "Odd"),
         (State(), "Pending", "State"),
     ],
@@ -104,3 +149,49 @@ def test_records_on_every_executor(any_executor: Executor) -> None:
     )
     assert last["load", 0].title == "Success (Approved)"
     assert notebook.flow_runs[-1].title == "Failed (VeryPoor)"
+
+
+def test_every_family_on_every_executor(any_executor: Executor) -> None:
+    """Subclasses of any built-in class, whatever their constructors, are told with kind, name and message."""
+
+    def ends_as(make: Callable[[], State]) -> Callable[[], None]:
+        def body() -> None:
+            if not (make is later and flowkiln.context["task_run_count"] > 1):
+                raise ENDRUN(make())
+
+        return body
+
+    def later() -> State:
+        return Later("not yet", start_time=dt.datetime.now(dt.UTC), run_count=1)
+
+    def fan(task: flowkiln.Task, old: State, new: State) -> State:
+        return Fanned("fanned", map_states=new.map_states) if type(new) is Mapped else new
+
+    states: dict[str, Callable[[], State]] = {
+        "rows": lambda: TooManyRows(3, station="Seattle"),
+        "silent": Silent,
+        "misnamed": lambda: Misnamed("not what it is called"),
+        "skip": lambda: NotToday("sunday"),
+        "reuse": lambda: Reused("from elsewhere", result=5),
+        "later": later,
+    }
+    with Flow("families") as flow:
+        for name, make in states.items():
+            flowkiln.task(ends_as(make), name=name)()
+        flowkiln.task(lambda x: x, name="fan", state_handlers=[fan]).map([1, 2])
+    final, notebook = watch(flow, any_executor)
+    last = {(one.task, one.map_index): one for one in notebook.task_runs}
+    assert last["rows", -1].title == "Failed (TooManyRows)"
+    assert last["rows", -1].message == "3 rows of Seattle are empty"
+    assert last["silent", -1].title == "Failed (Silent)"
+    assert last["misnamed", -1].title == "Failed (Success)"
+    assert last["skip", -1].title == "Skipped (NotToday)"
+    assert last["reuse", -1].title == "Cached (Reused)"
+    assert [one.title for one in notebook.task_runs if one.task == "later"] == [
+        "Running",
+        "Retrying (Later)",
+        "Running",
+        "Success",
+    ]
+    assert last["fan", -1].title == "Mapped (Fanned)"
+    assert final.is_failed()

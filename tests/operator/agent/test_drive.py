@@ -61,3 +61,16 @@ async def test_an_engine_that_broke_off_leaves_nothing_unfinished(
     assert summary is not None
     assert (summary.state, summary.reason, summary.message.split(" The")[0]) == (state, reason, end.message)
     assert [task["state"] for task in json.loads(progress.snapshot(MAX_STATUS_BYTES).tasks)] == tasks
+
+
+async def test_a_flow_that_ends_in_a_state_of_its_own() -> None:
+    """A `VeryPoor` from a state handler counts as Failed, and the message begins with its name."""
+
+    class VeryPoor(Failed):
+        pass
+
+    engine: Any = Engine(VeryPoor("3 rows are empty", result={}))
+    link: Any = Link()
+    summary = await _until_over(engine, link, "scheduler", Fence(NAME, lambda: 0.0), Progress(["a"], lambda: None))
+    assert summary is not None
+    assert (summary.state, summary.reason, summary.message) == ("Failed", "TaskFailed", "VeryPoor: 3 rows are empty")

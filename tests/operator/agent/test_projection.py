@@ -72,6 +72,36 @@ def test_a_failure_of_a_class_of_the_flow() -> None:
     assert table.first_failure() == "check: QualityFailed: 3 rows are empty"
 
 
+def test_states_of_the_flow_that_are_no_failures() -> None:
+    """A wait, a pause, a skip and a success of the flow's own classes count as what they are."""
+    table = RunTable(["wait", "pause", "skip", "ok", "map"])
+    table.apply(
+        [
+            plain("wait", "Retrying", due=NOON, message="not yet", state_class="Later"),
+            plain("pause", "Paused", message="ask the boss", state_class="WaitsForBoss"),
+            plain("skip", "Skipped", message="sunday", state_class="NotToday"),
+            plain("ok", "Success", state_class="Approved"),
+            TaskRunRecord("map", NOT_MAPPED, "Mapped", map_size=2, state_class="Fanned"),
+            child("map", 0, "Failed", message="3 rows", state_class="VeryPoor"),
+            child("map", 1, "Cached", state_class="Reused"),
+        ]
+    )
+    tasks = tasks_of(table)
+    assert {name: task["state"] for name, task in tasks.items()} == {
+        "wait": "Retrying",
+        "pause": "Paused",
+        "skip": "Skipped",
+        "ok": "Success",
+        "map": "Mapped",
+    }
+    assert tasks["map"]["children"]["counts"] == {"Cached": 1, "Failed": 1}
+    assert tasks["map"]["message"] == "[0] VeryPoor: 3 rows"
+    counts = table.counts()
+    assert counts.paused == ("pause",)
+    assert counts.next_due is not None
+    assert counts.next_due.name == "wait"
+
+
 @given(record_sequences())
 def test_index_ranges_name_the_children_of_each_state(sequence: tuple[list[str], list[TaskRunRecord]]) -> None:
     """Read back, the ranges give each state as many children as its count says, and Success is what is left."""

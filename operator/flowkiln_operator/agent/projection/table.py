@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from flowkiln.states.kinds import FAILURES, FINISHED, MAPPED, NOT_STARTED, RUNNING
-from flowkiln.states.records import NOT_MAPPED, TaskRunRecord
+from flowkiln.states.records import NOT_MAPPED, FlowRunRecord, TaskRunRecord
 from flowkiln_operator.agent.projection.budget import Candidate, fit
 from flowkiln_operator.agent.projection.children import Children
 from flowkiln_operator.agent.projection.entry import TaskEntry, render
@@ -206,7 +206,7 @@ class RunTable:
             self._counts.pop(state, None)
 
 
-def display_message(record: TaskRunRecord) -> str:
+def display_message(record: TaskRunRecord | FlowRunRecord) -> str:
     """The message, after the name of the State's own class where that says more than the built-in one."""
     return ": ".join(filter(None, (record.state_class, record.message)))
 
