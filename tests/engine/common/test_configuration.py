@@ -3,12 +3,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import flowkiln
+from flowkiln.common.configuration import configured
 from flowkiln.configuration import Config, config, load_config
 from flowkiln.utilities.configuration import set_temporary_config
 from flowkiln.utilities.exceptions import FlowkilnError
@@ -122,6 +125,24 @@ class TestSources:
             [sys.executable, "-c", source], env=environment, capture_output=True, text=True, check=True
         )
         assert done.stdout.strip() == "True"
+
+
+class TestConfigured:
+    def test_a_setting_names_a_class(self) -> None:
+        """A dotted path is imported; what is no text is used as it is."""
+        for setting in ("fractions.Fraction", Fraction):
+            with set_temporary_config({"a.place": setting}):
+                assert configured("a.place", "decimal.Decimal") is Fraction
+        assert configured("a.place", "decimal.Decimal") is Decimal
+
+    @pytest.mark.parametrize("path", ["no_such_module.Thing", "fractions.Nothing", "Nothing", ""])
+    def test_a_path_that_names_nothing(self, path: str) -> None:
+        """A warning names the setting, and the built-in class is used."""
+        with (
+            set_temporary_config({"a.place": path}),
+            pytest.warns(UserWarning, match=f"config a.place: cannot load '{path}'"),
+        ):
+            assert configured("a.place", "decimal.Decimal") is Decimal
 
 
 class TestSetTemporaryConfig:

@@ -521,3 +521,15 @@ class TestValidate:
         assert flow.sorted_tasks() == tuple(reversed(tasks))
         with pytest.raises(ValueError, match="Cycle found"):
             flow.add_edge(tasks[0], tasks[-1], validate=True)
+
+
+class TestRunner:
+    def test_the_setting_names_what_runs_a_flow(self) -> None:
+        """`Flow.run` calls the function of `flows.runner`, with all that it was given."""
+
+        def run(flow: Flow, **kwargs: Any) -> tuple[str, dict[str, Any]]:
+            return flow.name, kwargs
+
+        with set_temporary_config({"flows.runner": run}):
+            ran = Flow("f").run({"x": 1}, executor=None)
+        assert ran == ("f", {"parameters": {"x": 1}, "runner_cls": None, "executor": None})
