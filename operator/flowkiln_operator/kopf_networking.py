@@ -1,4 +1,4 @@
-"""How dask-kubernetes' controller, which is made with kopf, waits for an API server that does not answer.
+"""Error backoffs for dask-kubernetes' controller, which uses kopf, when the API server does not answer.
 
 It is started as `kopf run -m dask_kubernetes.operator.controller -m flowkiln_operator.kopf_networking`.
 """

@@ -20,9 +20,9 @@ Document = dict[str, Any]
 TIMEOUT_SECONDS = 30
 CONNECT_SECONDS = 10
 WATCH_SECONDS = 120
-"""How long one watch lasts before the next one begins. A connection that died silently is noticed this late."""
+"""Duration of one watch. A dead connection is detected after at most this time and TIMEOUT_SECONDS."""
 PAGE_BYTES = 1 << 20
-"""How large a page of a list should be: what one page takes to read holds everything else up."""
+"""Target size of a page of a list. Parsing a page blocks the event loop."""
 FIRST_PAGE = 10
 LARGEST_PAGE = 500
 
@@ -59,7 +59,7 @@ class ApiError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The objects of a kind that a label selector picks, whole or as their metadata alone."""
+    """The objects of a kind that match a label selector, complete or only their metadata."""
 
     api_version: str
     kind: str
@@ -68,7 +68,7 @@ class Selection:
 
 
 class KubernetesApi:
-    """A connection to the API server. `learn` is called with each object that a request of one's own brings."""
+    """A connection to the API server. `learn` is called with each object that a request returns."""
 
     def __init__(self, api_client: client.ApiClient, learn: Callable[[Document], None] = lambda document: None) -> None:
         self._client = api_client
@@ -78,7 +78,7 @@ class KubernetesApi:
     async def connect(cls, learn: Callable[[Document], None]) -> Self:
         """Connect as the pod's ServiceAccount, or outside of a cluster as kubectl would."""
         configuration = client.Configuration()
-        # No limit: each watch keeps a connection.
+        # No limit, because each watch occupies a connection.
         configuration.connection_pool_maxsize = 0
         try:
             config.load_incluster_config(client_configuration=configuration)
@@ -113,9 +113,9 @@ class KubernetesApi:
         return items
 
     async def pages(self, selection: Selection, namespace: str | None) -> AsyncIterator[Document]:
-        """Yield the pages of a list, of one version all; None stands for all namespaces.
+        """Yield the pages of a list, all of one version. A namespace of None means all.
 
-        ApiError 410 when it took so long that the API server does not have that version any more.
+        Raises ApiError 410 when the API server no longer has that version.
         """
         path, query = _path(selection.api_version, selection.kind, namespace), _query(selection)
         limit, token = FIRST_PAGE, ""
@@ -130,7 +130,7 @@ class KubernetesApi:
             limit = max(1, min(fitting, 2 * limit, LARGEST_PAGE)) if token else 0
 
     async def watch(self, selection: Selection, namespace: str | None, version: str) -> AsyncGenerator[Document, None]:
-        """Yield the events after a version, until the API server ends the watch. None stands for all namespaces."""
+        """Yield the events after a version until the API server ends the watch. A namespace of None means all."""
         path, query = _path(selection.api_version, selection.kind, namespace), _query(selection)
         query |= {
             "watch": "true",
@@ -170,7 +170,7 @@ class KubernetesApi:
             if error.status not in (404, 409):
                 raise
         else:
-            # The object when it has finalizers, and so stays for a while.
+            # An object with finalizers is returned with its deletionTimestamp.
             self._learn(document)
 
     async def apply_status(self, manifest: Mapping[str, Any]) -> Document:

@@ -1,4 +1,4 @@
-"""Carry out what was decided: in order, but for the objects of a run, which are created together."""
+"""Carries out decisions: actions in order, except that the objects of a run are created concurrently."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def apply(
 ) -> datetime | None:
     """Carry out the actions in their order; return when to look at the run again, if they say so.
 
-    Objects that stand side by side are created at the same time, and with them the Secret of a DaskCluster.
+    Consecutive CreateChild actions run concurrently, together with the creation of the DaskCluster's Secret.
 
     Raises ApiError when the API server cannot do it now, or when the FlowRun has changed since the snapshot (409):
     the caller looks again and decides anew. A refusal that stands in the run's way is remembered for the next decision.
@@ -72,7 +72,7 @@ async def apply(
 
 
 def _steps(actions: Actions) -> Iterator[tuple[list[CreateChild], Action | None]]:
-    """Yield what is done one after the other: objects that are created together, then one action."""
+    """Yield the steps in order: objects to create concurrently, then one other action."""
     children: list[CreateChild] = []
     for action in actions:
         match action:
@@ -105,7 +105,7 @@ def _log(run: RunView, action: Action) -> None:
 async def _create_children(
     api: KubernetesApi, memory: Memory, run: RunView, children: Sequence[CreateChild], actions: Actions
 ) -> None:
-    """Create these objects at the same time; raise the first error once all have been tried."""
+    """Create these objects concurrently; raise the first error after all have been tried."""
     identity = run.identity
     work: list[Coroutine[Any, Any, None]] = [_create_child(api, memory, identity, child.manifest) for child in children]
     cluster = next((action for action in actions if isinstance(action, CreateDaskCluster)), None)
@@ -125,7 +125,7 @@ async def _carry_out(
     identity = run.identity
     match action:
         case CreateDaskCluster(number, fixed):
-            # The ConfigMap holds this plan by now: nobody needs to read it.
+            # The ConfigMap with this plan exists now, so no reconcile has to read it.
             memory.keep_plan(identity, fixed)
             if not memory.tls_secret(identity):
                 await _create_tls_secret(api, memory, identity, number)
@@ -163,7 +163,7 @@ async def _create_child(api: KubernetesApi, memory: Memory, run: RunIdentity, ma
         if error.status == CONFLICT:
             await _check_owner(api, run, manifest)
             if is_plan:
-                # It may hold another plan than this one; what was fixed first counts.
+                # It may hold another plan. The plan that was created first counts.
                 memory.note_plan(run)
                 raise
         elif error.status == 403 and "exceeded quota" in error.message:

@@ -1,4 +1,4 @@
-"""What the watches have shown: FlowRuns, and of their DaskClusters, pods and Deployments what decisions rest on."""
+"""The state that the watches have shown: FlowRuns, and what decisions need of DaskClusters, pods and Deployments."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ _OF_A_DASK_CLUSTER = ("name", "namespace", "uid", "creationTimestamp", "deletion
 
 @dataclass(frozen=True, slots=True)
 class KnownRun:
-    """A FlowRun. Of one that is settled only a few words are kept, and `document` is None."""
+    """A FlowRun. The document of a settled run is not kept."""
 
     uid: str
     state: str
     flow: str
     """The Flow that the run waits for; empty when it has its plan."""
     essence: bytes
-    """A digest of what decisions rest on."""
+    """A digest of everything that decisions depend on."""
     document: Document | None
     settled: Settled | None
 
 
 @dataclass(frozen=True, slots=True)
 class Child(Generic[View]):
-    """What is kept of an object of a run, with the run that it claims as its own. It may lie."""
+    """An object that belongs to a run, as its label and annotation claim. A false claim costs one reconcile."""
 
     label: str
     run: str
@@ -47,10 +47,10 @@ class Child(Generic[View]):
 
 
 class Cache:
-    """One table for each kind that is watched, and the question which runs a change concerns."""
+    """One table for each watched kind. Decides which runs a change concerns."""
 
     def __init__(self, look: Callable[[Key], None]) -> None:
-        """`look` is called with each run about which something has changed that decisions rest on."""
+        """Create an empty cache. `look` is called with the key of each run that has to be reconciled."""
         self._look = look
         self._doubted: set[Key] = set()
         self.flow_runs = Table(
@@ -62,11 +62,11 @@ class Cache:
         self._tables: tuple[Table[Any], ...] = (self.flow_runs, self.dask_clusters, self.pods, self.deployments)
 
     def is_complete(self, namespace: str) -> bool:
-        """Whether everything in a namespace has been listed. Before that nothing can be said about its runs."""
+        """Whether all kinds have been listed in a namespace. Before that, no decision about its runs is possible."""
         return all(table.is_listed(namespace) for table in self._tables)
 
     def has_begun(self) -> bool:
-        """Whether there is a namespace of which everything is known. One that is to come holds nobody up."""
+        """Whether every kind has been listed in some scope. A namespace that is missing does not delay readiness."""
         return all(table.is_listed_somewhere() for table in self._tables)
 
     def run(self, key: Key) -> KnownRun | None:
@@ -74,7 +74,7 @@ class Cache:
         return self.flow_runs.get(key)
 
     def rests(self, key: Key, now: datetime) -> bool:
-        """Whether a run needs nothing now: it is settled, its cluster is gone or going, and its time has not come."""
+        """Whether a run needs nothing now: it is settled, has no cluster to delete, and its deletion is not due."""
         run = self.run(key)
         if run is None or run.settled is None:
             return False
@@ -84,7 +84,7 @@ class Cache:
         return not is_due and all("deletionTimestamp" in cluster["metadata"] for cluster in clusters)
 
     def dask_cluster(self, namespace: str, name: str) -> Document | None:
-        """Return what is known of a DaskCluster, as far as a view of it needs it."""
+        """Return the metadata of a DaskCluster that views need; None when there is none."""
         child = self.dask_clusters.get((namespace, name))
         return child.view if child is not None else None
 
@@ -93,7 +93,7 @@ class Cache:
         return tuple(child.view for _, child in self.pods.group(run.namespace, run.base))
 
     def replica_failures_of(self, run: RunIdentity) -> list[str | None]:
-        """Return for each Deployment of a run why it may not create pods."""
+        """Return for each Deployment of a run why it cannot create pods; None when it can."""
         return [child.view for _, child in self.deployments.group(run.namespace, run.base)]
 
     def states(self) -> list[str]:
@@ -101,7 +101,7 @@ class Cache:
         return [run.state for _, run in self.flow_runs.items()]
 
     def learn(self, document: Document) -> None:
-        """Take what a request of the controller's own has brought."""
+        """Store an object that the controller's own request returned."""
         kind = document.get("kind")
         if kind == FLOW_RUN_KIND:
             self.flow_runs.learn(document)
@@ -109,17 +109,17 @@ class Cache:
             self.dask_clusters.learn(document)
 
     def doubt(self, key: Key) -> None:
-        """Note that a run has changed and the watch has not told yet."""
+        """Record that a run has a newer version than the cache; the next reconcile reads it."""
         self._doubted.add(key)
 
     def take_doubt(self, key: Key) -> bool:
-        """Tell whether a run is in doubt, and end that: whoever asks reads it."""
+        """Return whether the run has to be read, and reset that."""
         doubted = key in self._doubted
         self._doubted.discard(key)
         return doubted
 
     def flow_changed(self, flow: Document) -> None:
-        """Take a Flow that is there or has changed: the runs that wait for it are to be looked at."""
+        """Reconcile the runs that wait for this Flow."""
         metadata = flow["metadata"]
         for key, _ in self.flow_runs.group(metadata["namespace"], metadata["name"]):
             self._look(key)
@@ -138,20 +138,20 @@ class Cache:
             self._look(key)
 
     def _child_changed(self, key: Key, before: Child[Any] | None, after: Child[Any] | None) -> None:
-        # A run of another class is not in the table; one that appears later is looked at then.
+        # Runs of another class are not in the table. A run that appears later is reconciled then.
         child = after or before
         if child is not None and before != after and (run := (key[0], child.run)) in self.flow_runs:
             self._look(run)
 
     def _listed(self, scope: Scope) -> None:
-        """Look at every run once everything about it is known, and again whenever that was read anew."""
+        """Reconcile all runs of a scope, once all kinds have been listed there, and after each later list."""
         for key, _ in self.flow_runs.items(scope):
             if self.is_complete(key[0]):
                 self._look(key)
 
 
 def known_run(document: Document) -> KnownRun:
-    """Read what is kept of a FlowRun."""
+    """Return what is kept of a FlowRun."""
     over = settled(document)
     status, spec = document.get("status") or {}, document.get("spec") or {}
     return KnownRun(
@@ -170,7 +170,7 @@ def _dask_cluster(document: Document) -> Document:
 
 
 def _essence(document: Document) -> bytes:
-    """Digest what decisions rest on. An agent reports its progress up to once a second; nothing is decided by that."""
+    """Return a digest of what decisions depend on, which progress reports (up to one a second) do not change."""
     metadata, status = document["metadata"], document.get("status") or {}
     flow = status.get("flow") or {}
     kept = (

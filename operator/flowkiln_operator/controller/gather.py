@@ -1,4 +1,4 @@
-"""Look at everything that concerns one run."""
+"""Collects everything that concerns one run."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ async def gather(
 ) -> Snapshot | None:
     """Return what is so about the FlowRun of this name, for an operator of this class; None when there is none.
 
-    Every write of a status names the resourceVersion of the FlowRun that was seen here. Flow and plan are read from the
-    API server, once in the life of a run, and remembered.
+    Every write of a status carries the resourceVersion of the FlowRun that was read here. Flow and plan come from the
+    API server; each is read once for a run.
     """
     document = await source.flow_run(namespace, name)
     if document is None:
@@ -53,7 +53,7 @@ async def gather(
         return bare
     cluster = await _dask_cluster(source, run)
     if run.status.state is not None and run.status.state.is_terminal:
-        # The plan says how long the cluster of a failed run is kept, and nothing else about a run that is over.
+        # A finished run needs its plan only for the time that the cluster of a failed run is retained.
         kept = cluster is not None and run.status.state in (RunState.FAILED, RunState.CRASHED)
         return replace(bare, plan=await _plan(api, memory, run) if kept else None, cluster=cluster)
     starting = not run.report.is_claimed
@@ -87,7 +87,7 @@ async def _plan(api: KubernetesApi, memory: Memory, run: RunView) -> PlanWithSou
     if (known := memory.plan(run.identity)) is not None:
         return known
     if run.status.plan is None and not memory.has_plan(run.identity):
-        # As far as anybody knows there is none. Should there be one, creating another is refused, and it is read then.
+        # There is none, as far as the status says. If there is one after all, its creation fails, and it is read then.
         return None
     document = await api.get("v1", "ConfigMap", run.identity.namespace, run.identity.plan_name)
     if document is None:

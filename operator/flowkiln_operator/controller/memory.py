@@ -28,7 +28,7 @@ class Memory:
     _runs: dict[tuple[str, str], _Remembered] = field(default_factory=dict)
 
     def keys(self) -> set[tuple[str, str]]:
-        """Return namespace and name of the runs of which anything is remembered."""
+        """Return the keys of all runs that have an entry."""
         return set(self._runs)
 
     def plan(self, run: RunIdentity) -> PlanWithSources | None:
@@ -49,11 +49,11 @@ class Memory:
         return remembered.admission[1]
 
     def has_plan(self, run: RunIdentity) -> bool:
-        """Whether there is a ConfigMap of the plan's name, although the status does not say so yet."""
+        """Whether a ConfigMap with the plan's name exists although the status does not say so yet."""
         return self._of(run).has_plan
 
     def note_plan(self, run: RunIdentity) -> None:
-        """Remember that there is a ConfigMap of the plan's name."""
+        """Remember that a ConfigMap with the plan's name exists."""
         self._of(run).has_plan = True
 
     def tls_secret(self, run: RunIdentity) -> str:

@@ -40,7 +40,7 @@ class Reconciler:
         except ApiError as error:
             if error.status != CONFLICT:
                 raise
-            # The FlowRun changed between the look and the write: look again, at what it is now.
+            # The FlowRun changed between read and write: reconcile again, with a fresh read.
             self.metrics.conflicts.inc()
             self.cache.doubt(key)
             return datetime.now().astimezone()
@@ -54,7 +54,7 @@ class Reconciler:
             self.memory.forget(*key)
             return None
         if not self.cache.is_complete(key[0]):
-            # Once it is, all runs are looked at.
+            # All runs are reconciled once it is.
             return None
         if self.cache.rests(key, now()):
             self.memory.forget(*key)
@@ -64,7 +64,7 @@ class Reconciler:
             return None
         actions = decide(snapshot)
         if _declares_crash(snapshot, actions):
-            # The cache may lag behind, and this cannot be taken back.
+            # The cache may lag behind, and a final state cannot be taken back.
             snapshot = await self._gather(Direct(self.api), key)
             if snapshot is None:
                 return None
@@ -76,7 +76,7 @@ class Reconciler:
 
 
 def _declares_crash(snapshot: Snapshot, actions: Actions) -> bool:
-    """Tell whether a run is to be ended for what was seen of its cluster, and not because its agent has said so."""
+    """Return whether the actions end a run as Crashed although its agent has not reported that."""
     if snapshot.run.report.state is FlowState.CRASHED:
         return False
     state = snapshot.run.status.state

@@ -1,4 +1,4 @@
-"""Which finished runs need nothing any more, by their documents alone. Such a run costs neither requests nor memory."""
+"""Recognizes finished runs that need no more work. A settled run costs neither requests nor memory."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _TERMINAL = frozenset(state.value for state in TERMINAL_STATES)
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A run that is over and whose status says everything; `due` is when it is to be deleted, if ever."""
+    """A finished run whose status is complete. `due` is the time of its deletion, or None."""
 
     due: datetime | None
 
 
 def settled(document: Mapping[str, Any]) -> Settled | None:
-    """Return when there is next something to do about a finished run; None for a run whose status is still to change.
+    """Return None while the run's status may still change.
 
-    What is left of its cluster is not in its document: whoever asks must look for a DaskCluster too.
+    The document does not say whether the run's DaskCluster still exists; the caller has to check that as well.
     """
     status = document.get("status") or {}
     if status.get("state") not in _TERMINAL:

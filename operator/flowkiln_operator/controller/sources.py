@@ -1,4 +1,4 @@
-"""Where a look at a run reads from: the cache of the watches, or the API server itself."""
+"""Sources of a snapshot: the cache of the watches, or the API server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from flowkiln_operator.resources.run import RunIdentity
 
 
 class Source(Protocol):
-    """What can be read of a run and its cluster."""
+    """Reads a run and the objects of its cluster."""
 
     async def flow_run(self, namespace: str, name: str) -> Document | None:
         """Return the FlowRun; None when there is none."""
@@ -29,18 +29,18 @@ class Source(Protocol):
         """Return the pods of a run."""
 
     async def replica_failures(self, run: RunIdentity) -> list[str | None]:
-        """Return for each Deployment of a run why it may not create pods; None when it may."""
+        """Return for each Deployment of a run why it cannot create pods; None when it can."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cached:
-    """The cache. It may lag behind by a moment; what it does not keep of a settled run is read."""
+    """Reads from the cache, which may lag behind. The document of a settled run is read from the API server."""
 
     cache: Cache
     api: KubernetesApi
 
     async def flow_run(self, namespace: str, name: str) -> Document | None:
-        """Return the FlowRun, read anew when the cache is known to lag behind."""
+        """Return the FlowRun; read it again if the cache is known to be out of date."""
         key = namespace, name
         known = self.cache.run(key)
         if known is None:
@@ -58,13 +58,13 @@ class Cached:
         return self.cache.pods_of(run)
 
     async def replica_failures(self, run: RunIdentity) -> list[str | None]:
-        """Return what the Deployments say."""
+        """Return the failures of the Deployments."""
         return self.cache.replica_failures_of(run)
 
 
 @dataclass(frozen=True, slots=True)
 class Direct:
-    """The API server: as it is now."""
+    """Reads from the API server."""
 
     api: KubernetesApi
 

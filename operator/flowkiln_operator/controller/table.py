@@ -1,4 +1,4 @@
-"""The objects of one kind as watches and the controller's own writes have shown them, each in its newest version."""
+"""A table of objects of one kind, each in the newest version that a watch or a write of the controller has shown."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Row(Generic[Value]):
-    """One object: what is kept of it, and the version that this was read from."""
+    """One object: the value that is kept of it, and the version it was read from."""
 
     uid: str
     version: int
@@ -27,9 +27,9 @@ class Row(Generic[Value]):
 class Table(Generic[Value]):
     """Rows by namespace and name, and by group within a namespace.
 
-    Events, lists and answers to the controller's own writes arrive in any order. A row is therefore never replaced by
-    an older version (resource versions are compared as numbers), and an answer that the watch has overtaken is ignored:
-    its object may be gone by now.
+    Events, lists and responses to the controller's own writes arrive in any order. A row is therefore never replaced by
+    an older version (resource versions are compared as numbers). A response that is older than the position of the
+    watch is ignored, because its object may have been deleted since.
     """
 
     def __init__(
@@ -40,10 +40,11 @@ class Table(Generic[Value]):
         on_change: Callable[[Key, Value | None, Value | None], None],
         on_listed: Callable[[Scope], None],
     ) -> None:
-        """`read` picks what is kept of an object, `group` names its group (empty for none).
+        """Create an empty table.
 
-        `on_change` gets the values before and after each change; None where there is none. `on_listed` is called when
-        a scope has been listed completely.
+        `read` extracts the value that is kept of an object, `group` its group (empty for none). `on_change` gets the
+        values before and after each change; None where there is none. `on_listed` is called when a scope has been
+        listed completely.
         """
         self._read, self._group_of, self._on_change, self._on_listed = read, group, on_change, on_listed
         self._rows: dict[Key, Row[Value]] = {}
@@ -72,7 +73,7 @@ class Table(Generic[Value]):
         return ((key, row.value) for key, row in self._rows.items() if scope is None or key[0] == scope)
 
     def is_listed(self, namespace: str) -> bool:
-        """Whether the objects of a namespace have been listed, so that what is not here does not exist."""
+        """Whether the objects of a namespace have been listed. Before that, a missing row means nothing."""
         return None in self._positions or namespace in self._positions
 
     def is_listed_somewhere(self) -> bool:
@@ -80,32 +81,32 @@ class Table(Generic[Value]):
         return bool(self._positions)
 
     def take(self, document: Document) -> None:
-        """Take an object from a list or a watch."""
+        """Store an object from a list or a watch."""
         key, version = key_of(document), version_of(document)
         before = self._rows.get(key)
         if before is None or before.version < version:
             self._set(key, Row(document["metadata"]["uid"], version, self._read(document)))
 
     def learn(self, document: Document) -> None:
-        """Take an object from the answer to a request, unless the watch has got further than that."""
+        """Store an object from the response to a request, unless the watch has shown later versions already."""
         namespace, _ = key_of(document)
         position = self._positions.get(None, self._positions.get(namespace, 0))
         if version_of(document) > position:
             self.take(document)
 
     def lose(self, document: Document) -> None:
-        """Take the end of an object; there may be another one of its name already."""
+        """Remove a deleted object, unless a new object has its name already."""
         key = key_of(document)
         row = self._rows.get(key)
         if row is not None and row.uid == document["metadata"]["uid"]:
             self._remove(key)
 
     def reached(self, scope: Scope, version: int) -> None:
-        """Note that the watch of a scope has shown everything up to this version."""
+        """Record that the watch of a scope has shown everything up to this version."""
         self._positions[scope] = max(version, self._positions.get(scope, 0))
 
     def listed(self, scope: Scope, keys: Set[Key], version: int) -> None:
-        """Drop what a complete list of this version does not have, and what was deleted while no watch was open."""
+        """Remove the rows that a complete list of this version lacks: they were deleted while no watch was open."""
         gone = [key for key, row in self._in(scope) if key not in keys and row.version <= version]
         for key in gone:
             self._remove(key)
@@ -113,7 +114,7 @@ class Table(Generic[Value]):
         self._on_listed(scope)
 
     def drop(self, scope: Scope) -> None:
-        """Forget a scope that cannot be listed any more: a namespace that is gone, or where rights were taken away."""
+        """Remove all rows of a scope that cannot be listed any more, because the namespace or the rights are gone."""
         self._positions.pop(scope, None)
         for key, _ in list(self._in(scope)):
             self._remove(key)

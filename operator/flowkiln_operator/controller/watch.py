@@ -1,4 +1,4 @@
-"""Lists and watches the kinds that the controller needs, and keeps at it whatever becomes of the connection."""
+"""Lists and watches the kinds that the controller needs, and reconnects after every failure."""
 
 from __future__ import annotations
 
@@ -22,41 +22,41 @@ from flowkiln_operator.resources import dask_cluster
 logger = logging.getLogger(__name__)
 
 BACKOFFS = (0.2, 1.0, 1.0, 2.0, 3.0, 5.0)
-"""Seconds between tries; the last one again and again."""
+"""Seconds before each retry; the last one repeats."""
 GONE = 410
 UNREADABLE = (401, 403, 404)
 
 
 class Sink(Protocol):
-    """What takes the objects of a kind. A Table does."""
+    """Receives the objects of a kind. Table is one."""
 
     def take(self, document: Document) -> None:
-        """Take an object that is there or has changed."""
+        """Store a new or changed object."""
 
     def lose(self, document: Document) -> None:
-        """Take an object that is gone."""
+        """Remove a deleted object."""
 
     def reached(self, scope: Scope, version: int) -> None:
-        """Everything up to this version has been shown."""
+        """Record that everything up to this version has been shown."""
 
     def listed(self, scope: Scope, keys: set[Key], version: int) -> None:
-        """A list of this version is complete: what it does not have is gone."""
+        """Remove what a complete list of this version lacks."""
 
     def drop(self, scope: Scope) -> None:
-        """The scope cannot be read."""
+        """Remove everything of a scope that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Which objects are watched, and what takes them."""
+    """A selection of objects, and the sink that receives them."""
 
     selection: Selection
     sink: Sink
 
     async def follow(self, api: KubernetesApi, scope: Scope) -> None:
-        """List once, then watch for ever; list again when the API server cannot tell what has happened since.
+        """List, then watch without end. List again when the API server no longer has the events in between.
 
-        Raises only what is a mistake of this program.
+        Only programming errors raise.
         """
         version, failures = "", 0
         while True:
@@ -80,7 +80,7 @@ class Watch:
             if problem:
                 where = {"kind": self.selection.kind, "namespace": scope or "all"}
                 logger.warning("a watch has ended and is tried again: %s", problem, extra=where)
-            # A pause after an orderly end too, should the API server end each watch at once.
+            # The pause also follows an orderly end, in case the API server ends every watch at once.
             await asyncio.sleep(BACKOFFS[min(max(failures, 1), len(BACKOFFS)) - 1])
 
     async def _list(self, api: KubernetesApi, scope: Scope) -> str:
@@ -110,30 +110,30 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class FlowSink:
-    """Takes Flows, of which nothing is kept: they only concern the runs that wait for them."""
+    """Receives Flows and keeps nothing: a change of a Flow only concerns the runs that wait for it."""
 
     cache: Cache
 
     def take(self, document: Document) -> None:
-        """Have the runs looked at that wait for this Flow."""
+        """Reconcile the runs that wait for this Flow."""
         self.cache.flow_changed(document)
 
     def lose(self, document: Document) -> None:
-        """Do the same: a run that waits is told that its Flow is gone."""
+        """Reconcile the runs that wait for this Flow: their status mentions it."""
         self.cache.flow_changed(document)
 
     def reached(self, scope: Scope, version: int) -> None:
-        """Nothing is kept."""
+        """Do nothing."""
 
     def listed(self, scope: Scope, keys: set[Key], version: int) -> None:
-        """Nothing is kept."""
+        """Do nothing."""
 
     def drop(self, scope: Scope) -> None:
-        """Nothing is kept."""
+        """Do nothing."""
 
 
 def watches(cache: Cache, run_class: str | None) -> tuple[Watch, ...]:
-    """Return what is watched: FlowRuns of this class, or those without any; of runs, what decisions rest on."""
+    """Return all watches. FlowRuns are those of this class, or those without a class if it is None."""
     of_class = f"{CLASS_LABEL}={run_class}" if run_class else f"!{CLASS_LABEL}"
     return (
         Watch(Selection(API_VERSION, FLOW_RUN_KIND, of_class), cache.flow_runs),
@@ -147,7 +147,7 @@ def watches(cache: Cache, run_class: str | None) -> tuple[Watch, ...]:
 
 
 async def watch_all(api: KubernetesApi, cache: Cache, run_class: str | None, namespaces: Sequence[str]) -> None:
-    """Watch in these namespaces, or everywhere; one that does not exist yet is watched as soon as it does."""
+    """Watch these namespaces, or all. A namespace that appears later is watched from then on."""
     async with asyncio.TaskGroup() as group:
         for watch in watches(cache, run_class):
             for scope in namespaces or (None,):

@@ -1,6 +1,6 @@
 """A queue of keys to look at: each key once, one worker a key at a time, later again on request or after an error.
 
-Events about one key may pour in: the first is answered at once, those that follow together, after a pause.
+A burst of events about one key causes one call at once and one more after a pause.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Work: TypeAlias = Callable[[Key], Awaitable[datetime | None]]
 """Looks at a key, and returns when to do so again."""
 
 PAUSE = 0.2
-"""Seconds from the beginning of a look at a key to the next one, at least."""
+"""Minimum seconds between the starts of two calls with the same key."""
 FIRST_DELAY = 0.2
 LAST_DELAY = 30.0
 
@@ -39,7 +39,7 @@ class WorkQueue:
     _ready: asyncio.Queue[Key] = field(default_factory=asyncio.Queue)
     _waiting: set[Key] = field(default_factory=set)
     _busy: set[Key] = field(default_factory=set)
-    """Keys that are being worked on, or were a moment ago."""
+    """Keys that are being worked on or in the pause after that."""
     _once_more: set[Key] = field(default_factory=set)
     _timers: dict[Key, asyncio.TimerHandle] = field(default_factory=dict)
     _failures: dict[Key, int] = field(default_factory=dict)
@@ -57,12 +57,12 @@ class WorkQueue:
         self._add_after(key, (time - datetime.now(UTC)).total_seconds())
 
     def keys(self) -> set[Key]:
-        """Return all keys of which anything is remembered: those that wait, are worked on, or have a timer."""
+        """Return all keys that wait, are worked on, have a timer or have failed."""
         return {*self._waiting, *self._busy, *self._once_more, *self._timers, *self._failures}
 
     @property
     def is_idle(self) -> bool:
-        """Whether no key waits or is worked on, nor was a moment ago."""
+        """Whether no key waits, is worked on or is in its pause."""
         return not self._waiting and not self._busy
 
     async def run(self) -> None:
@@ -83,7 +83,7 @@ class WorkQueue:
                 await self._do(key)
             finally:
                 loop.call_at(begun + PAUSE, self._end_pause, key)
-            # Work that waits for nothing would otherwise keep everything else from its turn.
+            # Work that awaits nothing would otherwise block the event loop.
             await asyncio.sleep(0)
 
     def _end_pause(self, key: Key) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -204,3 +206,21 @@ def test_of_a_run_whose_status_says_all_the_document_is_let_go(cache: Cache, cha
     assert known is not None
     assert (known.document is None) == (known.settled is not None) == (not change)
     assert cache.states() == [change.get("state", "Success")]
+
+
+def test_a_finished_run_takes_little_memory_however_large_it_was(cache: Cache) -> None:
+    """A thousand of them, with the status of a map of many children each: less than two kilobytes a run."""
+    tasks = [{"name": f"task-{number}", "state": "Success", "message": "done" * 20} for number in range(50)]
+    finished = json.dumps(run(2, status={**FINISHED, "tasks": tasks}))
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(1000):
+            document = json.loads(finished)
+            document["metadata"] |= {"name": f"run-{number}", "uid": f"uid-{number}"}
+            cache.flow_runs.take(document)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(cache.flow_runs) == 1000
+    assert (after - before) / 1000 < 2048
