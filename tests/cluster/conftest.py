@@ -6,28 +6,22 @@ FLOWKILN_TEST_REUSE=NAME uses a cluster that `python -m tests.cluster up --name 
 from __future__ import annotations
 
 import json
-import os
-import signal
 import uuid
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from types import FrameType
 
 import pytest
 
 from tests.charts.helm import helm_path
 
-from .harness import choose
 from .harness.commands import wait_until
-from .harness.ending import end
 from .harness.interface import Cluster, HarnessError, Images
+from .sharing import Guest, bring_up, chosen_cluster, orderly_end, take_down
 
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 TIME_LIMIT = 900  # seconds: kind takes minutes to start and to load images on a small machine
 FAILED = pytest.StashKey[bool]()
 CLUSTER = pytest.StashKey[Cluster]()
-KEPT = pytest.StashKey[list[Path]]()
 RELEASE = "release"  # the fixture of those tests that need Helm
 
 
@@ -40,16 +34,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.timeout(TIME_LIMIT))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtestloop(session: pytest.Session) -> None:
-    """Build what is built once before the first test, whose time limit does not allow for that."""
-    if session.config.option.collectonly or not any(_needs_cluster(item) for item in session.items):
-        return
-    with suppress(HarnessError):  # the fixture meets it again, and says it as the reason of each test's failure
-        chosen = session.config.stash[CLUSTER] = _chosen_cluster()
-        chosen.prepare()
-        if any(RELEASE in getattr(item, "fixturenames", ()) for item in session.items):
-            helm_path()
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Build what is built once before the time limit of a test begins, which does not allow for that."""
+    if _needs_cluster(item):
+        with suppress(HarnessError):  # the fixture meets it again, and says it as the reason of each test's failure
+            _prepare(item)
+    return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -63,30 +54,30 @@ def pytest_runtest_makereport(
     return report
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Name the folders with the clusters' logs after a failure."""
-    for kept in config.stash.get(KEPT, []):
-        terminalreporter.write_line(f"logs of the test cluster: {kept}")
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the first of several processes which logs are kept."""
+    Guest.tell_kept_logs(session.config)
 
 
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """Bring up a cluster for the session, or use the running one that FLOWKILN_TEST_REUSE names."""
-    reused = bool(os.environ.get("FLOWKILN_TEST_REUSE"))
-    with _orderly_end():
+    guest = Guest.of(request.config)
+    with orderly_end():
         try:
-            chosen = request.config.stash.get(CLUSTER, None) or _chosen_cluster()
-            if reused:
-                chosen.kubectl("get", "--raw=/readyz")
+            if guest:
+                chosen = guest.cluster()
             else:
+                chosen = request.config.stash.get(CLUSTER, None) or chosen_cluster()
                 with shown(request.config):
-                    chosen.start()
+                    bring_up(chosen)
         except HarnessError as error:
             pytest.fail(str(error), pytrace=False)
         try:
             yield chosen
         finally:
-            end_of(chosen, request, stop=not reused)
+            if not guest:
+                end_of(chosen, request)
 
 
 @pytest.fixture(scope="session")
@@ -100,6 +91,8 @@ def own_cluster(cluster: Cluster) -> Cluster:
 @pytest.fixture(scope="session")
 def images(cluster: Cluster, request: pytest.FixtureRequest) -> Images:
     """Return the product's images, present on the cluster."""
+    if guest := Guest.of(request.config):
+        return guest.images()
     with shown(request.config):
         return cluster.images()
 
@@ -121,34 +114,26 @@ def shown(config: pytest.Config) -> Iterator[None]:
     """Show on the terminal what the harness says, which pytest captures otherwise: some of its steps take minutes."""
     capture, reporter = (config.pluginmanager.getplugin(name) for name in ("capturemanager", "terminalreporter"))
     with capture.global_and_fixture_disabled():
-        reporter.ensure_newline()
+        if reporter:  # one of several processes has none
+            reporter.ensure_newline()
         yield
 
 
-def end_of(cluster: Cluster, request: pytest.FixtureRequest, *, stop: bool = True) -> None:
+def end_of(cluster: Cluster, request: pytest.FixtureRequest) -> None:
     """End a cluster; its logs are kept, and named in the summary, when a test on a cluster has failed."""
-    kept = end(cluster, keep_logs=request.session.stash.get(FAILED, False), stop=stop)
-    if kept is not None:
-        request.config.stash.setdefault(KEPT, []).append(kept)
+    take_down(cluster, request.config, keep_logs=request.session.stash.get(FAILED, False))
 
 
 def _needs_cluster(item: pytest.Item) -> bool:
     return "cluster" in getattr(item, "fixturenames", ()) or item.get_closest_marker("cluster") is not None
 
 
-def _chosen_cluster() -> Cluster:
-    return choose.cluster(os.environ.get("FLOWKILN_TEST_REUSE") or f"test-{os.getpid()}", owned=True)
-
-
-@contextmanager
-def _orderly_end() -> Iterator[None]:
-    """End on SIGTERM as on Ctrl-C: with the fixtures' ends, so that nothing is left behind."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _prepare(item: pytest.Item) -> None:
+    stash, guest = item.config.stash, Guest.of(item.config)
+    if guest and "cluster" in getattr(item, "fixturenames", ()):
+        stash[CLUSTER] = stash.get(CLUSTER, None) or guest.cluster()
+    elif CLUSTER not in stash:
+        stash[CLUSTER] = chosen_cluster()
+        stash[CLUSTER].prepare()
+    if RELEASE in getattr(item, "fixturenames", ()):
+        helm_path()

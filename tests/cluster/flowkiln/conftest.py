@@ -9,6 +9,7 @@ import pytest
 from tests.cluster.conftest import shown
 from tests.cluster.harness.commands import announced
 from tests.cluster.harness.interface import Cluster, Images
+from tests.cluster.sharing import Guest
 
 from .installation import Installation, install
 from .rooms import room
@@ -19,6 +20,9 @@ from .watching import logs_of_runs
 @pytest.fixture(scope="session")
 def flowkiln(cluster: Cluster, images: Images, request: pytest.FixtureRequest) -> Installation:
     """Return Flowkiln, installed and in force on the cluster."""
+    if guest := Guest.of(request.config):
+        guest.wait_for_flowkiln()
+        return Installation(cluster, images)
     with shown(request.config), announced("installing Flowkiln"):
         return install(cluster, images)
 
