@@ -16,6 +16,7 @@ from tests.charts.helm import helm_path
 
 from .harness.commands import wait_until
 from .harness.interface import Cluster, HarnessError, Images
+from .harness.reading import reader
 from .sharing import Guest, bring_up, chosen_cluster, orderly_end, take_down
 
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -103,10 +104,19 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     name = f"test-{uuid.uuid4().hex[:10]}"
     manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}}
     cluster.kubectl("create", "--filename=-", input=json.dumps(manifest))
-    account = ("get", "serviceaccount", "default", f"--namespace={name}", "--ignore-not-found", "--output=name")
-    wait_until("the namespace has its service account", lambda: bool(cluster.kubectl(*account)), seconds=60)
+    wait_for_account(cluster, name)
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def wait_for_account(cluster: Cluster, namespace: str) -> None:
+    """Wait until pods can be created in a new namespace."""
+    look = reader(cluster.kubeconfig)
+    wait_until(
+        "the namespace has its service account",
+        lambda: look.get("serviceaccounts", "default", namespace) is not None,
+        seconds=60,
+    )
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from tests.cluster.conftest import RESTRICTED
+from tests.cluster.conftest import RESTRICTED, wait_for_account
 from tests.cluster.harness.commands import wait_until
 
 from .installation import Installation
@@ -23,8 +23,7 @@ def room(installation: Installation, *objects: Mapping[str, Any]) -> Iterator[Ru
     name = f"room-{uuid.uuid4().hex[:10]}"
     manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}}
     cluster.kubectl("create", "--filename=-", input=json.dumps(manifest))
-    account = ("get", "serviceaccount", "default", f"--namespace={name}", "--ignore-not-found", "--output=name")
-    wait_until("the namespace has its service account", lambda: bool(cluster.kubectl(*account)), seconds=60)
+    wait_for_account(cluster, name)
     try:
         with logs_of_runs(cluster, name, {"agent"}) as agents:
             runs = Runs(installation, name, agents)

@@ -10,13 +10,14 @@ from typing import Any
 
 from tests.cluster.harness.commands import CommandError, wait_until
 from tests.cluster.harness.interface import HarnessError
+from tests.cluster.harness.reading import Reader, reader
 
 from .installation import Installation
 from .watching import FLOW_RUNS, PODS, RUN_LABEL, Logs, Recording, logs_of_runs, recording
 
 FLOW_RUN = "flowruns.flowkiln.dev"
 PATIENCE = 120.0  # seconds; a run takes about ten on a machine that does nothing else
-KEPT_BY_KUBERNETES = ("events", "events.events.k8s.io")  # they go after their own time
+KEPT_BY_KUBERNETES = frozenset({"events"})  # they go after their own time
 
 Object = dict[str, Any]
 Objects = list[Object]
@@ -36,6 +37,10 @@ class Runs:
         """Run kubectl in the namespace; CommandError when it fails."""
         return self.installation.cluster.kubectl(f"--namespace={self.namespace}", *arguments, input=input)
 
+    @property
+    def _reader(self) -> Reader:
+        return reader(self.installation.cluster.kubeconfig)
+
     def apply(self, *manifests: Mapping[str, Any]) -> None:
         """Run `kubectl apply` on objects, in this order."""
         document = {"apiVersion": "v1", "kind": "List", "items": list(manifests)}
@@ -43,17 +48,18 @@ class Runs:
 
     def get(self, kind: str, name: str) -> Object:
         """Return an object."""
-        found: Object = json.loads(self.kubectl("get", kind, name, "--output=json"))
+        found = self._reader.get(kind, name, self.namespace)
+        if found is None:
+            raise HarnessError(f"there is no {kind}/{name} in {self.namespace}")
         return found
 
     def list(self, kind: str, *, selector: str = "") -> Objects:
         """Return the objects of a kind."""
-        items: Objects = json.loads(self.kubectl("get", kind, f"--selector={selector}", "--output=json"))["items"]
-        return items
+        return self._reader.list(kind, self.namespace, selector=selector)
 
     def exists(self, kind: str, name: str) -> bool:
         """Whether there is such an object."""
-        return bool(self.kubectl("get", kind, name, "--ignore-not-found", "--output=name"))
+        return self._reader.get(kind, name, self.namespace) is not None
 
     def flow_run(self, name: str) -> Object:
         """Return a FlowRun."""
@@ -120,23 +126,17 @@ class Runs:
 
         As kind/name, without the FlowRun itself and without Events.
         """
-        kinds = [
-            kind
-            for kind in self.kubectl("api-resources", "--namespaced", "--verbs=list", "--output=name").split()
-            if kind not in KEPT_BY_KUBERNETES
-        ]
-        everything: Objects = json.loads(self.kubectl("get", ",".join(kinds), "--output=json"))["items"]
+        everything = list(self._reader.all_metadata(self.namespace, without=KEPT_BY_KUBERNETES))
         mine = {flow_run["metadata"]["uid"]}
         label = label_of(flow_run)
         found: dict[str, str] = {}
         while True:
             before = len(mine)
-            for item in everything:
-                metadata = item["metadata"]
+            for kind, metadata in everything:
                 owners = {owner["uid"] for owner in metadata.get("ownerReferences", ())}
                 if owners & mine or metadata.get("labels", {}).get(RUN_LABEL) == label:
                     mine.add(metadata["uid"])
-                    found[metadata["uid"]] = f"{item['kind']}/{metadata['name']}"
+                    found[metadata["uid"]] = f"{kind}/{metadata['name']}"
             if len(mine) == before:
                 return sorted(found.values())
 

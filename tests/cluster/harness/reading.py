@@ -1,0 +1,123 @@
+"""Read objects over one connection that is kept.
+
+A test that waits looks every moment: a kubectl that is started for each look costs more than what it looks at.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from kubernetes import client, config
+from urllib3.exceptions import HTTPError
+
+from .interface import HarnessError
+
+DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+METADATA = "application/json;g=meta.k8s.io;v=v1;as=PartialObjectMetadataList"
+SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A kind of object as the API server serves it."""
+
+    group: str
+    version: str
+    kind: str
+    name: str  # plural, lower case
+    names: frozenset[str]  # by which kubectl knows it
+    namespaced: bool
+    listable: bool
+
+    def path(self, namespace: str) -> str:
+        """Return the path of the objects in a namespace."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        return f"{root}/namespaces/{namespace}/{self.name}" if self.namespaced else f"{root}/{self.name}"
+
+
+class Reader:
+    """Reads a cluster's objects."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        self._api = config.new_client_from_config(config_file=str(kubeconfig), persist_config=False)
+        self._resources: tuple[Resource, ...] = ()
+
+    def get(self, kind: str, name: str, namespace: str) -> dict[str, Any] | None:
+        """Return an object; None when there is none. `kind` is what kubectl takes: pods, or flows.flowkiln.dev."""
+        return self._read(f"{self._resource(kind).path(namespace)}/{name}")
+
+    def list(self, kind: str, namespace: str, *, selector: str = "") -> list[dict[str, Any]]:
+        """Return the objects of a kind in a namespace."""
+        query = urlencode({"labelSelector": selector})
+        found = self._read(f"{self._resource(kind).path(namespace)}?{query}") or {}
+        return found.get("items") or []
+
+    def all_metadata(self, namespace: str, *, without: frozenset[str] = frozenset()) -> Iterator[tuple[str, Any]]:
+        """Yield kind and metadata of every object in a namespace, except for some resources."""
+        for resource in self._discovered():
+            if resource.namespaced and resource.listable and not resource.names & without:
+                # What was taken away since it was discovered has no objects.
+                found = self._read(resource.path(namespace), accept=METADATA) or {}
+                for item in found.get("items") or ():
+                    yield resource.kind, item["metadata"]
+
+    def _resource(self, kind: str) -> Resource:
+        for resources in (self._resources, self._discovered()):
+            for resource in resources:
+                if kind in resource.names:
+                    return resource
+        raise HarnessError(f"the API server has no resource {kind}")
+
+    def _discovered(self) -> tuple[Resource, ...]:
+        """Return all resources, each in its preferred version."""
+        found: dict[tuple[str, str], Resource] = {}
+        for path in ("/api", "/apis"):
+            for group in (self._read(path, accept=DISCOVERY) or {})["items"]:
+                for resource in _resources(group):
+                    found.setdefault((resource.group, resource.name), resource)
+        self._resources = tuple(found.values())
+        return self._resources
+
+    def _read(self, path: str, *, accept: str = "application/json") -> dict[str, Any] | None:
+        request = self._api.param_serialize(
+            "GET", path, header_params={"Accept": accept}, auth_settings=["BearerToken"]
+        )
+        try:
+            answer = self._api.call_api(*request, _request_timeout=SECONDS)
+        except (client.ApiException, HTTPError, OSError) as error:
+            raise HarnessError(f"GET {path}: {error}") from error
+        text = answer.read().decode()
+        if answer.status == 404:
+            return None
+        if answer.status != 200:
+            raise HarnessError(f"GET {path}: {answer.status} {text}")
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+
+@functools.cache
+def reader(kubeconfig: Path) -> Reader:
+    """Return the reader of a cluster."""
+    return Reader(kubeconfig)
+
+
+def _resources(group: Mapping[str, Any]) -> Iterator[Resource]:
+    name = group["metadata"].get("name", "")
+    for version in group["versions"]:
+        for resource in version.get("resources", ()):
+            names = {resource["resource"], resource.get("singularResource", ""), *resource.get("shortNames", ())}
+            yield Resource(
+                group=name,
+                version=version["version"],
+                kind=resource["responseKind"]["kind"],
+                name=resource["resource"],
+                names=frozenset({*names, f"{resource['resource']}.{name}"} - {"", f"{resource['resource']}."}),
+                namespaced=resource["scope"] == "Namespaced",
+                listable="list" in resource["verbs"],
+            )
