@@ -12,7 +12,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
@@ -213,11 +213,13 @@ class Host:
             threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
 
     def _answer(self, connection: Connection) -> None:
-        with connection:
+        answer: Shared | HarnessError
+        with connection, suppress(OSError, EOFError):  # the one that asks may end before it is answered
             step: str = connection.recv()
             try:
                 self._thread.submit(self._reach, step).result()
                 assert self._cluster is not None
-                connection.send(Shared(self._cluster.name, self._images))
+                answer = Shared(self._cluster.name, self._images)
             except Exception as error:
-                connection.send(error if type(error) is HarnessError else HarnessError(f"{step}: {error!r}"))
+                answer = error if type(error) is HarnessError else HarnessError(f"{step}: {error!r}")
+            connection.send(answer)

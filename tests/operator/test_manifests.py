@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.charts.rendering import LOADER
+
 ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "manifests"
 KUBECTL = shutil.which("kubectl") or str(Path(sysconfig.get_path("scripts")) / "kubectl")
@@ -24,7 +26,7 @@ def build(folder: str) -> list[Document]:
     """Return what kustomize makes of a folder below manifests/, as `kubectl apply -k` would."""
     command = [KUBECTL, "kustomize", str(MANIFESTS / folder)]
     built = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
-    return [document for document in yaml.safe_load_all(built.stdout) if document]
+    return [document for document in yaml.load_all(built.stdout, Loader=LOADER) if document]
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import yaml
 from click.testing import CliRunner
 
 from flowkiln.api.crds import FLOW, FLOW_RUN, RESOURCES, CustomResource, custom_resource_definition, main, render
+from tests.charts.rendering import LOADER
 
 MAX_BYTES = 200_000
 """Client-side `kubectl apply` keeps a copy in an annotation, which holds 256 KiB."""
@@ -73,7 +74,7 @@ def test_status_of_tasks_is_atomic_and_conditions_are_a_map() -> None:
 def test_files_can_be_applied_by_kubectl(resource: CustomResource) -> None:
     """The text is plain YAML without anchors, and small enough for kubectl's annotation."""
     text = render(resource)
-    assert yaml.safe_load(text) == custom_resource_definition(resource)
+    assert yaml.load(text, Loader=LOADER) == custom_resource_definition(resource)
     assert len(text) < MAX_BYTES
     assert "&id" not in text
 

@@ -17,6 +17,7 @@ from flowkiln_operator.agent.settings import read_settings
 from flowkiln_operator.resources.dask_cluster import ClusterConfig, dask_cluster, secret_references
 from flowkiln_operator.resources.plan import PlanWithSources
 from flowkiln_operator.resources.run import is_controlled_by
+from tests.charts.rendering import LOADER
 from tests.operator.resources.test_resources import RUN, UID, make_plan
 
 TASKS = [{"name": "a", "function": "m:f"}]
@@ -369,5 +370,6 @@ def test_nothing_of_it_is_pruned_by_the_schema_of_dask_kubernetes(spec: dict[str
     """Its schema is older than Kubernetes: what it does not know would silently be gone."""
     folder = "dask_kubernetes/operator/deployment/helm/dask-kubernetes-operator/crds/daskcluster.yaml"
     path = Path(str(importlib.metadata.distribution("dask-kubernetes").locate_file(folder)))
-    schema = yaml.safe_load(path.read_text())["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    definition = yaml.load(path.read_text(), Loader=LOADER)
+    schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     assert list(leaves(schema, build(spec, sources=("m.py",))["spec"])) == []
