@@ -11,9 +11,10 @@ PIP := -m pip --quiet --disable-pip-version-check
 EXTRAS := kubernetes,operator,viz
 # They run the tests and are no part of the product: a new release of theirs shall not fail its tests.
 TEST_TOOLS := execnet|hypothesis|import-linter|mypy|pytest|pytest-asyncio|pytest-timeout|pytest-xdist|ruff|uv
-# Tests wait about as long as they compute: one process more than there are cores keeps the cores busy.
+# Tests wait about as long as they compute, and those on a cluster longer: more processes than cores keep these busy.
 WORKERS ?= $(shell expr $$(nproc) + 1)
-UNIT_TESTS := -m pytest tests --ignore tests/cluster -n $(WORKERS) --dist worksteal
+CLUSTER_WORKERS ?= $(shell expr $$(nproc) + 2)
+UNIT_TESTS := -m pytest tests --ignore tests/cluster -n $(WORKERS)
 # The tests start hundreds of Python processes, each of which would compile the product anew.
 unexport PYTHONDONTWRITEBYTECODE
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11
@@ -43,7 +44,7 @@ demo: $(STAMP) ## Run the weather flow on this machine, on a local Dask
 	@$(BIN)/flowkiln run examples/weather/flow.py
 
 test: $(STAMP) ## Run all tests, cluster tests included
-	@$(BIN)/python -m pytest tests
+	@$(BIN)/python -m pytest tests -n $(CLUSTER_WORKERS)
 
 test-unit: $(STAMP) ## Run the tests that need no Kubernetes
 	@$(BIN)/python $(UNIT_TESTS)
@@ -60,7 +61,7 @@ test-newest: ## Run test-unit with the newest dependencies that pyproject.toml a
 	@$(NEWEST)/bin/python $(UNIT_TESTS)
 
 test-cluster: $(STAMP) ## Run the tests on a real Kubernetes
-	@$(BIN)/python -m pytest tests/cluster
+	@$(BIN)/python -m pytest tests/cluster -n $(CLUSTER_WORKERS)
 
 test-kind: $(STAMP) ## Run the cluster tests on kind (needs a Docker engine and kind)
 	@FLOWKILN_TEST_CLUSTER=kind $(BIN)/python -m pytest tests/cluster

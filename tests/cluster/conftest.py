@@ -5,7 +5,6 @@ FLOWKILN_TEST_REUSE=NAME uses a cluster that `python -m tests.cluster up --name 
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -14,9 +13,9 @@ import pytest
 
 from tests.charts.helm import helm_path
 
+from .harness.api import api
 from .harness.commands import wait_until
 from .harness.interface import Cluster, HarnessError, Images
-from .harness.reading import reader
 from .sharing import Guest, bring_up, chosen_cluster, orderly_end, take_down
 
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -101,22 +100,24 @@ def images(cluster: Cluster, request: pytest.FixtureRequest) -> Images:
 @pytest.fixture
 def namespace(cluster: Cluster) -> Iterator[str]:
     """Make a namespace for one test, in which only pods of the restricted profile may run."""
-    name = f"test-{uuid.uuid4().hex[:10]}"
-    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}}
-    cluster.kubectl("create", "--filename=-", input=json.dumps(manifest))
-    wait_for_account(cluster, name)
-    yield name
-    cluster.kubectl("delete", "namespace", name, "--wait=false")
+    with new_namespace(cluster, "test") as name:
+        yield name
 
 
-def wait_for_account(cluster: Cluster, namespace: str) -> None:
-    """Wait until pods can be created in a new namespace."""
-    look = reader(cluster.kubeconfig)
+@contextmanager
+def new_namespace(cluster: Cluster, prefix: str) -> Iterator[str]:
+    """Have a namespace, in which only pods of the restricted profile may run, for the length of a `with` block."""
+    name, server = f"{prefix}-{uuid.uuid4().hex[:10]}", api(cluster.kubeconfig)
+    server.create_namespace(name, RESTRICTED)
     wait_until(
         "the namespace has its service account",
-        lambda: look.get("serviceaccounts", "default", namespace) is not None,
+        lambda: server.get("serviceaccounts", "default", name) is not None,
         seconds=60,
     )
+    try:
+        yield name
+    finally:
+        server.delete_namespace(name)
 
 
 @contextmanager

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from tests.cluster.conftest import RESTRICTED, wait_for_account
+from tests.cluster.conftest import new_namespace
 from tests.cluster.harness.commands import wait_until
 
 from .installation import Installation
@@ -19,19 +17,14 @@ from .watching import logs_of_runs
 @contextmanager
 def room(installation: Installation, *objects: Mapping[str, Any]) -> Iterator[Runs]:
     """Make a namespace in which only pods of the restricted profile may run, with these objects in it."""
-    cluster = installation.cluster
-    name = f"room-{uuid.uuid4().hex[:10]}"
-    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}}
-    cluster.kubectl("create", "--filename=-", input=json.dumps(manifest))
-    wait_for_account(cluster, name)
-    try:
-        with logs_of_runs(cluster, name, {"agent"}) as agents:
-            runs = Runs(installation, name, agents)
-            if objects:
-                runs.apply(*objects)
-            yield runs
-    finally:
-        cluster.kubectl("delete", "namespace", name, "--wait=false")
+    with (
+        new_namespace(installation.cluster, "room") as name,
+        logs_of_runs(installation.cluster, name, {"agent"}) as agents,
+    ):
+        runs = Runs(installation, name, agents)
+        if objects:
+            runs.apply(*objects)
+        yield runs
 
 
 def limit(runs: Runs, quota: str, resource: str, most: int) -> None:

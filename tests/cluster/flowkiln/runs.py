@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from tests.cluster.harness.api import Api, api
 from tests.cluster.harness.commands import CommandError, wait_until
 from tests.cluster.harness.interface import HarnessError
-from tests.cluster.harness.reading import Reader, reader
 
 from .installation import Installation
 from .watching import FLOW_RUNS, PODS, RUN_LABEL, Logs, Recording, logs_of_runs, recording
@@ -38,8 +38,8 @@ class Runs:
         return self.installation.cluster.kubectl(f"--namespace={self.namespace}", *arguments, input=input)
 
     @property
-    def _reader(self) -> Reader:
-        return reader(self.installation.cluster.kubeconfig)
+    def _api(self) -> Api:
+        return api(self.installation.cluster.kubeconfig)
 
     def apply(self, *manifests: Mapping[str, Any]) -> None:
         """Run `kubectl apply` on objects, in this order."""
@@ -48,18 +48,18 @@ class Runs:
 
     def get(self, kind: str, name: str) -> Object:
         """Return an object."""
-        found = self._reader.get(kind, name, self.namespace)
+        found = self._api.get(kind, name, self.namespace)
         if found is None:
             raise HarnessError(f"there is no {kind}/{name} in {self.namespace}")
         return found
 
     def list(self, kind: str, *, selector: str = "") -> Objects:
         """Return the objects of a kind."""
-        return self._reader.list(kind, self.namespace, selector=selector)
+        return self._api.list(kind, self.namespace, selector=selector)
 
     def exists(self, kind: str, name: str) -> bool:
         """Whether there is such an object."""
-        return self._reader.get(kind, name, self.namespace) is not None
+        return self._api.get(kind, name, self.namespace) is not None
 
     def flow_run(self, name: str) -> Object:
         """Return a FlowRun."""
@@ -126,7 +126,7 @@ class Runs:
 
         As kind/name, without the FlowRun itself and without Events.
         """
-        everything = list(self._reader.all_metadata(self.namespace, without=KEPT_BY_KUBERNETES))
+        everything = list(self._api.all_metadata(self.namespace, without=KEPT_BY_KUBERNETES))
         mine = {flow_run["metadata"]["uid"]}
         label = label_of(flow_run)
         found: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Read objects over one connection that is kept.
+"""An API server over one connection that is kept.
 
 A test that waits looks every moment: a kubectl that is started for each look costs more than what it looks at.
 """
@@ -9,6 +9,7 @@ import functools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -18,6 +19,7 @@ from urllib3.exceptions import HTTPError
 
 from .interface import HarnessError
 
+JSON = "application/json"
 DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 METADATA = "application/json;g=meta.k8s.io;v=v1;as=PartialObjectMetadataList"
 SECONDS = 60
@@ -41,8 +43,8 @@ class Resource:
         return f"{root}/namespaces/{namespace}/{self.name}" if self.namespaced else f"{root}/{self.name}"
 
 
-class Reader:
-    """Reads a cluster's objects."""
+class Api:
+    """Reads a cluster's objects, with all rights, and makes namespaces."""
 
     def __init__(self, kubeconfig: Path) -> None:
         self._api = config.new_client_from_config(config_file=str(kubeconfig), persist_config=False)
@@ -57,6 +59,15 @@ class Reader:
         query = urlencode({"labelSelector": selector})
         found = self._read(f"{self._resource(kind).path(namespace)}?{query}") or {}
         return found.get("items") or []
+
+    def create_namespace(self, name: str, labels: Mapping[str, str]) -> None:
+        """Create a namespace."""
+        document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+        self._send("POST", "/api/v1/namespaces", document)
+
+    def delete_namespace(self, name: str) -> None:
+        """Have a namespace deleted, some time soon."""
+        self._send("DELETE", f"/api/v1/namespaces/{name}")
 
     def all_metadata(self, namespace: str, *, without: frozenset[str] = frozenset()) -> Iterator[tuple[str, Any]]:
         """Yield kind and metadata of every object in a namespace, except for some resources."""
@@ -84,27 +95,32 @@ class Reader:
         self._resources = tuple(found.values())
         return self._resources
 
-    def _read(self, path: str, *, accept: str = "application/json") -> dict[str, Any] | None:
+    def _read(self, path: str, *, accept: str = JSON) -> dict[str, Any] | None:
+        """Return what a path holds; None when there is nothing."""
+        return self._send("GET", path, accept=accept)
+
+    def _send(self, method: str, path: str, body: object = None, *, accept: str = JSON) -> dict[str, Any] | None:
+        headers = {"Accept": accept, "Content-Type": JSON}
         request = self._api.param_serialize(
-            "GET", path, header_params={"Accept": accept}, auth_settings=["BearerToken"]
+            method, path, header_params=headers, body=body, auth_settings=["BearerToken"]
         )
         try:
             answer = self._api.call_api(*request, _request_timeout=SECONDS)
         except (client.ApiException, HTTPError, OSError) as error:
-            raise HarnessError(f"GET {path}: {error}") from error
+            raise HarnessError(f"{method} {path}: {error}") from error
         text = answer.read().decode()
-        if answer.status == 404:
+        if answer.status == HTTPStatus.NOT_FOUND:
             return None
-        if answer.status != 200:
-            raise HarnessError(f"GET {path}: {answer.status} {text}")
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            raise HarnessError(f"{method} {path}: {answer.status} {text}")
         found: dict[str, Any] = json.loads(text)
         return found
 
 
 @functools.cache
-def reader(kubeconfig: Path) -> Reader:
-    """Return the reader of a cluster."""
-    return Reader(kubeconfig)
+def api(kubeconfig: Path) -> Api:
+    """Return the API server of a cluster."""
+    return Api(kubeconfig)
 
 
 def _resources(group: Mapping[str, Any]) -> Iterator[Resource]:
