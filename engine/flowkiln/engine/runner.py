@@ -6,7 +6,7 @@ import functools
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVarTuple
+from typing import Any, TypeVar
 
 from flowkiln.common.context import context as run_context
 from flowkiln.common.safe_text import safe_repr
@@ -18,7 +18,7 @@ from flowkiln.states.state import Failed, Pending, State
 
 StateHandler = Callable[[Any, State, State], State | None]
 
-Given = TypeVarTuple("Given")
+Given = TypeVar("Given")
 """What a pipeline gives to each of its steps beside the state."""
 
 __all__ = ["ENDRUN", "End", "Runner", "call_state_handlers", "state_of", "unwrap"]
@@ -105,34 +105,43 @@ class Runner:
         return new_state
 
     def take_all(
-        self, steps: Iterable[Callable[[State, *Given], State | End]], state: State, *given: *Given
+        self, steps: Iterable[Callable[[State, Given], State | End]], state: State, given: Given
     ) -> State | End:
-        """Take one step after the other, until all are taken or one ends the pipeline."""
+        """Take one step after the other, until all are taken or one ends the pipeline.
+
+        What a step raises becomes a state. The handlers are called where the state changed.
+        """
         for step in steps:
-            outcome = self.take(step, state, *given)
+            try:
+                outcome = step(state, given)
+                # Most steps have nothing to do.
+                if outcome is state:
+                    continue
+            except ENDRUN as end:
+                outcome = End(end.state)
+            except StateSignal as signal:
+                if raising():
+                    raise
+                outcome = signal.state
+            except BaseException as error:
+                if is_for_caller(error):
+                    raise
+                self.logger.debug("Unexpected error in %s", self.described(), exc_info=True)
+                outcome = Failed(f"Unexpected error: {safe_repr(error)}", result=error)
+            outcome = self._settle(state, outcome)
             if isinstance(outcome, End):
                 return outcome
             state = outcome
         return state
 
-    def take(self, step: Callable[[State, *Given], State | End], state: State, *given: *Given) -> State | End:
-        """Take one step: turn what it raises into a state, and call the handlers if the state changed."""
-        try:
-            outcome = step(state, *given)
-            if outcome is state:
-                return outcome
-        except ENDRUN as end:
-            outcome = End(end.state)
-        except StateSignal as signal:
-            if raising():
-                raise
-            outcome = signal.state
-        except BaseException as error:
-            if is_for_caller(error):
-                raise
-            self.logger.debug("Unexpected error in %s", self.described(), exc_info=True)
-            outcome = Failed(f"Unexpected error: {safe_repr(error)}", result=error)
-        new_state = state_of(outcome)
+    def take(self, step: Callable[[State], State | End], state: State) -> State | End:
+        """Take one step that needs nothing but the state."""
+        return self.take_all((lambda before, _given: step(before),), state, None)
+
+    def _settle(self, state: State, outcome: State | End) -> State | End:
+        """Call the handlers if a step changed the state, and return the outcome that they settle on."""
+        ends = isinstance(outcome, End)
+        new_state = outcome.state if isinstance(outcome, End) else outcome
         if new_state is state:
             return outcome
         try:
@@ -143,7 +152,7 @@ class Runner:
             if raising():
                 raise
             return End(pause.state)
-        return End(settled) if isinstance(outcome, End) else settled
+        return End(settled) if ends else settled
 
     def described(self) -> str:
         """What is run, for messages."""

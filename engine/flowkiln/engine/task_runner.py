@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -63,8 +62,6 @@ if TYPE_CHECKING:
     from flowkiln.core.task import Task
     from flowkiln.engine.bodies.threads import ThreadSlot
     from flowkiln.engine.mapping.children import Submits
-
-_NOTHING = nullcontext()
 
 __all__ = ["ENDRUN", "TaskRunner", "TaskRunnerInitializeResult", "call_state_handlers"]
 
@@ -147,8 +144,13 @@ class TaskRunner(Runner):
 
         A task that is Running or finished (Mapped and Cached aside) comes back as the identical object.
         """
-        visit = _Visit(upstream_states or {}, executor)
-        with _NOTHING if self.in_flow_run else marked_interrupts(), run_context(context or {}):
+        if self.in_flow_run:
+            return self._visit(state, context or {}, _Visit(upstream_states or {}, executor))
+        with marked_interrupts():
+            return self._visit(state, context or {}, _Visit(upstream_states or {}, executor))
+
+    def _visit(self, state: State | None, context: Mapping[str, Any], visit: _Visit) -> State:
+        with run_context(context):
             try:
                 before = unwrap(state)
                 self._fill_context(before)
@@ -225,13 +227,9 @@ class TaskRunner(Runner):
         return carrying
 
     def _check_task_is_ready(self, state: State, visit: _Visit) -> State | End:
-        match state:
-            case Paused():
-                return End(state)
-            case Pending() | Mapped() | Cached():
-                return state
-            case _:
-                return End(state)
+        if isinstance(state, Pending):
+            return End(state) if isinstance(state, Paused) else state
+        return state if isinstance(state, Mapped | Cached) else End(state)
 
     def _check_start_time(self, state: State, visit: _Visit) -> State | End:
         if isinstance(state, Scheduled) and state.start_time > utc_now():
@@ -410,7 +408,7 @@ class TaskRunner(Runner):
         return state_of(self.take_all(steps, Running("Starting task run."), visit))
 
     def _cache_result(self, state: State, visit: _Visit) -> State | End:
-        if not state.is_successful() or state.is_skipped() or not self.task.cache_for or state.is_cached():
+        if not self.task.cache_for or not state.is_successful() or state.is_skipped() or state.is_cached():
             return state
         cached = Cached(
             state.message,

@@ -111,14 +111,15 @@ def run_unit(
 
     A unit does not run where another one left nothing that it needs: that one has not run, or what it left is lost.
     """
-    if not all(need.states for need in needs):
-        return UnitResult(()), UnitReport(unit.key, (), ())
-    held = dict(zip(unit.needs, needs, strict=True))
+    states: list[State] = []
+    held = {unit.key: UnitResult(states)}
+    for key, need in zip(unit.needs, needs, strict=True):
+        if not need.states:
+            return UnitResult(()), UnitReport(unit.key, (), ())
+        held[key] = need
     if unit.gather is not None:
         children = tuple(resolve(source, held) for source in unit.gather.sources)
         return UnitResult(children), UnitReport(unit.key, (), (), gathered=len(children))
-    states: list[State] = []
-    held[unit.key] = UnitResult(states)
     outcomes: list[Outcome] = []
     records: list[TaskRunRecord] = []
     began, before, room = time.monotonic(), None, INLINE_UNIT_LIMIT
@@ -137,7 +138,7 @@ def run_unit(
             break
         recorder = _Recorder(environment.entries[member.node].local_id, member, position, worker, announce)
         state = _run_member(environment, member, held, recorder, on_stuck, slot)
-        while unit.repeats and _retries_now(state) and state is not recorder.initial:
+        while isinstance(state, Retrying) and unit.repeats and _is_due(state) and state is not recorder.initial:
             if not is_time_left() or not may_begin(position):
                 break
             recorder.start_again(state)
@@ -156,25 +157,25 @@ def run_unit(
     return UnitResult(tuple(states)), report
 
 
-def _retries_now(state: State) -> bool:
-    return isinstance(state, Retrying) and state.start_time.timestamp() <= time.time()
+def _is_due(state: Retrying) -> bool:
+    return state.start_time.timestamp() <= time.time()
 
 
 def resolve(source: Source, held: Mapping[UnitKey, UnitResult]) -> State:
     """Find the state that a source stands for."""
     match source:
-        case InlineState(state):
-            return state
-        case StateRef(key, position):
+        case StateRef():
             # A unit that was cut short holds fewer states than it had members.
-            states = held[key].states
+            states, position = held[source.key].states, source.position
             return states[position] if position < len(states) else Pending("Not run yet.")
+        case InlineState():
+            return source.state
+        case Element():
+            return parts.pick(resolve(source.source, held), source.path)
         case ChildrenRef(key):
             return held[key].whole()
         case ResumedState(inner):
             return _resumed(resolve(inner, held))
-        case Element(inner, path):
-            return parts.pick(resolve(inner, held), path)
         case Children(sources):
             return parts.reduced(Mapped(map_states=[resolve(one, held) for one in sources]))
 
@@ -240,7 +241,10 @@ def _resolve_upstream(edge: Edge, source: Source, held: Mapping[UnitKey, UnitRes
 class _Recorder:
     """Writes the records of one task run."""
 
-    initial: State | None = None
+    __slots__ = (
+        *("initial", "_local_id", "_member", "_position", "_worker", "_announce"),
+        *("_started", "_runs", "_records", "_last", "_end_body"),
+    )
 
     def __init__(
         self,
@@ -255,23 +259,25 @@ class _Recorder:
         self._started: float | None = None
         self._runs = 0
         self._records: list[TaskRunRecord] = []
+        self.initial: State | None = None
+        self._last: State | None = None
         self._end_body: Callable[[], None] | None = None
 
     def write(self, state: State) -> None:
         now = time.time()
+        self._last = state
         if isinstance(state, Running):
             self._started = now if self._started is None else self._started
             self._runs = run_context.get("task_run_count", 1)
-        record = self._record(state, now)
-        if isinstance(state, Running) and self._announce is not None:
-            # What came before is told before: in a loop there is something.
-            for earlier in (*self._records, record):
-                self._announce(self._position, earlier)
-            self._records.clear()
-        else:
-            self._records.append(record)
-        if isinstance(state, Running):
+            self._records.append(self._record(state, now))
+            if self._announce is not None:
+                # What came before is told before: in a loop there is something.
+                for record in self._records:
+                    self._announce(self._position, record)
+                self._records.clear()
             self._begin_body()
+        else:
+            self._records.append(self._record(state, now))
 
     def _begin_body(self) -> None:
         watch = current_body_observer()
@@ -295,25 +301,29 @@ class _Recorder:
 
     def end(self, state: State) -> list[TaskRunRecord]:
         """Give all records; a state that no handler saw (it was replaced on the way out) is added."""
+        if state is self._last:
+            return self._records
         came_back_unchanged = state is self.initial or (not self._records and type(state) is Pending)
         if not came_back_unchanged and not (self._records and _is_of(self._records[-1], state)):
             self._records.append(self._record(state, time.time()))
         return self._records
 
     def _record(self, state: State, now: float) -> TaskRunRecord:
+        # By position: names would take twice as long.
         return TaskRunRecord(
             self._local_id,
             self._member.map_index,
             kind_of(state),
-            message=message_text(state, MESSAGE_LIMIT),
-            traceback=_traceback(state),
-            start_time=self._started,
-            end_time=now if state.is_finished() else None,
-            due=state.start_time.timestamp() if isinstance(state, Scheduled) else None,
-            run_count=state.run_count if isinstance(state, Retrying) else self._runs,
-            visit=self._member.visit,
-            worker=self._worker,
-            state_class=own_class_of(state),
+            message_text(state, MESSAGE_LIMIT),
+            _traceback(state) if isinstance(state, Failed) else "",
+            self._started,
+            now if state.is_finished() else None,
+            state.start_time.timestamp() if isinstance(state, Scheduled) else None,
+            state.run_count if isinstance(state, Retrying) else self._runs,
+            self._member.visit,
+            None,
+            self._worker,
+            own_class_of(state),
         )
 
 
@@ -321,8 +331,8 @@ def _is_of(record: TaskRunRecord, state: State) -> bool:
     return (record.state, record.state_class) == (kind_of(state), own_class_of(state))
 
 
-def _traceback(state: State) -> str:
-    error = state.result if isinstance(state, Failed) else None
+def _traceback(state: Failed) -> str:
+    error = state.result
     return user_traceback(error)[-TRACEBACK_LIMIT:] if isinstance(error, BaseException) else ""
 
 

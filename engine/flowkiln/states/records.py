@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from flowkiln.states.state import State, kind_of, message_text, own_class_of
 
@@ -15,8 +15,7 @@ NOT_MAPPED = -1
 """The map index of a task run that is no child of a mapped task."""
 
 
-@dataclass(frozen=True, slots=True)
-class TaskRunRecord:
+class TaskRunRecord(NamedTuple):
     """The last known State of one task run, without its value.
 
     `task` is the local id; `map_index` is `NOT_MAPPED` for a plain task run and for a mapped parent.
@@ -24,6 +23,8 @@ class TaskRunRecord:
     Times are seconds since the epoch. `due` is when a waiting task run may start again.
     `visit` counts submissions of this task run for whatever reason, `run_count` the attempts of its body.
     `map_size` is the number of children, of a mapped parent only.
+
+    A named tuple: two of them or more are made, pickled and read for every task run.
     """
 
     task: str

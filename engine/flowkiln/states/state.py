@@ -32,7 +32,8 @@ def wrap(value: Any) -> Result:
 
 def message_text(state: State, limit: int | None = None) -> str:
     """Return the message of a state as text, cut to `limit` characters; empty if it has none."""
-    return "" if state.message is None else safe_str(state.message, limit)
+    message = state.message
+    return "" if message is None else safe_str(message, limit)
 
 
 class State:
@@ -50,7 +51,7 @@ class State:
 
     def __init__(self, message: Any = None, result: Any = NoResult) -> None:
         self.message = message
-        self._result = wrap(result)
+        self._result = result if isinstance(result, Result) else Result(result)
 
     @property
     def result(self) -> Any:
@@ -69,8 +70,7 @@ class State:
         mine, others = _public(self), _public(other)
         return mine.keys() == others.keys() and all(same_value(mine[name], others[name]) for name in mine)
 
-    def __hash__(self) -> int:
-        return id(self)
+    __hash__ = object.__hash__
 
     def __copy__(self) -> Self:
         # The way by which `copy` would find out how takes five times as long, and elements of maps are copies.
@@ -143,7 +143,9 @@ class Pending(State):
     def __init__(
         self, message: Any = None, result: Any = NoResult, cached_inputs: dict[str, Result] | None = None
     ) -> None:
-        super().__init__(message, result)
+        # Without the call of the base: every task run makes one of these.
+        self.message = message
+        self._result = result if isinstance(result, Result) else Result(result)
         self.cached_inputs = cached_inputs
 
 

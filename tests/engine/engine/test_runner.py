@@ -162,7 +162,7 @@ class TestPipeline:
     def test_the_first_that_ends_is_the_last(self) -> None:
         """What comes after it is not asked."""
         over = End(Failed("over"))
-        assert Runner().take_all((lambda _: over, lambda _: Success()), Pending()) == over
+        assert Runner().take_all((lambda *_: over, lambda *_: Success()), Pending(), None) == over
 
     def test_the_state_of_an_outcome(self) -> None:
         """Whether the pipeline goes on or not."""

@@ -53,7 +53,8 @@ def counted(value: Any) -> int:
 
 def element(value: Any, position: int) -> Any:
     """Return the element at a position: for a Series the one that `iloc` gives, whatever the labels are."""
-    return value.iloc[position] if hasattr(type(value), "iloc") else value[position]
+    kind = type(value)
+    return value.iloc[position] if kind is not list and hasattr(kind, "iloc") else value[position]
 
 
 def elements(value: Any) -> Sequence[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from flowkiln.common.exceptions import SerializationError
 from flowkiln.engine.mapping.elements import NoElements, counted, element, element_count, elements
-from flowkiln.states.result import NoResult, Result, Undelivered
+from flowkiln.states.result import NoResult, NoResultType, Result, Undelivered
 from flowkiln.states.state import KINDS, Finished, Mapped, Pending, State
 
 
@@ -36,13 +36,14 @@ def inner_counts(value: Any) -> tuple[int, ...] | None:
 
 def pick(state: State, path: tuple[int, ...]) -> State:
     """Make a copy of a state whose result is the element at `path`; without a result, the state itself."""
-    if state._result == NoResult:
+    whole = state._result
+    if isinstance(whole, NoResultType):
         return state
-    value = state.result
+    value = whole.value
     for index in path:
         value = element(value, index)
-    picked = copy.copy(state)
-    picked._result = Result(value, getattr(state._result, "result_handler", None))
+    picked = state.__copy__()
+    picked._result = Result(value, getattr(whole, "result_handler", None))
     return picked
 
 

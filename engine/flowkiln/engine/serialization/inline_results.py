@@ -25,19 +25,19 @@ def inline_size(state: State, limit: int = INLINE_LIMIT) -> int | None:
     Only values of built-in types are small, and containers of them. Of a type of the user's it is not known what its
     pickle does, and a report that cannot be read is a unit that is lost.
     """
-    attributes = state.__dict__
+    # Not by `__dict__`: an object whose dict was asked for takes twice the memory from then on.
     if (
         not (state.message is None or type(state.message) is str)
-        or attributes.get("cached_inputs")
-        or attributes.get("cached_parameters")
-        or "_loop" in attributes
+        or getattr(state, "cached_inputs", None)
+        or getattr(state, "cached_parameters", None)
+        or hasattr(state, "_loop")
         or isinstance(state, Mapped)
     ):
         return None
     result = state._result
-    if result == NoResult:
-        return 0
-    if type(result) is not Result or result.result_handler is not None:
+    if type(result) is not Result:
+        return 0 if result == NoResult else None
+    if result.result_handler is not None:
         return None
     try:
         left = _left(result.value, limit)
