@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flowkiln.common.context import context as run_context
@@ -143,7 +143,7 @@ def run_unit(
                 break
             recorder.start_again(state)
             state = _run_member(
-                environment, replace(member, initial=InlineState(state)), held, recorder, on_stuck, slot
+                environment, member._replace(initial=InlineState(state)), held, recorder, on_stuck, slot
             )
         records.extend(recorder.end(state))
         if states and before is not None and before.only_for_next and state.is_finished():

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from flowkiln.engine.driver.units import UnitKey
 from flowkiln.states.records import NOT_MAPPED
 from flowkiln.states.state import State
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What one member came to, and how many elements its result has if that was asked.
 
     The state has no values, unless it is `inline`: then its result is small, and whoever has this need not ask for it.
+
+    A named tuple, as one is made and pickled for every task run.
     """
 
     node: int

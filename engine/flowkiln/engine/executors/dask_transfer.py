@@ -68,7 +68,7 @@ def dumps_unit(unit: Unit) -> bytes:
 
 def _sendable_member(member: Member) -> Member:
     initial = None if member.initial is None else _sendable_source(member.initial)
-    return replace(member, initial=initial, upstream=tuple(map(_sendable_source, member.upstream)))
+    return member._replace(initial=initial, upstream=tuple(map(_sendable_source, member.upstream)))
 
 
 def _sendable_source(source: Any) -> Any:
@@ -76,7 +76,7 @@ def _sendable_source(source: Any) -> Any:
         case InlineState(state):
             return InlineState(sendable(state))
         case ResumedState(inner) | Element(inner):
-            return replace(source, source=_sendable_source(inner))
+            return source._replace(source=_sendable_source(inner))
         case Children(sources):
             return Children(tuple(map(_sendable_source, sources)))
         case _:
