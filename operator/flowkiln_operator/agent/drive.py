@@ -21,7 +21,6 @@ from flowkiln_operator.agent.flow_loading import load_flow
 from flowkiln_operator.agent.json_logs import JsonLines
 from flowkiln_operator.agent.plan_file import UnusablePlan, read_plan
 from flowkiln_operator.agent.progress import ClosedRun, Progress
-from flowkiln_operator.agent.projection.closing import state_of_unfinished
 from flowkiln_operator.agent.projection.flow_status import Holder, RunSummary, final_summary
 from flowkiln_operator.agent.projection.table import display_message
 from flowkiln_operator.agent.recovery import decide_recovery
@@ -29,6 +28,7 @@ from flowkiln_operator.agent.reporter import Claim, Reporter
 from flowkiln_operator.agent.scheduler import SchedulerLink
 from flowkiln_operator.agent.settings import Settings
 from flowkiln_operator.agent.watcher import watch_flow_run
+from flowkiln_operator.status.closing import state_of_unfinished
 
 logger = logging.getLogger("flowkiln.agent")
 

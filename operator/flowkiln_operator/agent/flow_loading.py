@@ -11,7 +11,7 @@ from flowkiln.common.exceptions import FlowLoadError
 from flowkiln.common.tracebacks import user_traceback
 from flowkiln.core.flow import Flow
 from flowkiln_operator.agent.projection.flow_status import RunSummary
-from flowkiln_operator.agent.projection.text import head, tail
+from flowkiln_operator.status.text import head, tail
 
 logger = logging.getLogger("flowkiln.agent")
 

@@ -7,7 +7,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-from flowkiln_operator.agent.projection.text import head, tail
+from flowkiln_operator.status.text import head, tail
 
 _FACTS = ("task", "map_index", "run_count", "state")
 _MAX_MESSAGE_BYTES = 16 * 1024

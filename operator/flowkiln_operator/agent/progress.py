@@ -11,10 +11,10 @@ from typing import Any, Protocol
 
 from flowkiln.states.kinds import FAILURES
 from flowkiln.states.records import NOT_MAPPED, FlowRunRecord, TaskRunRecord
-from flowkiln_operator.agent.projection.closing import close_counts, close_tasks
 from flowkiln_operator.agent.projection.entry import compact_json
 from flowkiln_operator.agent.projection.flow_status import RunSummary, current_summary
 from flowkiln_operator.agent.projection.table import RunCounts, RunTable
+from flowkiln_operator.status.closing import close_counts, close_tasks
 
 logger = logging.getLogger("flowkiln.run")
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flowkiln.api.reasons import FlowReason, FlowState
-from flowkiln_operator.agent.projection.closing import close_counts, close_tasks, state_of_unfinished
-from flowkiln_operator.controller.conditions import shorten
+from flowkiln_operator.status.closing import close_counts, close_tasks, state_of_unfinished
+from flowkiln_operator.status.text import head
 
 
 def close_report(
@@ -23,7 +23,7 @@ def close_report(
 ) -> dict[str, Any]:
     """Return `flow` and `tasks` of the status of a run that ends here."""
     task_state = state_of_unfinished(end)
-    closed = {**flow, "state": end.value, "reason": reason.value, "message": shorten(message)}
+    closed = {**flow, "state": end.value, "reason": reason.value, "message": head(message)}
     if "counts" in flow:
         closed["counts"] = close_counts(flow["counts"], task_state.value)
     return {"flow": closed, "tasks": close_tasks(tasks, task_state.value)}

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from flowkiln.api.limits import MAX_MESSAGE
 from flowkiln.api.reasons import CONDITIONS_OF_STATE, ConditionStatus, ConditionType, RunState
 from flowkiln.api.status import Condition
+from flowkiln_operator.status.text import head
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +45,10 @@ def conditions(
             type=type.value,
             status=status,
             reason=reason,
-            message=shorten(message),
+            message=head(message),
             last_transition_time=previous.last_transition_time if previous and stays else now,
             observed_generation=generation,
         )
 
     of_state = [make(type, status, reason, message) for type, status in CONDITIONS_OF_STATE[state].items()]
     return (*of_state, make(ConditionType.CLUSTER_READY, cluster.status, cluster.reason, cluster.message))
-
-
-def shorten(text: str, limit: int = MAX_MESSAGE) -> str:
-    """Return the text, cut to a length that fits into a status."""
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -12,7 +12,6 @@ from flowkiln.api.plan import PlanError
 from flowkiln.api.reasons import FlowReason, FlowState
 from flowkiln.api.status import FlowRunStatus
 from flowkiln.api.validation import parse_flow_run_spec, parse_flow_spec
-from flowkiln_operator.controller.conditions import shorten
 from flowkiln_operator.controller.snapshot import (
     ContainerView,
     DaskClusterView,
@@ -24,6 +23,7 @@ from flowkiln_operator.controller.snapshot import (
 )
 from flowkiln_operator.resources.plan import PlanWithSources, read_plan_config_map
 from flowkiln_operator.resources.run import RunIdentity, is_controlled_by
+from flowkiln_operator.status.text import head
 
 Document = Mapping[str, Any]
 
@@ -61,7 +61,7 @@ def report(status: Document) -> Report:
     return Report(
         state=next((state for state in FlowState if state.value == flow.get("state")), None),
         reason=next((reason for reason in FlowReason if reason.value == flow.get("reason")), None),
-        message=shorten(message) if isinstance(message, str) else "",
+        message=head(message) if isinstance(message, str) else "",
         attempt=attempt if isinstance(attempt, int) else 0,
         pod_uid=uid if isinstance(uid, str) and len(uid) <= MAX_UID else "",
         flow=flow,

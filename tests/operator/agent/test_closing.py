@@ -12,9 +12,9 @@ from flowkiln.api.limits import MAX_STATUS_BYTES
 from flowkiln.api.status import TaskStatus
 from flowkiln.states.kinds import FINISHED
 from flowkiln.states.records import TaskRunRecord
-from flowkiln_operator.agent.projection.closing import close_counts, close_tasks
-from flowkiln_operator.agent.projection.indexes import parse_indexes
 from flowkiln_operator.agent.projection.table import RunTable
+from flowkiln_operator.status.closing import close_counts, close_tasks
+from flowkiln_operator.status.indexes import parse_indexes
 from tests.operator.agent.records import child, mapped, plain, record_sequences
 
 

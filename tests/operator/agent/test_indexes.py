@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowkiln_operator.agent.projection.indexes import IndexSet, merged_text, parse_indexes
+from flowkiln_operator.status.indexes import IndexSet, merged_text, parse_indexes
 
 changes = st.lists(st.tuples(st.booleans(), st.integers(0, 60)))
 

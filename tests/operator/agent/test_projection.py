@@ -23,8 +23,8 @@ from flowkiln_operator.agent.projection.flow_status import (
     final_summary,
     flow_document,
 )
-from flowkiln_operator.agent.projection.indexes import parse_indexes
 from flowkiln_operator.agent.projection.table import RunTable
+from flowkiln_operator.status.indexes import parse_indexes
 from tests.operator.agent.records import NOON, child, mapped, plain, record_sequences
 
 HOLDER = Holder("pod-uid", "Scheduler-1")

@@ -78,7 +78,7 @@ def test_a_report_is_read_and_its_message_bounded() -> None:
     flow = {"state": "Failed", "reason": "TaskFailed", "message": "x" * 5000, "holder": {"podUID": "u"}, "attempt": 2}
     report = views.report({"flow": flow})
     assert (report.state, report.reason) == (FlowState.FAILED, FlowReason.TASK_FAILED)
-    assert (report.pod_uid, report.attempt, len(report.message)) == ("u", 2, 1024)
+    assert (report.pod_uid, report.attempt, len(report.message.encode())) == ("u", 2, 1024)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from array import array
 
 from flowkiln.states.kinds import FINISHED, NOT_STARTED
 from flowkiln_operator.agent.projection.groups import Priority, priority
-from flowkiln_operator.agent.projection.indexes import IndexSet
+from flowkiln_operator.status.indexes import IndexSet
 
 
 class Children:

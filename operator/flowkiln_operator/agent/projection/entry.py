@@ -12,7 +12,7 @@ from flowkiln_operator.agent.projection.budget import Candidate
 from flowkiln_operator.agent.projection.children import Children
 from flowkiln_operator.agent.projection.failures import FailureText
 from flowkiln_operator.agent.projection.groups import priority
-from flowkiln_operator.agent.projection.text import head, timestamp
+from flowkiln_operator.status.text import head, timestamp
 
 IMPLIED_STATE = "Success"
 """The children's state whose indexes are not listed: all that the other lists do not name."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from flowkiln.api.limits import MAX_FAILURES_WITH_TEXT
 from flowkiln.states.kinds import ROOT_FAILURES
 from flowkiln.states.records import NOT_MAPPED
-from flowkiln_operator.agent.projection.text import head, tail
+from flowkiln_operator.status.text import head, tail
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 from flowkiln.api.reasons import FlowReason, FlowState
 from flowkiln.states.kinds import SUCCESSES
 from flowkiln_operator.agent.projection.table import RunCounts
-from flowkiln_operator.agent.projection.text import head, timestamp
+from flowkiln_operator.status.text import head, timestamp
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from flowkiln.api.reasons import FlowState
 from flowkiln.states.kinds import FINISHED
-from flowkiln_operator.agent.projection.indexes import merged_text, parse_indexes
+from flowkiln_operator.status.indexes import merged_text, parse_indexes
 
 
 def state_of_unfinished(end: FlowState) -> FlowState:
