@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from flowkiln.common.configuration import config
 from flowkiln.engine.executors import DaskExecutor, Executor, LocalExecutor, SynchronousExecutor
 
 # How long an example takes says nothing but how busy the machine is. Explaining a failure traces the whole process,
@@ -23,6 +24,12 @@ settings.load_profile("unhurried")
 
 IN_PROCESS = ["local", "synchronous", "dask_threads"]
 EVERYWHERE = [*IN_PROCESS, "dask_processes"]
+
+
+@pytest.fixture(autouse=True)
+def _drivers_validate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every driver of a run checks itself as it goes on."""
+    monkeypatch.setitem(config.engine.driver, "validate", True)
 
 
 @pytest.fixture(scope="session")

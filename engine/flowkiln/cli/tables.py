@@ -15,7 +15,7 @@ from rich.text import Text
 
 from flowkiln.cli.progress import TaskProgress
 from flowkiln.common.safe_text import shortened
-from flowkiln.engine.driver.core import TERMINATED
+from flowkiln.engine.driver.driver import TERMINATED
 from flowkiln.states.kinds import FAILURES, NOT_STARTED, RUNNING, SUCCESSES, WAITING
 from flowkiln.states.records import NOT_MAPPED, TaskRunRecord
 

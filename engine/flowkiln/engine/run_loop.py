@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import queue
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flowkiln.common.configuration import config
 from flowkiln.common.context import context as run_context
 from flowkiln.common.exceptions import SerializationError
 from flowkiln.common.run_facts import follow_threads
@@ -22,8 +22,6 @@ from flowkiln.engine.driver import (
     Event,
     Finish,
     HandlersCalled,
-    InitialState,
-    Node,
     Release,
     RunGraph,
     SetGate,
@@ -39,8 +37,9 @@ from flowkiln.engine.driver.task_runs import TaskRun
 from flowkiln.engine.driver.units import StateRef
 from flowkiln.engine.environment import RunEnvironment
 from flowkiln.engine.executors.session import Delivery, Session
+from flowkiln.engine.initial_states import initial_state
 from flowkiln.engine.mapping import parts
-from flowkiln.engine.runner import raising, unwrap
+from flowkiln.engine.runner import raising
 from flowkiln.engine.unit_runner import UnitReport
 from flowkiln.states.records import FlowRunRecord, Observer, TaskRunRecord
 from flowkiln.states.result import Undelivered
@@ -81,7 +80,7 @@ class RunLoop:
     ) -> None:
         self._graph, self._environment, self._executor = graph, environment, executor
         self._given = {
-            number: replace(_given(graph.nodes[number], state), settled=number in settled)
+            number: initial_state(graph.nodes[number], state, settled=number in settled)
             for number, state in (given or {}).items()
         }
         self._options = options or LoopOptions()
@@ -116,6 +115,7 @@ class RunLoop:
                 policy=session.policy,
                 repeats=self._options.repeats,
                 kept=fetch,
+                validates=bool(config.engine.driver.validate),
             )
             self._handle(Started(time.time()), session)
             while True:
@@ -194,7 +194,7 @@ class RunLoop:
                 case WaitUntil(moment):
                     self._due = moment
                 case CallHandlers(node, old, new):
-                    self.post(HandlersCalled(node, self._call_handlers(node, old, new), time.time()))
+                    self.post(self._call_handlers(node, old, new))
                 case Announce(records):
                     self._notify(records)
                 case SetGate(is_open):
@@ -218,7 +218,14 @@ class RunLoop:
         if self._observer is not None and records:
             self._observer.on_task_runs(records)
 
-    def _call_handlers(self, node: int, old: State, new: State) -> State:
+    def _call_handlers(self, node: int, old: State, new: State) -> HandlersCalled:
+        settled = self._settle_on(node, old, new)
+        if settled is new:
+            return HandlersCalled(node, None, time.time())
+        elements, inner = parts.elements_in(settled), parts.inner_elements_in(settled)
+        return HandlersCalled(node, settled, time.time(), elements, inner)
+
+    def _settle_on(self, node: int, old: State, new: State) -> State:
         entry = self._environment.entries[node]
         runner = self._environment.task_runner(node)
         full_name = {"map_index": None, "task_full_name": entry.task.name}
@@ -272,14 +279,3 @@ class RunLoop:
             name, kind = self._graph.nodes[run.node].local_id, kind_of(failed)
             self._notify([TaskRunRecord(name, run.index, kind, reason, end_time=time.time(), visit=run.visit)])
         return failed
-
-
-def _given(node: Node, state: State) -> InitialState:
-    state = unwrap(state)
-    if isinstance(state, Mapped) and node.is_mapped:
-        state = copy.copy(state)
-        state.map_states = [None if child is None else unwrap(child) for child in state.map_states]
-        return InitialState(state)
-    return InitialState(
-        state, parts.elements_in(state), parts.inner_elements_in(state) if node.flattened_over else None
-    )

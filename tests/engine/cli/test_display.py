@@ -11,7 +11,7 @@ from flowkiln.cli.display import MAX_ROWS, print_outcome, watching
 from flowkiln.cli.progress import RunProgress
 from flowkiln.cli.root_causes import root_causes
 from flowkiln.cli.tables import TaskTable
-from flowkiln.engine.driver.core import TERMINATED
+from flowkiln.engine.driver.driver import TERMINATED
 from flowkiln.states.records import FlowRunRecord, TaskRunRecord
 
 from .builders import record

@@ -49,7 +49,7 @@ class Run:
     """A driver whose handlers agree at once, and the units that are in flight."""
 
     def __init__(self, children: int = COUNT) -> None:
-        self.driver = Driver(GRAPH, "r", kept=())
+        self.driver = Driver(GRAPH, "r", kept=(), validates=True)
         self.in_flight: dict[Any, Unit] = {}
         self.released: list[Any] = []
         (source,) = self.handle(Started(0.0))
@@ -65,8 +65,8 @@ class Run:
             match todo.pop(0):
                 case SubmitUnits(units):
                     new.extend(units)
-                case CallHandlers(node, _, state):
-                    todo += self.driver.handle(HandlersCalled(node, state, 0.0))
+                case CallHandlers(node):
+                    todo += self.driver.handle(HandlersCalled(node, None, 0.0))
                 case Release(keys):
                     self.released.extend(keys)
         self.in_flight.update((unit.key, unit) for unit in new)

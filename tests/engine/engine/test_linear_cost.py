@@ -38,6 +38,11 @@ GROWTH = 1.05
 """How much more a task run may cost in a graph four times as large."""
 
 
+@pytest.fixture(autouse=True)
+def _drivers_validate() -> None:
+    """Here no driver checks itself: that is not what is counted."""
+
+
 def lines_run(call: Callable[[], object]) -> int:
     """Count the lines of ours that a call runs."""
     count = 0
@@ -72,8 +77,8 @@ def play(shape: Shape, policy: UnitPolicy, kept: tuple[int, ...]) -> tuple[int, 
                     size += sum(len(pickle.dumps(unit)) for unit in units)
                     left.update(unit.key for unit in units)
                     events.extend(_ended(unit, shape) for unit in units)
-                case CallHandlers(node, _, new):
-                    events.append(HandlersCalled(node, new, 0.0))
+                case CallHandlers(node):
+                    events.append(HandlersCalled(node, None, 0.0))
                 case Release(keys):
                     left.difference_update(keys)
                 case Finish(waiting):

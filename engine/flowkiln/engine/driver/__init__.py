@@ -1,10 +1,11 @@
 """The pure driver: `Driver.handle(event) -> [instruction]`. Everything hard about a run is decided here."""
 
-from flowkiln.engine.driver.core import Driver, InitialState
+from flowkiln.engine.driver.driver import Driver
 from flowkiln.engine.driver.events import (
     Event,
     GateChanged,
     HandlersCalled,
+    InitialState,
     LostUnit,
     MemberStuck,
     Outcome,

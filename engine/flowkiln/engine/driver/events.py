@@ -28,6 +28,21 @@ class Outcome(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class InitialState:
+    """A state that the caller starts a task from, and how many elements its result has.
+
+    `settled`: it was reached earlier in the same run, so that even a Cached one is final. `children` are those of a
+    Mapped one.
+    """
+
+    state: State
+    elements: int | None = None
+    inner: tuple[int, ...] | None = None
+    settled: bool = False
+    children: tuple[InitialState | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """The run begins. Times are seconds since the epoch."""
 
@@ -112,11 +127,16 @@ class UnitShortened:
 
 @dataclass(frozen=True, slots=True)
 class HandlersCalled:
-    """The state handlers of a mapped parent were called and settled on `state`."""
+    """The state handlers of a mapped parent were called.
+
+    They settled on `state`, with so many elements, or left it as it was (None).
+    """
 
     node: int
-    state: State
+    state: State | None
     now: float
+    elements: int | None = None
+    inner: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

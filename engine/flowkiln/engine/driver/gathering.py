@@ -6,7 +6,7 @@ Without it each child of a map with an unmapped map upstream would name all the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from flowkiln.engine.driver.graph import Node
@@ -127,6 +127,14 @@ class Gathering:
         self._current.clear()
         self._new.clear()
         return keys
+
+    def problems(self, users: Mapping[UnitKey, int]) -> Iterator[str]:
+        """Say where what is counted here is not so. `users`: how many units in flight need each."""
+        for key, one in self._known.items():
+            if one.users != users.get(key, 0):
+                yield f"{users.get(key, 0)} units use {key}, but {one.users} are counted."
+            if one.is_current != (self._current.get(one.node) is one):
+                yield f"{key} is taken for current, or is not, against what is known of its node."
 
     def _retire(self, gathered: Gathered) -> None:
         if gathered.is_current:

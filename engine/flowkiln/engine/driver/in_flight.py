@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import ItemsView, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from flowkiln.engine.driver.events import LostUnit
@@ -47,6 +47,10 @@ class UnitsInFlight:
 
     def __iter__(self) -> Iterator[UnitKey]:
         return iter(self._units)
+
+    def items(self) -> ItemsView[UnitKey, SubmittedUnit]:
+        """Every unit by its key."""
+        return self._units.items()
 
     def add(self, key: UnitKey, unit: SubmittedUnit) -> None:
         """A unit is submitted."""

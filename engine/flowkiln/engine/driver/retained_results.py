@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from flowkiln.engine.driver.graph import RunGraph
-from flowkiln.engine.driver.task_runs import NodeRuns, Phase, TaskRun
+from flowkiln.engine.driver.phases import Phase
+from flowkiln.engine.driver.task_runs import NodeRuns, TaskRun
 from flowkiln.engine.driver.units import StateRef, UnitKey
 from flowkiln.states.records import NOT_MAPPED
 
@@ -129,6 +130,17 @@ class RetainedResults:
             elif not self.is_over(number):
                 return False
         return True
+
+    def problems(self, users: Mapping[UnitKey, int]) -> Iterator[str]:
+        """Say where what is counted here is not so. `users`: how many units in flight need each."""
+        if self._keeps_all:
+            return
+        for key, members in self._members.items():
+            needed = sum(key in run.keys and not run.consumed for run in members)
+            if self._needed[key] != needed:
+                yield f"{needed} task runs keep {key}, but {self._needed[key]} are counted."
+            if self._users[key] != users.get(key, 0):
+                yield f"{users.get(key, 0)} units use {key}, but {self._users[key]} are counted."
 
     def _is_any_user_not_over(self, number: int) -> bool:
         """Whether a node that may use all of this one is not over."""

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass, field
 
+from flowkiln.engine.driver.phases import Phase
 from flowkiln.engine.driver.units import StateSource, UnitKey
 from flowkiln.states.records import NOT_MAPPED
 from flowkiln.states.state import Mapped, Pending, State
-
-
-class Phase(enum.Enum):
-    """Where a task run stands between submissions.
-
-    WAITING: for upstream. SUBMITTED. DELAYED: until a time. BLOCKED: until somebody resumes it (Paused), or until
-    something else in the run changes. DONE.
-    """
-
-    WAITING = enum.auto()
-    SUBMITTED = enum.auto()
-    DELAYED = enum.auto()
-    BLOCKED = enum.auto()
-    DONE = enum.auto()
 
 
 @dataclass(slots=True, eq=False)

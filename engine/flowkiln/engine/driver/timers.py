@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import heapq
 
-from flowkiln.engine.driver.task_runs import Phase, TaskRun
+from flowkiln.engine.driver.phases import Phase
+from flowkiln.engine.driver.task_runs import TaskRun
 
 
 class Timers:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, chain
 
 from flowkiln.engine.driver.graph import InEdge, Node
-from flowkiln.engine.driver.task_runs import NodeRuns, Phase, TaskRun
+from flowkiln.engine.driver.phases import Phase
+from flowkiln.engine.driver.task_runs import NodeRuns, TaskRun
 from flowkiln.engine.driver.units import (
     Children,
     ChildrenRef,

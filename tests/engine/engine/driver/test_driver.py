@@ -98,7 +98,7 @@ class RecordingDriver(Driver):
         """Take an event, and the answers of handlers."""
         out = super().handle(event)
         for called in [one for one in out if isinstance(one, CallHandlers)]:
-            out += self.handle(HandlersCalled(called.node, called.new, NOW))
+            out += self.handle(HandlersCalled(called.node, None, NOW))
         return out
 
 
@@ -106,7 +106,7 @@ def started(
     shape: RunGraph, driver_class: type[Driver] = RecordingDriver, **options: object
 ) -> tuple[Driver, list[Instruction]]:
     """Start a run."""
-    driver = driver_class(shape, "r", **options)  # type: ignore[arg-type]
+    driver = driver_class(shape, "r", validates=True, **options)  # type: ignore[arg-type]
     return driver, driver.handle(Started(NOW))
 
 
@@ -384,7 +384,9 @@ class TestMaps:
         done, waiting = Success(result=1), Retrying(start_time=at(-1))
         given = {
             0: InitialState(Success(result=[1, 2, 3]), 3),
-            1: InitialState(Mapped(map_states=[done, waiting, None])),
+            1: InitialState(
+                Mapped(map_states=[done, waiting, None]), children=(InitialState(done), InitialState(waiting), None)
+            ),
         }
         driver, out = started(MAPPED, given=given)
         assert [(runs(unit), unit.members[0].initial) for unit in units(out)[:2]] == [
@@ -401,7 +403,7 @@ class TestMaps:
         source, other = units(out)
         driver.handle(ended(source, Success(), elements=0))
         assert driver.handle(ended(other, Success())) == []
-        assert driver.handle(HandlersCalled(1, driver.node_runs(1).parent.state, NOW)) == [Finish(())]
+        assert driver.handle(HandlersCalled(1, None, NOW)) == [Finish(())]
 
     def test_a_handler_may_replace_the_parents_state(self) -> None:
         """What is downstream takes it, and not the children's."""
@@ -423,8 +425,8 @@ class TestMaps:
         (source,) = units(out)
         driver.handle(ended(source, Success(), elements=1))
         replaced = Success(result=["a", "b", "c"])
-        assert units(driver.handle(HandlersCalled(1, replaced, NOW))) == []
-        child, *below = units(driver.handle(HandlersCalled(2, driver.node_runs(2).parent.state, NOW)))
+        assert units(driver.handle(HandlersCalled(1, replaced, NOW, elements=3))) == []
+        child, *below = units(driver.handle(HandlersCalled(2, None, NOW)))
         assert runs(child) == [(1, 0)]
         assert [runs(one) for one in below] == [[(2, 0)], [(2, 1)], [(2, 2)]]
         assert [one.members[0].upstream for one in below] == [(Element(InlineState(replaced), (n,)),) for n in range(3)]

@@ -1,0 +1,137 @@
+"""All that a driver knows of a run, and the one place that changes the phase of a task run."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Mapping
+
+from flowkiln.engine.driver.events import InitialState
+from flowkiln.engine.driver.fusion import UnitPolicy
+from flowkiln.engine.driver.gathering import Gathering
+from flowkiln.engine.driver.graph import RunGraph
+from flowkiln.engine.driver.history import History
+from flowkiln.engine.driver.in_flight import UnitsInFlight
+from flowkiln.engine.driver.instructions import Announce, Instruction, Release
+from flowkiln.engine.driver.phases import MOVES, RUN_MOVES, InvalidTransition, Phase, RunPhase
+from flowkiln.engine.driver.retained_results import RetainedResults
+from flowkiln.engine.driver.task_runs import NodeRuns, TaskRun
+from flowkiln.engine.driver.timers import Timers
+from flowkiln.engine.driver.units import InlineState, UnitKey
+from flowkiln.engine.driver.upstreams import SUBMITTED_OR_DONE, UpstreamView
+from flowkiln.states.records import NOT_MAPPED, TaskRunRecord
+from flowkiln.states.state import State, kind_of, message_text, own_class_of
+
+
+class RunState:
+    """The task runs, what is in flight, what is retained, and the instructions that the present event leads to.
+
+    `kept` are the nodes whose results are wanted in the end. `changes` counts what has come about in the run.
+    """
+
+    def __init__(
+        self,
+        graph: RunGraph,
+        run_id: str,
+        given: Mapping[int, InitialState],
+        policy: UnitPolicy,
+        kept: Collection[int],
+        *,
+        repeats: bool,
+    ) -> None:
+        self.graph, self.nodes, self.run_id = graph, graph.nodes, run_id
+        self.given, self.policy, self.repeats = given, policy, repeats
+        self.kept = frozenset(kept)
+        self.runs = [NodeRuns(TaskRun(number)) for number in range(len(graph.nodes))]
+        self.upstreams = UpstreamView(self.nodes, self.runs)
+        self.retained = RetainedResults(graph, self.runs, self.kept)
+        self.gathering = Gathering(run_id, self.nodes, self.runs, self.upstreams, policy.gather)
+        self.in_flight = UnitsInFlight()
+        self.timers = Timers()
+        self.history = History(self.nodes)
+        self.phase = RunPhase.CREATED
+        self.now = 0.0
+        self.changes = 0
+        self.instructions: list[Instruction] = []
+        self.moved: deque[TaskRun | NodeRuns] = deque()
+        """Task runs, and nodes all of whose children, that others downstream may have waited for."""
+
+    def move(self, run: TaskRun, phase: Phase) -> None:
+        """Change the phase of a task run, and with it what depends on that.
+
+        Raises:
+            InvalidTransition: the phase must not follow the present one.
+        """
+        before = run.phase
+        if phase not in MOVES[before]:
+            raise InvalidTransition(
+                f"Task run {self.history.name(run)} cannot move from {before.name} to {phase.name}.\n"
+                f"{self.history.text(run)}"
+            )
+        run.phase = phase
+        self.history.moves.append((self.history.events, run, before, phase))
+        runs = self.runs[run.node]
+        runs.element_ends = None
+        if runs.children is not None and run is runs.parent:
+            return
+        unsubmitted = (phase not in SUBMITTED_OR_DONE) - (before not in SUBMITTED_OR_DONE)
+        unfinished = (phase is not Phase.DONE) - (before is not Phase.DONE)
+        runs.unsubmitted += unsubmitted
+        runs.unfinished += unfinished
+        if run.index != NOT_MAPPED:
+            if (unsubmitted < 0 and not runs.unsubmitted) or (unfinished < 0 and not runs.unfinished):
+                self.moved.append(runs)
+            if phase is not Phase.DONE:
+                self.release(self.gathering.drop(run.node))
+        if phase is Phase.DONE:
+            self.release(self.retained.after(run))
+            if not runs.unfinished:
+                self._drop_gathered_upstream(run.node)
+
+    def move_run(self, phase: RunPhase) -> None:
+        """Change the phase of the run.
+
+        Raises:
+            InvalidTransition: the phase must not follow the present one.
+        """
+        if phase not in RUN_MOVES[self.phase]:
+            raise InvalidTransition(
+                f"The run cannot move from {self.phase.name} to {phase.name}.\n{self.history.text()}"
+            )
+        self.phase = phase
+
+    def end(self, run: TaskRun, state: State) -> None:
+        """Settle a task run on a finished state that it did not come to by itself, and say so."""
+        run.state, run.source, run.unit = state, InlineState(state), None
+        run.elements, run.inner, run.inline = None, None, False
+        self.move(run, Phase.DONE)
+        self.announce(run, state)
+
+    def settle(self, key: UnitKey, needs: tuple[UnitKey, ...], *, is_gathered: bool = False) -> None:
+        """A unit is no longer in flight: release what only that kept."""
+        self.release(self.retained.settle(key, needs))
+        self.release(self.gathering.settle(key, needs, is_gathered=is_gathered))
+
+    def release(self, keys: list[UnitKey]) -> None:
+        """Have executors forget what these units left behind."""
+        if keys:
+            self.instructions.append(Release(tuple(keys)))
+
+    def announce(self, run: TaskRun, state: State, map_size: int | None = None) -> None:
+        """Tell observers of a state that no executor reports."""
+        record = TaskRunRecord(
+            self.nodes[run.node].local_id,
+            run.index,
+            kind_of(state),
+            message=message_text(state),
+            end_time=self.now if state.is_finished() else None,
+            visit=run.visit,
+            map_size=map_size,
+            state_class=own_class_of(state),
+        )
+        self.instructions.append(Announce((record,)))
+
+    def _drop_gathered_upstream(self, number: int) -> None:
+        """A node is finished: what was gathered for it can go unless others downstream are not."""
+        for edge in self.nodes[number].upstream:
+            if not edge.mapped and all(self.retained.is_over(one) for one in self.graph.whole[edge.upstream]):
+                self.release(self.gathering.drop(edge.upstream))

@@ -1,0 +1,191 @@
+"""Which task runs can go next, and their submission.
+
+What runs a unit waits for its inputs, so a task run may be submitted while its upstream is in flight: mapped children
+always are, plain ones as far as it takes to keep every thread busy. When the upstream then ends unfinished (to be
+retried, paused), the task run comes back unchanged, and is submitted again when the upstream has ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flowkiln.engine.driver.assembly import Assembler
+from flowkiln.engine.driver.batching import Batching
+from flowkiln.engine.driver.in_flight import SubmittedUnit
+from flowkiln.engine.driver.instructions import SetGate, SubmitUnits
+from flowkiln.engine.driver.phases import Phase
+from flowkiln.engine.driver.ready_queue import ReadyQueue
+from flowkiln.engine.driver.run_state import RunState
+from flowkiln.engine.driver.task_runs import TaskRun
+from flowkiln.engine.driver.units import Unit
+from flowkiln.states.records import NOT_MAPPED
+
+
+class Scheduler:
+    """Submits task runs that can go. `expand` is called for mapped parents that may be ready."""
+
+    def __init__(self, state: RunState, expand: Callable[[TaskRun], None]) -> None:
+        self._state, self._nodes, self._runs = state, state.nodes, state.runs
+        self._upstreams, self._in_flight = state.upstreams, state.in_flight
+        self._expand = expand
+        self._assembler = Assembler(
+            state.run_id, state.nodes, state.upstreams, state.gathering, state.policy, state.kept, state.repeats
+        )
+        self._ready_queue = ReadyQueue()
+        self.batching = Batching(state.policy)
+        self.batch: list[TaskRun] = []
+        self.is_open = True
+
+    def set_gate(self, is_open: bool) -> None:
+        """With the gate closed nothing is submitted."""
+        if is_open is not self.is_open:
+            self.is_open = is_open
+            self._state.instructions.append(SetGate(is_open))
+
+    def clear(self) -> None:
+        """Submit nothing of what was about to be."""
+        self.batch.clear()
+        self._ready_queue.clear()
+        self._state.moved.clear()
+
+    # -- who can go next ---------------------------------------------------------------------------------------------
+
+    def requeue(self, run: TaskRun) -> None:
+        """Have a task run go once more, from where it started."""
+        run.unit, run.source, run.inline = None, run.start_from, False
+        self._state.move(run, Phase.WAITING)
+        self.consider_run(run)
+
+    def delay(self, run: TaskRun, due: float) -> None:
+        """Have a task run wait for a time."""
+        self._state.move(run, Phase.DELAYED)
+        self._state.timers.set(run, due)
+
+    def take_due(self) -> None:
+        """Have those go whose time has come."""
+        if not self._state.repeats:
+            return
+        while (run := self._state.timers.pop_due(self._state.now)) is not None:
+            self._state.move(run, Phase.WAITING)
+            self.consider_run(run)
+
+    def propagate(self, run: TaskRun) -> None:
+        """Note that what is downstream of a task run may be able to go on."""
+        self._state.moved.append(run)
+
+    def follow_moves(self) -> None:
+        """Consider what is downstream of all that moved."""
+        moves = self._state.moved
+        while moves:
+            moved = moves.popleft()
+            if isinstance(moved, TaskRun):
+                self._consider_downstream(moved)
+            else:
+                self._consider_users_of_all(moved.parent.node)
+
+    def _consider_downstream(self, run: TaskRun) -> None:
+        if run.index == NOT_MAPPED:
+            for number in self._nodes[run.node].downstream:
+                if self._nodes[number].visited:
+                    self.consider(number)
+            return
+        for number in self._state.graph.one_to_one[run.node]:
+            children = self._runs[number].children
+            if children is not None and run.index < len(children) and self._nodes[number].visited:
+                self.consider_run(children[run.index])
+
+    def _consider_users_of_all(self, number: int) -> None:
+        """Consider what needs all children of a node, now that the last one was submitted or is done."""
+        for one in self._state.graph.whole[number]:
+            if self._nodes[one].visited:
+                self.consider(one)
+        for one in self._state.graph.one_to_one[number]:
+            # A map over nothing has no children that wait for it.
+            if self._nodes[one].visited and self._runs[one].children is None:
+                self.consider(one)
+
+    def consider(self, number: int) -> None:
+        """Expand a mapped node, or submit what is ready of a node."""
+        runs = self._runs[number]
+        if self._nodes[number].is_mapped and runs.children is None:
+            if runs.parent.phase is Phase.WAITING:
+                self._expand(runs.parent)
+            return
+        for run in runs.all():
+            self.consider_run(run)
+
+    def consider_run(self, run: TaskRun) -> None:
+        """Submit a task run, or put it into the ready queue, if it can go."""
+        if run.phase is not Phase.WAITING or (run.visited and not self._state.repeats):
+            return
+        runs, node = self._runs[run.node], self._nodes[run.node]
+        if run is runs.parent and node.is_mapped:
+            if runs.children is None:
+                self._expand(run)
+            return
+        if self._stays_queued(run):
+            return
+        if not self.can_build_on_upstream(run):
+            return
+        if run.index != NOT_MAPPED or not self._state.policy.fuse or self._belongs_to_batch(run):
+            self.add_to_batch(run)
+        else:
+            self._ready_queue.put(run, ready=node.is_start or self._upstreams.are_all_finished(run))
+
+    def _stays_queued(self, run: TaskRun) -> bool:
+        """Whether nothing changes for a task run that is queued, quicker to tell than whether it may be there.
+
+        When it is taken, what is upstream is looked at again.
+        """
+        return (
+            self._ready_queue.is_early(run)
+            and not self._upstreams.are_all_finished(run)
+            and not self._belongs_to_batch(run)
+        )
+
+    def can_build_on_upstream(self, run: TaskRun) -> bool:
+        """Whether all that is upstream of a task run is done or in flight."""
+        return self._nodes[run.node].is_start or self._upstreams.are_all_submitted(run)
+
+    def _belongs_to_batch(self, run: TaskRun) -> bool:
+        """Whether the one task run that this one waits for is about to be submitted: then they are a chain."""
+        before = self._upstreams.sole_unfinished(run) if self.batch else None
+        return before is not None and before.phase is Phase.SUBMITTED and before.unit is None
+
+    # -- submitting --------------------------------------------------------------------------------------------------
+
+    def add_to_batch(self, run: TaskRun) -> None:
+        """Have a task run submitted with the next units."""
+        self._state.move(run, Phase.SUBMITTED)
+        self.batch.append(run)
+        if not self._nodes[run.node].is_mapped or run.index != NOT_MAPPED:
+            self.propagate(run)
+
+    def submit(self) -> None:
+        """Submit what may go: all mapped children, the plain task runs that are ready, then some early ones."""
+        queue = self._ready_queue
+        if not self.is_open or not (self.batch or queue):
+            return
+        self._add_all_to_batch(queue.take_ready(self.batching.submittable(queue.ready, self._in_flight.plain)))
+        units = self._assemble()
+        while self._in_flight.plain < self.batching.target_in_flight and (run := queue.take_early()) is not None:
+            self._add_all_to_batch([run])
+            units.extend(self._assemble())
+        if units:
+            self._state.instructions.append(SubmitUnits(tuple(units)))
+
+    def _add_all_to_batch(self, runs: list[TaskRun]) -> None:
+        for run in runs:
+            if run.phase is Phase.WAITING and self.can_build_on_upstream(run):
+                self.add_to_batch(run)
+        self.follow_moves()
+
+    def _assemble(self) -> list[Unit]:
+        batch, self.batch = self.batch, []
+        assembled = self._assembler.assemble(batch, self.batching)
+        for unit, members in assembled:
+            is_plain = bool(members) and members[0].index == NOT_MAPPED
+            self._in_flight.add(unit.key, SubmittedUnit(members, unit.needs, is_plain))
+            self._state.retained.note(unit.key, members, unit.needs)
+            self._state.gathering.note(unit.needs)
+        return [unit for unit, _ in assembled]
