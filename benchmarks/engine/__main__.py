@@ -13,7 +13,7 @@ from benchmarks.engine.cases import Case, all_cases
 from benchmarks.engine.proof import Recorder, RoundNotProven, prove
 from benchmarks.table import Row, header, line, remarks
 from flowkiln.engine.executors import DaskExecutor
-from flowkiln.engine.executors.dask_tuning import tune
+from flowkiln.engine.executors.dask.tuning import tune
 from flowkiln.engine.runs.conductor import Conductor
 
 

@@ -12,7 +12,7 @@ from distributed import Client
 
 from flowkiln.cli.output.capture import OutputAddress
 from flowkiln.cli.output.worker import OutputOfWorker
-from flowkiln.engine.executors.dask import DaskExecutor
+from flowkiln.engine.executors.dask.executor import DaskExecutor
 
 
 class CapturedDaskExecutor(DaskExecutor):

@@ -8,7 +8,7 @@ import uuid
 
 from flowkiln.api.plan import Plan
 from flowkiln.core.flow import Flow
-from flowkiln.engine.executors.dask import DaskExecutor
+from flowkiln.engine.executors.dask.executor import DaskExecutor
 from flowkiln.engine.runs.conductor import Conductor
 from flowkiln.states.records import Observer
 from flowkiln.states.state import State

@@ -10,8 +10,8 @@ import sys
 
 import distributed  # noqa: F401
 
-import flowkiln.engine.executors.dask_shutdown
-import flowkiln.engine.executors.dask_worker  # noqa: F401
+import flowkiln.engine.executors.dask.shutdown
+import flowkiln.engine.executors.dask.worker  # noqa: F401
 
 
 def seed_numpy() -> None:

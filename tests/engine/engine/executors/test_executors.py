@@ -14,7 +14,7 @@ import flowkiln
 from flowkiln import Flow
 from flowkiln.engine.driver import Unit, UnitPolicy
 from flowkiln.engine.executors import DaskExecutor, Executor, LocalExecutor, SynchronousExecutor
-from flowkiln.engine.executors.dask_session import UnitPriority
+from flowkiln.engine.executors.dask.session import UnitPriority
 from flowkiln.utilities.configuration import set_temporary_config
 
 

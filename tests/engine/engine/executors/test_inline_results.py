@@ -12,9 +12,9 @@ from dask.sizeof import sizeof
 from flowkiln import Flow, task
 from flowkiln.engine.driver.units import StateRef
 from flowkiln.engine.executors import DaskExecutor
-from flowkiln.engine.executors.dask_events import EventSubscriber, MemberStarted, WorkerEvent
-from flowkiln.engine.executors.dask_session import DaskSession
-from flowkiln.engine.executors.dask_transfer import TransferableUnit
+from flowkiln.engine.executors.dask.events import EventSubscriber, MemberStarted, WorkerEvent
+from flowkiln.engine.executors.dask.session import DaskSession
+from flowkiln.engine.executors.dask.transfer import TransferableUnit
 from flowkiln.engine.result import Result
 from flowkiln.engine.runs.conductor import Conductor
 from flowkiln.engine.serialization.inline_results import INLINE_LIMIT, inline_size

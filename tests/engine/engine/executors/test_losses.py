@@ -11,7 +11,7 @@ import pytest
 
 from flowkiln import Flow, task
 from flowkiln.engine.executors import DaskExecutor
-from flowkiln.engine.executors.dask_events import WorkerLoss, parse_worker_loss
+from flowkiln.engine.executors.dask.events import WorkerLoss, parse_worker_loss
 from flowkiln.engine.runs.conductor import Conductor
 from flowkiln.states.records import FlowRunRecord, TaskRunRecord
 from flowkiln.triggers import any_failed

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from flowkiln.engine.driver import Member, Unit
-from flowkiln.engine.executors import dask_stream
-from flowkiln.engine.executors.dask_events import MemberStarted, Shortened, WorkerEvent
-from flowkiln.engine.executors.dask_stream import IDLE_INTERVALS, EventStream, EventStreams
+from flowkiln.engine.executors.dask import stream as dask_stream
+from flowkiln.engine.executors.dask.events import MemberStarted, Shortened, WorkerEvent
+from flowkiln.engine.executors.dask.stream import IDLE_INTERVALS, EventStream, EventStreams
 from flowkiln.engine.unit_runner import UnitReport
 from flowkiln.states.records import TaskRunRecord
 

@@ -11,7 +11,7 @@ from distributed.protocol import deserialize, serialize
 
 from flowkiln import Flow, task
 from flowkiln.engine.executors import DaskExecutor
-from flowkiln.engine.executors.dask_transfer import TransferableUnit
+from flowkiln.engine.executors.dask.transfer import TransferableUnit
 from flowkiln.engine.flow_runner import FlowRunner
 from flowkiln.engine.result import Result
 from flowkiln.engine.runs.conductor import Conductor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from distributed import Client, LocalCluster
 
 from flowkiln.engine.executors import DaskExecutor
-from flowkiln.engine.executors.dask_tuning import INTERVAL
+from flowkiln.engine.executors.dask.tuning import INTERVAL
 
 
 def test_our_own_cluster_waits_less_and_a_foreign_one_as_before() -> None:

@@ -16,7 +16,7 @@ from distributed import Worker
 
 from flowkiln.common import pickling
 from flowkiln.engine.driver import Unit
-from flowkiln.engine.executors.dask_events import Abandoned, MemberStarted, Shortened, UnitEnd, WorkerEvent
+from flowkiln.engine.executors.dask.events import Abandoned, MemberStarted, Shortened, UnitEnd, WorkerEvent
 from flowkiln.engine.unit_runner import WORK_PER_UNIT
 
 STREAM_INTERVAL = 0.05

@@ -20,11 +20,11 @@ from flowkiln.engine.bodies.registry import is_over
 from flowkiln.engine.bodies.shutdown import GRACE_PERIOD
 from flowkiln.engine.driver import Outcome, Unit
 from flowkiln.engine.environment import RunEnvironment
-from flowkiln.engine.executors.dask_events import Abandoned, Forgotten, MemberStarted
-from flowkiln.engine.executors.dask_pool_slot import PoolSlot
-from flowkiln.engine.executors.dask_resubmissions import was_resubmitted
-from flowkiln.engine.executors.dask_stream import EventStreams
-from flowkiln.engine.executors.dask_transfer import TransferableUnit
+from flowkiln.engine.executors.dask.events import Abandoned, Forgotten, MemberStarted
+from flowkiln.engine.executors.dask.pool_slot import PoolSlot
+from flowkiln.engine.executors.dask.resubmissions import was_resubmitted
+from flowkiln.engine.executors.dask.stream import EventStreams
+from flowkiln.engine.executors.dask.transfer import TransferableUnit
 from flowkiln.engine.unit_runner import UnitResult, run_unit
 from flowkiln.states.records import TaskRunRecord
 

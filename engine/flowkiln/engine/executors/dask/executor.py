@@ -1,4 +1,4 @@
-"""Runs on Dask: a local cluster, or one at an address."""
+"""The DaskExecutor: a local cluster, or one at an address."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from distributed import Client, Queue, worker_client
 
 from flowkiln.common.configuration import config
 from flowkiln.engine.executors.base import Executor
-from flowkiln.engine.executors.dask_events import EventSubscriber
-from flowkiln.engine.executors.dask_keywords import check_keywords
-from flowkiln.engine.executors.dask_resubmissions import ResubmissionPlugin
-from flowkiln.engine.executors.dask_shutdown import WorkerProcessPlugin
-from flowkiln.engine.executors.dask_tuning import tune
-from flowkiln.engine.executors.local_workers import replaced_workers
+from flowkiln.engine.executors.dask.events import EventSubscriber
+from flowkiln.engine.executors.dask.keywords import check_keywords
+from flowkiln.engine.executors.dask.local_workers import replaced_workers
+from flowkiln.engine.executors.dask.resubmissions import ResubmissionPlugin
+from flowkiln.engine.executors.dask.shutdown import WorkerProcessPlugin
+from flowkiln.engine.executors.dask.tuning import tune
 
 if TYPE_CHECKING:
     from flowkiln.engine.environment import RunEnvironment
@@ -132,7 +132,7 @@ class DaskExecutor(Executor):
 
     def open_session(self, environment: RunEnvironment, deliver: Deliver) -> Session:
         """Send units as graphs to the cluster."""
-        from flowkiln.engine.executors.dask_session import DaskSession
+        from flowkiln.engine.executors.dask.session import DaskSession
 
         if self.client is None or self._subscriber is None:
             raise ValueError("DaskExecutor is not started: use it inside `with executor.start():`.")

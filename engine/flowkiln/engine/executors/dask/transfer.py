@@ -16,7 +16,7 @@ from distributed.sizeof import safe_sizeof
 
 from flowkiln.common.safe_text import safe_repr, safe_str
 from flowkiln.engine.driver.units import Children, Element, InlineState, Member, ResumedState, Unit
-from flowkiln.engine.executors.dask_stream import dumps
+from flowkiln.engine.executors.dask.stream import dumps
 from flowkiln.engine.serialization.portable import portable
 from flowkiln.engine.serialization.unpicklable import is_picklable, unpicklable_part
 from flowkiln.engine.unit_runner import UnitResult

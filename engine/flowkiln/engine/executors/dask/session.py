@@ -19,7 +19,7 @@ from flowkiln.engine.driver import LostUnit, MemberStuck, UnitForgotten, UnitLos
 from flowkiln.engine.driver.units import StateSource, Unit, UnitKey
 from flowkiln.engine.driver.upstreams import keys_in
 from flowkiln.engine.environment import RunEnvironment
-from flowkiln.engine.executors.dask_events import (
+from flowkiln.engine.executors.dask.events import (
     Abandoned,
     EventSubscriber,
     Forgotten,
@@ -27,9 +27,9 @@ from flowkiln.engine.executors.dask_events import (
     WorkerEvent,
     WorkerLoss,
 )
-from flowkiln.engine.executors.dask_shutdown import end_run_on_workers
-from flowkiln.engine.executors.dask_transfer import dumps_unit
-from flowkiln.engine.executors.dask_worker import Carrier, ClosedGate, gate_plugin_name, run_on_worker, share, unshare
+from flowkiln.engine.executors.dask.shutdown import end_run_on_workers
+from flowkiln.engine.executors.dask.transfer import dumps_unit
+from flowkiln.engine.executors.dask.worker import Carrier, ClosedGate, gate_plugin_name, run_on_worker, share, unshare
 from flowkiln.engine.executors.session import Deliver
 from flowkiln.engine.serialization.unsendable import sendable_environment
 from flowkiln.engine.unit_runner import UnitReport, resolve

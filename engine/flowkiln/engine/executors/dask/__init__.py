@@ -1,0 +1,17 @@
+"""Runs on Dask: the executor, its session, and what both put on the scheduler and the workers."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flowkiln.engine.executors.dask.executor import DaskExecutor
+
+__all__ = ["DaskExecutor"]
+
+
+def __getattr__(name: str) -> Any:
+    # Workers import modules of this package, and need no executor.
+    if name == "DaskExecutor":
+        from flowkiln.engine.executors.dask.executor import DaskExecutor
+
+        return DaskExecutor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
