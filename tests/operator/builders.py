@@ -27,6 +27,7 @@ from flowkiln_operator.controller.snapshot import (
 )
 from flowkiln_operator.resources.plan import PlanWithSources
 from flowkiln_operator.resources.run import RunIdentity
+from flowkiln_operator.status.reading import REPORT_FIELDS
 
 CREATED = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 UID = "0123456789ab"
@@ -140,8 +141,8 @@ class Builder:
         written = status_of(self.decide())
         if written is None:
             return self
-        own = {key: value for key, value in written.items() if key not in views.REPORT_FIELDS}
-        taken = any(key in written for key in views.REPORT_FIELDS)
+        own = {key: value for key, value in written.items() if key not in REPORT_FIELDS}
+        taken = any(key in written for key in REPORT_FIELDS)
         report = views.report(written) if taken else self.run.report
         status = FlowRunStatus.model_validate(own)
         run = replace(self.run, status=status, report=report, owns_report=self.run.owns_report or taken)

@@ -10,6 +10,7 @@ from typing import Any
 from flowkiln.api.plan import PlanRun
 from flowkiln.api.reasons import TERMINAL_STATES
 from flowkiln_operator.agent.projection.flow_status import Holder
+from flowkiln_operator.status.reading import is_over
 
 _TERMINAL = frozenset(str(state) for state in TERMINAL_STATES)
 
@@ -80,7 +81,7 @@ def lost(flow_run: Mapping[str, Any], *, run: PlanRun, cluster_number: int, hold
 
 
 def _superseded(status: Mapping[str, Any], cluster_number: int) -> str | None:
-    if status.get("state") in _TERMINAL:
+    if is_over(status):
         return f"the run is over: {status['state']}"
     newest = (status.get("cluster") or {}).get("number")
     if isinstance(newest, int) and newest > cluster_number:

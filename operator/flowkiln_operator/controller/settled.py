@@ -8,9 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from flowkiln.api.durations import parse_duration
-from flowkiln.api.reasons import TERMINAL_STATES, ConditionStatus, ConditionType
-
-_TERMINAL = frozenset(state.value for state in TERMINAL_STATES)
+from flowkiln.api.reasons import ConditionStatus, ConditionType
+from flowkiln_operator.status.reading import is_over
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ def settled(document: Mapping[str, Any]) -> Settled | None:
     The document does not say whether the run's DaskCluster still exists; the caller has to check that as well.
     """
     status = document.get("status") or {}
-    if status.get("state") not in _TERMINAL:
+    if not is_over(status):
         return None
     if status.get("observedGeneration") != document["metadata"].get("generation"):
         return None

@@ -10,7 +10,6 @@ from flowkiln.api.limits import MAX_UID
 from flowkiln.api.names import CLASS_LABEL, OPERATOR_FIELD_MANAGER
 from flowkiln.api.plan import PlanError
 from flowkiln.api.reasons import FlowReason, FlowState
-from flowkiln.api.status import FlowRunStatus
 from flowkiln.api.validation import parse_flow_run_spec, parse_flow_spec
 from flowkiln_operator.controller.snapshot import (
     ContainerView,
@@ -23,11 +22,10 @@ from flowkiln_operator.controller.snapshot import (
 )
 from flowkiln_operator.resources.plan import PlanWithSources, read_plan_config_map
 from flowkiln_operator.resources.run import RunIdentity, is_controlled_by
+from flowkiln_operator.status.reading import REPORT_FIELDS, read_status
 from flowkiln_operator.status.text import head
 
 Document = Mapping[str, Any]
-
-REPORT_FIELDS = ("flow", "tasks")
 
 
 def run_view(document: Document) -> RunView:
@@ -44,7 +42,7 @@ def run_view(document: Document) -> RunView:
         run_class=(metadata.get("labels") or {}).get(CLASS_LABEL),
         spec=spec,
         spec_error=problems[0].sentence if problems else "",
-        status=FlowRunStatus.model_validate({key: value for key, value in status.items() if key not in REPORT_FIELDS}),
+        status=read_status(status),
         report=report(status),
         owns_report=_owns_report(metadata),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from flowkiln_operator.controller.actions import (
     RequeueAt,
 )
 from flowkiln_operator.controller.snapshot import PlanProblem, RejectionKind
+from flowkiln_operator.status.reading import read_status
 from tests.operator.builders import (
     CLUSTER,
     RUN,
@@ -43,6 +45,17 @@ def test_a_new_run_gets_its_children_then_its_status_then_its_cluster() -> None:
     assert status["plan"]["configMap"] == RUN.plan_name
     assert status["plan"]["flowGeneration"] == 3
     assert "startTime" not in status
+
+
+def test_a_run_that_a_later_operator_left_goes_on() -> None:
+    """After a rollback a state that is not known is replaced, by what agent and pods say."""
+    running = make_flow_run().running()
+    tomorrow = {**running.run.status.to_json(), "state": "Suspended", "novelty": 1}
+    rolled_back = replace(running, run=replace(running.run, status=read_status(tomorrow)))
+    status = status_of(rolled_back.decide())
+    assert status is not None
+    assert status["state"] == "Running"
+    assert status["cluster"] == {"name": CLUSTER, "number": 1}
 
 
 def test_a_run_whose_operator_died_before_its_cluster_goes_on_with_the_plan_that_is_there() -> None:
