@@ -13,8 +13,9 @@ import pytest
 
 from flowkiln.api import API_VERSION
 from flowkiln.api.crds import RESOURCES
-from flowkiln.api.flow import FlowSpec
+from flowkiln.api.flow import FlowSpec, rules_with
 from flowkiln.api.flow_run import MUTABLE_FIELDS, FlowRunSpec
+from flowkiln.api.model import listed
 from tests.charts.reading import kstatus
 from tests.engine.api.documents import AGENT_STATUS, FULL_FLOW, OPERATOR_STATUS
 
@@ -160,7 +161,7 @@ REFUSED = [
     (
         "bounds for a rule that does not count",
         flow({"tasks": [TASK | {"trigger": {"rule": "AllFailed", "atLeast": 1}}]}),
-        "atLeast goes with the rules SomeSuccessful and SomeFailed only",
+        f"atLeast goes with the rules {listed(rules_with('at_least'))} only",
     ),
     (
         "a rule and a function",
