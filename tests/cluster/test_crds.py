@@ -21,6 +21,7 @@ from tests.engine.api.documents import AGENT_STATUS, FULL_FLOW, OPERATOR_STATUS
 
 from .flowkiln.controllers import without
 from .flowkiln.installation import OPERATOR, SYSTEM_NAMESPACE, Installation
+from .harness.api import api
 from .harness.commands import CommandError, wait_until
 from .harness.interface import Cluster
 
@@ -48,12 +49,13 @@ class Namespace:
 
     def __init__(self, cluster: Cluster, name: str) -> None:
         self._cluster = cluster
-        self._name = name
+        self.name = name
+        self.api = api(cluster.kubeconfig)
 
     def kubectl(self, *arguments: str, input: object = None, check: bool = True) -> str:
         """Run kubectl; `input` is sent as JSON."""
         text = None if input is None else json.dumps(input)
-        return self._cluster.kubectl(f"--namespace={self._name}", *arguments, input=text, check=check)
+        return self._cluster.kubectl(f"--namespace={self.name}", *arguments, input=text, check=check)
 
     def apply(self, document: dict[str, Any], *options: str) -> dict[str, Any]:
         """Apply a document and give what the API server made of it."""
@@ -255,14 +257,7 @@ def create_all(team: Namespace, specs: dict[str, dict[str, Any]]) -> None:
 
 def patched(team: Namespace, name: str, patch: dict[str, Any]) -> str:
     """Try a merge patch of a run's spec; give what the API server says against it, or nothing."""
-    try:
-        team.kubectl(
-            *("patch", "flowruns.flowkiln.dev", name, "--type=merge", "--dry-run=server"),
-            f"--patch={json.dumps({'spec': patch})}",
-        )
-    except CommandError as error:
-        return error.output
-    return ""
+    return team.api.try_patch("flowruns.flowkiln.dev", name, team.name, {"spec": patch})
 
 
 def test_mutable_fields_can_be_set_whatever_else_is_there(team: Namespace) -> None:

@@ -20,6 +20,7 @@ from urllib3.exceptions import HTTPError
 from .interface import HarnessError
 
 JSON = "application/json"
+MERGE = "application/merge-patch+json"
 DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 METADATA = "application/json;g=meta.k8s.io;v=v1;as=PartialObjectMetadataList"
 SECONDS = 60
@@ -60,6 +61,14 @@ class Api:
         found = self._read(f"{self._resource(kind).path(namespace)}?{query}") or {}
         return found.get("items") or []
 
+    def try_patch(self, kind: str, name: str, namespace: str, patch: object) -> str:
+        """Try a merge patch without storing it; return what the API server says against it, or nothing."""
+        path = f"{self._resource(kind).path(namespace)}/{name}?dryRun=All"
+        try:
+            return "" if self._send("PATCH", path, patch, content_type=MERGE) else f"there is no {kind}/{name}"
+        except HarnessError as error:
+            return str(error)
+
     def create_namespace(self, name: str, labels: Mapping[str, str]) -> None:
         """Create a namespace."""
         document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
@@ -99,8 +108,10 @@ class Api:
         """Return what a path holds; None when there is nothing."""
         return self._send("GET", path, accept=accept)
 
-    def _send(self, method: str, path: str, body: object = None, *, accept: str = JSON) -> dict[str, Any] | None:
-        headers = {"Accept": accept, "Content-Type": JSON}
+    def _send(
+        self, method: str, path: str, body: object = None, *, accept: str = JSON, content_type: str = JSON
+    ) -> dict[str, Any] | None:
+        headers = {"Accept": accept, "Content-Type": content_type}
         request = self._api.param_serialize(
             method, path, header_params=headers, body=body, auth_settings=["BearerToken"]
         )
