@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from .harness import choose
+from .harness.api import api
 from .harness.commands import CommandError, wait_until
 from .harness.interface import Cluster, HarnessError, Images
 from .harness.node import cgroups, record
@@ -59,10 +60,11 @@ def wait_for_phase(cluster: Cluster, namespace: str, phase: str) -> None:
     """Wait until the pod `probe` is in this phase; fail at once when it has failed."""
 
     def reached() -> bool:
-        now = cluster.kubectl("get", "pod", "probe", f"--namespace={namespace}", "--output=jsonpath={.status.phase}")
-        if now == "Failed":
+        pod = api(cluster.kubeconfig).get("pods", "probe", namespace)
+        assert pod is not None
+        if pod["status"]["phase"] == "Failed":
             raise AssertionError(cluster.kubectl("logs", "probe", f"--namespace={namespace}"))
-        return now == phase
+        return bool(pod["status"]["phase"] == phase)
 
     wait_until(f"the pod is {phase}", reached, seconds=60)
 
@@ -156,7 +158,7 @@ def test_two_clusters_at_once_do_not_meet(own_cluster: Cluster, namespace: str, 
         second.kubectl("create", "namespace", namespace)
         wait_until(
             "the second cluster has the service account",
-            lambda: bool(second.kubectl("get", "serviceaccounts", f"--namespace={namespace}", "--output=name")),
+            lambda: bool(api(second.kubeconfig).list("serviceaccounts", namespace)),
             seconds=30,
         )
         assert run_pod(second, namespace, images.runtime, "print('second')") == "second\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.cluster.harness.api import api
 from tests.cluster.harness.commands import wait_until
 
 from .installation import SYSTEM_NAMESPACE, Installation
@@ -35,7 +36,6 @@ def kill(installation: Installation, deployment: str) -> None:
 
 def pods_of(installation: Installation, deployment: str) -> list[str]:
     """Return the pods of a controller, as pod/name."""
-    return installation.cluster.kubectl(
-        *("get", "pods", f"--namespace={SYSTEM_NAMESPACE}", "--output=name"),
-        f"--selector=app.kubernetes.io/name={deployment}",
-    ).split()
+    selector = f"app.kubernetes.io/name={deployment}"
+    found = api(installation.cluster.kubeconfig).list("pods", SYSTEM_NAMESPACE, selector=selector)
+    return [f"pod/{pod['metadata']['name']}" for pod in found]

@@ -30,6 +30,7 @@ from .pause_image import write_pause_image
 from .record import Record
 from .sandbox import Sandbox
 
+KUBECTL_PAUSE = 0.3  # seconds between two looks; what starts is short of processors, and each kubectl takes some
 COREDNS_RIGHTS = {
     "rules": [
         {"apiGroups": [""], "resources": ["endpoints", "services", "pods", "namespaces"], "verbs": ["list", "watch"]},
@@ -253,7 +254,7 @@ class NodeCluster:
                 raise HarnessError("the API server ended")
             return self.kubectl("get", "--raw=/readyz", check=False) == "ok"
 
-        wait_until("the API server is ready", answers, seconds=120)
+        wait_until("the API server is ready", answers, seconds=120, every=KUBECTL_PAUSE)
 
     def _wait_for_node(self, configuration: Configuration) -> None:
         ready = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
@@ -261,6 +262,7 @@ class NodeCluster:
             "the node is Ready",
             lambda: self.kubectl("get", "node", self.name, "--output", ready, check=False) == "True",
             seconds=120,
+            every=KUBECTL_PAUSE,
         )
         for name, process in self._record.components.items():
             if not process.alive:
