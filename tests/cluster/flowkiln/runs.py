@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.cluster.harness.api import Api, api
-from tests.cluster.harness.commands import CommandError, wait_until
+from tests.cluster.harness.commands import LOAD, CommandError, wait_until
 from tests.cluster.harness.interface import HarnessError
 
 from .installation import Installation
@@ -79,7 +79,7 @@ class Runs:
         When it has not succeeded, the agent's log is printed, for whoever did not expect that.
         """
         try:
-            self.kubectl("wait", "--for=condition=Finished", f"{FLOW_RUN}/{name}", f"--timeout={seconds:.0f}s")
+            self.kubectl("wait", "--for=condition=Finished", f"{FLOW_RUN}/{name}", f"--timeout={seconds * LOAD:.0f}s")
         except CommandError as error:
             raise AssertionError(f"{error}\n{self.describe(name)}") from error
         run = self.flow_run(name)

@@ -132,7 +132,7 @@ def test_applying_an_example_twice_changes_nothing(runs: Runs, path: Path) -> No
 def test_kubectl_wait_for_finished_ends_when_a_run_fails(runs: Runs) -> None:
     """Exit code 0 for Finished, whatever the end is: a script then looks at Succeeded, and does not hang."""
     runs.apply(make_flow("years", TASK), make_run("invalid", "years", parameters={"no": "such"}))
-    runs.kubectl("wait", "--for=condition=Finished", f"{FLOW_RUN}/invalid", "--timeout=120s")
-    runs.kubectl("wait", "--for=condition=Stalled", f"{FLOW_RUN}/invalid", "--timeout=30s")
-    runs.kubectl("wait", "--for=condition=Succeeded=false", f"{FLOW_RUN}/invalid", "--timeout=30s")
+    runs.kubectl("wait", "--for=condition=Finished", f"{FLOW_RUN}/invalid", "--timeout=360s")
+    runs.kubectl("wait", "--for=condition=Stalled", f"{FLOW_RUN}/invalid", "--timeout=90s")
+    runs.kubectl("wait", "--for=condition=Succeeded=false", f"{FLOW_RUN}/invalid", "--timeout=90s")
     assert condition(runs.flow_run("invalid"), "Succeeded")["reason"] == "InvalidSpec"

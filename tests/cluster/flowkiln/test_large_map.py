@@ -54,7 +54,7 @@ def ended(shared_runs: Runs) -> Ended:
     shared_runs.apply(FLOW)
     with shared_runs.record() as recorded:
         shared_runs.apply(make_run("large", "large"))
-        run = shared_runs.finish("large", seconds=600)
+        run = shared_runs.finish("large", seconds=250)
     return Ended(shared_runs.namespace, run, recorded.of("large"))
 
 

@@ -67,7 +67,7 @@ def weather(shared_runs: Runs) -> Weather:
         held = runs.wait_until("weather-held", "has written its report", is_holding)
         table_while_running = runs.kubectl("get", FLOW_RUN)
         files = report_files(runs, held)
-        runs.kubectl("wait", "--for=condition=Finished", f"{FLOW_RUN}/weather-2010", "--timeout=120s")
+        runs.kubectl("wait", "--for=condition=Finished", f"{FLOW_RUN}/weather-2010", "--timeout=360s")
         held = runs.finish("weather-held")
         table_at_the_end = runs.kubectl("get", FLOW_RUN)
         return Weather(

@@ -32,7 +32,7 @@ from .process import Process
 OLDEST = (1, 30)  # the first Kubernetes with ValidatingAdmissionPolicy in admissionregistration.k8s.io/v1
 LOGS_PATIENCE = 300  # seconds
 UNDER_TEST, RUNTIME_UNDER_TEST = "flowkiln-under-test", "flowkiln-runtime-under-test"  # older ones of a name go
-NODES_PATIENCE = 240  # seconds; below the 300 that the harness gives kubectl
+NODES_PATIENCE = 240  # seconds
 
 
 class KindCluster:
