@@ -16,7 +16,7 @@ class Unit:
     digits: int = 1
 
     def show(self, figure: float) -> str:
-        """A figure with its unit."""
+        """Return a figure with its unit."""
         return f"{figure * self.factor:.{self.digits}f} {self.name}"
 
 
@@ -61,7 +61,7 @@ class Row:
 
 
 def header() -> str:
-    """The heading of a table."""
+    """Return the heading of a table."""
     return _columns("case", "baseline", "ours", "ratio")
 
 

@@ -31,17 +31,17 @@ class Request:
 
     @property
     def is_write(self) -> bool:
-        """Whether it changes anything."""
+        """Return whether it changes anything."""
         return self.verb in WRITES
 
     @property
     def is_read_of_operator(self) -> bool:
-        """Whether the operator asks for something. Its watches are of no namespace, and so of no run."""
+        """Return whether the operator asks for something. Its watches are of no namespace, and so of no run."""
         return self.who == CONTROLLER and self.verb in (GET, LIST)
 
     @property
     def is_ours(self) -> bool:
-        """Whether it is the operator's or an agent's."""
+        """Return whether it is the operator's or an agent's."""
         return self.who in (CONTROLLER, AGENT)
 
 

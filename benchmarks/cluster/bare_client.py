@@ -21,12 +21,12 @@ IMPORTED = time.time()
 
 
 def greet(name: str) -> str:
-    """The one task of hello."""
+    """Return the one task of hello."""
     return f"Hello, {name}!"
 
 
 def plus_one(number: int) -> int:
-    """The task that is mapped."""
+    """Return the task that is mapped."""
     return number + 1
 
 

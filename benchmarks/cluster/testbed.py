@@ -27,7 +27,7 @@ class Testbed:
 
     @property
     def cluster(self) -> Cluster:
-        """The cluster."""
+        """Return the cluster."""
         return self.installation.cluster
 
     @property

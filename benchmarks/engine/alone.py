@@ -37,7 +37,7 @@ LIMIT_EMPTY_RUN = 0.5
 
 
 def mapped_flow(children: int) -> Flow:
-    """A flow with one mapped task and a reducer."""
+    """Return a flow with one mapped task and a reducer."""
     with Flow("map") as flow:
         elements = FunctionTask(work.numbers)(Constant(children, name="n"))
         FunctionTask(work.total)(FunctionTask(work.increment).map(elements))
@@ -52,7 +52,7 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def overhead_of_local_executor(rounds: int) -> Row:
-    """A map of tiny tasks in this process, less what the bodies take by themselves."""
+    """Return a map of tiny tasks in this process, less what the bodies take by themselves."""
     flow = mapped_flow(TASKS)
     bodies = statistics.median(seconds(lambda: [work.increment(x) for x in range(TASKS)]) for _ in range(rounds))
     ours = [

@@ -51,7 +51,7 @@ def _task(
 
 
 def tiny_map(n: int) -> Case:
-    """A map of tiny tasks."""
+    """Return a map of tiny tasks."""
     with Flow("map") as flow:
         elements = _task(work.numbers)
         elements.bind(_constant(n))
@@ -74,7 +74,7 @@ def _constant(value: Any) -> Constant:
 
 
 def chain(n: int) -> Case:
-    """A chain of tiny tasks."""
+    """Return a chain of tiny tasks."""
 
     def raw(client: Client) -> int:
         future = client.submit(work.one, pure=False)
@@ -92,7 +92,7 @@ def chain(n: int) -> Case:
 
 
 def layered(n: int, width: int = 100, seed: int = 7) -> Case:
-    """A random layered graph, two or three parents each."""
+    """Return a random layered graph, two or three parents each."""
     chance = random.Random(seed)
     parents = [
         [] if i < width else [(i // width - 1) * width + j for j in chance.sample(range(width), chance.choice((2, 3)))]
@@ -138,7 +138,7 @@ def _list(flow: Flow, tasks: list[Task]) -> Task:
 
 
 def map_map_reduce(n: int) -> Case:
-    """A map, a map over it, a reducer."""
+    """Return a map, a map over it, a reducer."""
 
     def raw(client: Client) -> int:
         doubled = client.map(work.double, client.map(work.increment, range(n), pure=False), pure=False)
@@ -176,7 +176,7 @@ def naps(n: int) -> Case:
 
 
 def arrays(elements_count: int = 25, length: int = 4) -> Case:
-    """A chain of maps that passes arrays of 1 MB."""
+    """Return a chain of maps that passes arrays of 1 MB."""
 
     def raw(client: Client) -> float:
         futures = client.map(work.fill, range(elements_count), pure=False)

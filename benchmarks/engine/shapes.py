@@ -54,7 +54,7 @@ def _elements(n: int) -> Task:
 
 
 def mapped(n: int) -> Shape:
-    """A map; nothing needs the results."""
+    """Return a map; nothing needs the results."""
     with Flow("map") as flow:
         children = _task(work.increment).map(_elements(n))
         result = _task(work.one)(upstream_tasks=[children])
@@ -62,7 +62,7 @@ def mapped(n: int) -> Shape:
 
 
 def mapped_with_whole_map(n: int) -> Shape:
-    """A map each of whose children gets the results of all children of another map."""
+    """Return a map each of whose children gets the results of all children of another map."""
     with Flow("unmapped") as flow:
         elements = _elements(n)
         whole = _task(work.increment).map(elements)
@@ -71,7 +71,7 @@ def mapped_with_whole_map(n: int) -> Shape:
 
 
 def flattened(n: int) -> Shape:
-    """A map whose children give lists of four, and a map over all that is in them: n children in all."""
+    """Return a map whose children give lists of four, and a map over all that is in them: n children in all."""
     with Flow("flatten") as flow:
         lists = _task(work.four_of).map(_elements(n // 4))
         result = _task(work.total)(_task(work.increment).map(flatten(lists)))
@@ -79,7 +79,7 @@ def flattened(n: int) -> Shape:
 
 
 def reduced(n: int) -> Shape:
-    """A map and a reducer."""
+    """Return a map and a reducer."""
     with Flow("reduce") as flow:
         result = _task(work.total)(_task(work.increment).map(_elements(n)))
     return Shape(flow, result, n * (n + 1) // 2, n + 3, n)

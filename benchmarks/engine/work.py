@@ -23,7 +23,7 @@ def count_transition(task: Any, old: State, new: State) -> None:
 
 
 def take_counts() -> dict[tuple[str, str], int]:
-    """Give the counts of this process and start anew."""
+    """Return the counts of this process and start anew."""
     counts = dict(_calls)
     _calls.clear()
     return counts
@@ -39,7 +39,7 @@ def numbers(n: int) -> list[int]:
 
 
 def increment(x: int) -> int:
-    """A tiny task."""
+    """Return a tiny task."""
     return x + 1
 
 
@@ -49,13 +49,13 @@ def double(x: int) -> int:
 
 
 def nap(x: int) -> int:
-    """A task of 50 ms."""
+    """Return a task of 50 ms."""
     time.sleep(0.05)
     return x
 
 
 def one() -> int:
-    """A task without inputs."""
+    """Return a task without inputs."""
     return 1
 
 
@@ -90,12 +90,12 @@ def total_of_arrays(arrays: list[np.ndarray]) -> float:
 
 
 def add2(a: int, b: int) -> int:
-    """A task with two parents."""
+    """Return a task with two parents."""
     return a + b
 
 
 def add3(a: int, b: int, c: int) -> int:
-    """A task with three parents."""
+    """Return a task with three parents."""
     return a + b + c
 
 

@@ -64,7 +64,7 @@ _submodule, _directory = lazy_submodules(
 
 
 def __getattr__(name: str) -> Any:
-    # Whoever imports a module of this package imports the package too: the command line shows its help without them.
+    # Importing any module imports this package, so it stays light: `flowkiln --help` needs none of these modules.
     if name not in _HOMES:
         return _submodule(name)
     found = globals()[name] = getattr(import_module(_HOMES[name]), name)

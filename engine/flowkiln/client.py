@@ -9,7 +9,7 @@ from flowkiln.common.context import context
 
 
 class Secret:
-    """A named secret, read when it is needed: `Secret("TOKEN").get()`. Works inside tasks.
+    """A named secret, read when needed: `Secret("TOKEN").get()`. Works inside tasks.
 
     The value comes from `context.secrets`, which a `with context(secrets={...})` or the configuration
     (`FLOWKILN__CONTEXT__SECRETS__TOKEN=…`) fills.
@@ -19,15 +19,15 @@ class Secret:
         self.name = name
 
     def get(self) -> Any:
-        """Give the secret's value, or None if there is none.
+        """Return the secret's value, or None if there is none.
 
         Raises:
-            ValueError: `config.cloud.use_local_secrets` is false, and there is no other place to ask.
+            ValueError: `config.cloud.use_local_secrets` is false, and there is no other source.
         """
         if not config.get_nested("cloud.use_local_secrets", True):
             raise ValueError(
                 f"Secret {self.name!r} cannot be read: config.cloud.use_local_secrets is false, "
-                "and flowkiln keeps no secrets elsewhere."
+                "and flowkiln has no other source of secrets."
             )
         secrets = context.get("secrets") or {}
         return secrets.get(self.name)

@@ -1,6 +1,6 @@
-"""Triggers decide, by the states upstream, whether a task runs.
+"""Triggers decide from the upstream states whether a task runs.
 
-A trigger is called with the set of upstream states. It returns true, or raises a signal: `TRIGGERFAIL` to say no.
+A trigger is called with the set of upstream states. It returns true, or raises a signal such as `TRIGGERFAIL`.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def any_failed(upstream_states: Collection[State]) -> bool:
 def not_all_skipped(upstream_states: Collection[State]) -> bool:
     """Run if all upstream tasks succeeded and not all were skipped; if all were, skip this task with result None.
 
-    The task needs `skip_on_upstream_skip=False`, or one skipped upstream task skips it before this is asked.
+    The task needs `skip_on_upstream_skip=False`, or one skipped upstream task skips it before its trigger is called.
     """
     if upstream_states and all(state.is_skipped() for state in upstream_states):
         raise SKIP('Trigger was "not_all_skipped" but all of the upstream tasks were skipped.', result=None)
@@ -91,13 +91,13 @@ _DECIDED_BY_KINDS = (
 
 
 def is_decided_by_kinds(trigger: Callable[..., object]) -> bool:
-    """Whether a trigger asks only which classes of states there are, not how many states of each."""
+    """Return whether a trigger asks only which classes of states there are, not how many states of each."""
     return any(trigger is one for one in _DECIDED_BY_KINDS)
 
 
 @dataclass(frozen=True, slots=True)
 class _Bounds:
-    """Both inclusive; below 1 a fraction of the upstream states, else a count."""
+    """Inclusive bounds; below 1 a fraction of the upstream states, else a count."""
 
     at_least: float | None
     at_most: float | None
@@ -125,7 +125,7 @@ def _as_count(bound: float, total: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Counting:
-    """Runs if the number of upstream states of which `counts` is true is within the bounds."""
+    """A trigger that requires the number of upstream states that satisfy `counts` to be within the bounds."""
 
     name: str
     counts: Callable[[State], bool]
@@ -143,7 +143,7 @@ def some_successful(at_least: float | None = None, at_most: float | None = None)
     """Make a trigger: run if this many upstream tasks succeeded. Bounds are inclusive; below 1 they are fractions.
 
     Raises:
-        TypeError, ValueError: a bound is no number, or negative.
+        TypeError, ValueError: a bound is not a number, or negative.
     """
     return _Counting("some_successful", State.is_successful, "succeeded", _Bounds(at_least, at_most))
 
@@ -152,16 +152,16 @@ def some_failed(at_least: float | None = None, at_most: float | None = None) -> 
     """Make a trigger: run if this many upstream tasks failed. Bounds are inclusive; below 1 they are fractions.
 
     Raises:
-        TypeError, ValueError: a bound is no number, or negative.
+        TypeError, ValueError: a bound is not a number, or negative.
     """
     return _Counting("some_failed", State.is_failed, "failed", _Bounds(at_least, at_most))
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A trigger as documents name it: by its own name in CamelCase.
+    """A trigger rule of documents: the name of its function in CamelCase.
 
-    Without `parameters` the function is the trigger; with them it makes the trigger, and a document may give each.
+    Without `parameters` the function is the trigger; with them it makes the trigger, and a document may set each.
     """
 
     function: Callable[..., Any]
@@ -170,14 +170,14 @@ class Rule:
 
     @property
     def summary(self) -> str:
-        """What the trigger does, in a sentence: the beginning of its docstring."""
+        """Return what the trigger does: the first sentence of its docstring."""
         first = (inspect.getdoc(self.function) or "").partition("\n")[0]
         sentence = first.removeprefix("Make a trigger: ").partition(". ")[0].rstrip(".")
         return f"{sentence[:1].upper()}{sentence[1:]}."
 
 
 def rules_of(*functions: Callable[..., Any]) -> Mapping[str, Rule]:
-    """Return the rules that functions of this module stand for, by name."""
+    """Return the rules of the functions of this module, by name."""
     found = {}
     for function in functions:
         name = "".join(word.capitalize() for word in function.__name__.split("_"))
@@ -199,6 +199,6 @@ RULES = rules_of(
     some_failed,
     not_all_skipped,
 )
-"""The triggers that a Flow document may name. Its schema, its checks and the documentation follow from this."""
+"""The triggers that a Flow document may name. The schema, the checks and the documentation are derived from this."""
 
 DEFAULT_RULE = "AllSuccessful"

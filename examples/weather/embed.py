@@ -9,7 +9,7 @@ HERE = Path(__file__).parent
 
 
 def source() -> dict[str, str]:
-    """The files that the Flow brings, by path."""
+    """Return the files that the Flow brings, by path."""
     packed = base64.b64encode(gzip.compress((HERE / "data" / "seattle-temps.csv").read_bytes(), 9, mtime=0)).decode()
     return {
         "weather.py": (HERE / "weather.py").read_text(),

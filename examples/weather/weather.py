@@ -28,7 +28,7 @@ SHA256 = "c220666521ff4bec4ffb6f0d9acfdc5c1056564b1aad6f78d3b06aa0a0c8b085"
 
 
 def read_data() -> bytes:
-    """The CSV file: a header `date,temp`, then a reading for each hour, `2010/01/01 00:00,39.4` (Fahrenheit)."""
+    """Return the CSV file: a header `date,temp`, then a reading for each hour, `2010/01/01 00:00,39.4` (Fahrenheit)."""
     if PLAIN.exists():
         return PLAIN.read_bytes()
     return gzip.decompress(base64.b64decode(PACKED.read_text()))
@@ -48,7 +48,7 @@ def verify() -> dict:
 
 
 def extract(year: int) -> list:
-    """The readings of a year, as one element for each month: {"month": "2010-01", "fahrenheit": [39.4, ...]}."""
+    """Return the readings of a year, as one element for each month: {"month": "2010-01", "fahrenheit": [39.4, ...]}."""
     months = defaultdict(list)
     for row in csv.DictReader(io.StringIO(read_data().decode())):
         if row["date"].startswith(f"{year:04}/"):
@@ -119,7 +119,7 @@ def report(summary: dict, verified: dict, unit: str, output: str) -> dict:
 
 
 def as_markdown(summary: dict, unit: str) -> str:
-    """The table for people, in degrees with two decimals."""
+    """Return the table for people, in degrees with two decimals."""
     lines = [
         f"Temperatures in degrees {unit}; trend in degrees a day.",
         "",
@@ -134,7 +134,7 @@ def as_markdown(summary: dict, unit: str) -> str:
 
 
 def as_csv(summary: dict) -> str:
-    """The table for programs, unrounded."""
+    """Return the table for programs, unrounded."""
     text = io.StringIO()
     writer = csv.DictWriter(text, ["month", "readings", "low", "mean", "high", "trend"], extrasaction="ignore")
     writer.writeheader()
@@ -143,7 +143,7 @@ def as_csv(summary: dict) -> str:
 
 
 def as_svg(summary: dict, unit: str) -> str:
-    """A plot: for each month a bar from the lowest to the highest temperature, with the mean as a dot and a number."""
+    """Return a plot: for each month a bar from the lowest to the highest temperature, and the mean as a dot."""
     width, height, margin, step = 640, 320, 40, 46
     low, high = summary["low"], summary["high"]
 

@@ -238,7 +238,7 @@ MUTABLE_VALUES = {"terminate": "Immediate", "ttlAfterFinished": "24h"}
 
 
 def variants() -> dict[str, dict[str, Any]]:
-    """Give specs by name: each optional field alone, none of them, all of them; with a flow by name and inline."""
+    """Return specs by name: each optional field alone, none of them, all of them; with a flow by name and inline."""
     optional = [field for field in FlowRunSpec.immutable_fields() if field not in ("flowRef", "flowSpec")]
     sets = {"none": [], **{field.lower(): [field] for field in optional}, "all": optional}
     mutable = {"fresh": [], **{field.lower(): [field] for field in MUTABLE_FIELDS}, "settled": list(MUTABLE_FIELDS)}

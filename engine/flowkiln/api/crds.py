@@ -34,7 +34,7 @@ class Column:
     wide: bool = False
 
     def document(self) -> dict[str, Any]:
-        """Give it as the CRD takes it."""
+        """Return it as the CRD takes it."""
         document: dict[str, Any] = {
             "name": self.name,
             "type": self.type,
@@ -58,17 +58,17 @@ class CustomResource:
 
     @property
     def singular(self) -> str:
-        """The name of one such object in `kubectl`."""
+        """Return the name of one such object in `kubectl`."""
         return self.kind.lower()
 
     @property
     def name(self) -> str:
-        """The name of the CustomResourceDefinition."""
+        """Return the name of the CustomResourceDefinition."""
         return f"{self.plural}.{GROUP}"
 
     @property
     def file_name(self) -> str:
-        """The name of the generated file."""
+        """Return the name of the generated file."""
         return f"{self.name}.yaml"
 
 
@@ -112,7 +112,7 @@ RESOURCES = (FLOW, FLOW_RUN)
 
 
 def custom_resource_definition(resource: CustomResource) -> dict[str, Any]:
-    """Give the CustomResourceDefinition of a kind, as the API server takes it."""
+    """Return the CustomResourceDefinition of a kind, as the API server takes it."""
     properties: dict[str, Any] = {
         "apiVersion": {"type": "string", "description": f"{API_VERSION}."},
         "kind": {"type": "string", "description": f"{resource.kind}."},
@@ -159,7 +159,7 @@ def custom_resource_definition(resource: CustomResource) -> dict[str, Any]:
 
 
 def render(resource: CustomResource) -> str:
-    """Give the text of the generated file of a kind."""
+    """Return the text of the generated file of a kind."""
     document = custom_resource_definition(resource)
     return HEADER + yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
 

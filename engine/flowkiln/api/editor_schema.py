@@ -54,12 +54,12 @@ _METADATA: Schema = {
 
 
 def file_name(resource: CustomResource) -> str:
-    """Give the name of the file with a kind's schema."""
+    """Return the name of the file with a kind's schema."""
     return f"{resource.singular}_{VERSION}.json"
 
 
 def editor_schema(resource: CustomResource) -> Schema:
-    """Give the JSON Schema of a kind's documents."""
+    """Return the JSON Schema of a kind's documents."""
     (version,) = custom_resource_definition(resource)["spec"]["versions"]
     structural = version["schema"]["openAPIV3Schema"]
     properties: Schema = {
@@ -82,7 +82,7 @@ def editor_schema(resource: CustomResource) -> Schema:
 
 
 def render(resource: CustomResource) -> str:
-    """Give the text of the generated file of a kind."""
+    """Return the text of the generated file of a kind."""
     return json.dumps(editor_schema(resource), indent=2, ensure_ascii=False) + "\n"
 
 

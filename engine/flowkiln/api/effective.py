@@ -35,7 +35,7 @@ class ClusterTimes:
 
 
 def run_times(run: FlowRunSpec) -> RunTimes:
-    """Give the times that a FlowRun alone decides."""
+    """Return the times that a FlowRun alone decides."""
     return RunTimes(
         start_time=run.start_time,
         start_deadline=parse_duration(run.start_deadline),
@@ -44,7 +44,7 @@ def run_times(run: FlowRunSpec) -> RunTimes:
 
 
 def cluster_times(flow: FlowSpec, run: FlowRunSpec) -> ClusterTimes:
-    """Give the times that a FlowRun and the spec of its flow decide together."""
+    """Return the times that a FlowRun and the spec of its flow decide together."""
     return ClusterTimes(
         timeout=_parse_optional(run.timeout if run.timeout is not None else flow.timeout),
         start_deadline=parse_duration(flow.cluster.start_deadline),

@@ -55,7 +55,7 @@ class ParameterSpec(Model):
 
     @property
     def is_required(self) -> bool:
-        """Whether each run must give a value."""
+        """Return whether each run must give a value."""
         return self.default is None and not self.optional
 
 

@@ -31,7 +31,7 @@ MUTABLE_FIELDS = ("terminate", "ttlAfterFinished")
 
 
 def _unchanged(field: str) -> tuple[str, str]:
-    """Give the rule that a field stays as it was created, present or absent.
+    """Return the rule that a field stays as it was created, present or absent.
 
     CEL in a schema compares free-form objects of the same size without noticing that a key was replaced by another;
     in an admission policy it does notice, so one of those has to say the same again for parameters and context.

@@ -11,7 +11,7 @@ import click
 def generator(
     what: str, directory: Path, files: Callable[[], Mapping[str, str]], *, nothing_else_in: str = ""
 ) -> click.Command:
-    """Give a command that writes files, by their paths below a directory.
+    """Return a command that writes files, by their paths below a directory.
 
     With --check it changes nothing, and fails when one differs. `what` is for people: what is written. Files of
     the pattern `nothing_else_in` that are not among them are removed.

@@ -95,7 +95,7 @@ class Model(BaseModel):
         return document
 
     def to_json(self) -> dict[str, Any]:
-        """Give the document as Kubernetes takes it: camelCase, only what was set, no nulls."""
+        """Return the document as Kubernetes takes it: camelCase, only what was set, no nulls."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
 
 
@@ -109,7 +109,7 @@ def _choice(fields: Sequence[str], *, is_complete: bool) -> dict[str, str]:
 
 
 def has_type(schema: Mapping[str, Any]) -> bool:
-    """Whether a schema says anything about values."""
+    """Return whether a schema says anything about values."""
     return bool(schema.keys() - {"title", "description", "default"})
 
 

@@ -30,6 +30,6 @@ _RESERVED_DOMAINS = (GROUP, "dask.org")
 
 
 def is_reserved_key(key: str) -> bool:
-    """Whether a label or annotation of a run's pods belongs to Flowkiln or to Dask."""
+    """Return whether a label or annotation of a run's pods belongs to Flowkiln or to Dask."""
     domain = key.rpartition("/")[0]
     return key == MANAGED_BY_LABEL or any(f".{domain}".endswith(f".{reserved}") for reserved in _RESERVED_DOMAINS)

@@ -78,7 +78,7 @@ class Plan(Model):
 
     @cached_property
     def document(self) -> bytes:
-        """The plan as canonical JSON."""
+        """Return the plan as canonical JSON."""
         document: dict[str, Any] = {
             "version": self.version,
             "run": self.run.to_json(),
@@ -95,7 +95,7 @@ class Plan(Model):
         return hashlib.sha256(self.document).hexdigest()
 
     def encode(self) -> bytes:
-        """Give the plan as gzip-compressed JSON; equal plans give equal bytes."""
+        """Return the plan as gzip-compressed JSON; equal plans give equal bytes."""
         return gzip.compress(self.document, mtime=0)
 
     @classmethod

@@ -33,17 +33,17 @@ RESERVED_VARIABLES: Final = ("FLOWKILN_", "DASK_DISTRIBUTED__COMM__")
 
 
 def is_reserved_volume(name: str) -> bool:
-    """Whether a volume's name is kept for Flowkiln."""
+    """Return whether a volume's name is kept for Flowkiln."""
     return name.startswith(RESERVED_NAME)
 
 
 def is_reserved_variable(name: str) -> bool:
-    """Whether an environment variable is set by Flowkiln alone."""
+    """Return whether an environment variable is set by Flowkiln alone."""
     return name.startswith(RESERVED_VARIABLES)
 
 
 def is_reserved_path(path: str) -> bool:
-    """Whether a mount at an absolute path would hide, or be hidden by, what Flowkiln mounts."""
+    """Return whether a mount at an absolute path would hide, or be hidden by, what Flowkiln mounts."""
     plain = "/" + path.strip("/")
     return plain in ("/", TEMPORARY_DIRECTORY) or any(_overlap(plain, reserved) for reserved in RESERVED_PATHS)
 

@@ -22,7 +22,7 @@ class RunState(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the run is over and its state never changes again."""
+        """Return whether the run is over and its state never changes again."""
         return self in TERMINAL_STATES
 
 
@@ -123,7 +123,7 @@ class ConditionStatuses:
     stalled: ConditionStatus
 
     def items(self) -> tuple[tuple[ConditionType, ConditionStatus], ...]:
-        """Give them as (type, status), in the order in which they are written."""
+        """Return them as (type, status), in the order in which they are written."""
         return (
             (ConditionType.SUCCEEDED, self.succeeded),
             (ConditionType.FINISHED, self.finished),

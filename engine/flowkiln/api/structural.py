@@ -44,7 +44,7 @@ class SchemaError(TypeError):
 
 
 def structural_schema(model: type[BaseModel]) -> Schema:
-    """Give the structural schema of a model.
+    """Return the structural schema of a model.
 
     Raises SchemaError for fields without description, strings, lists or maps without bounds, and for unions
     other than `X | None` and integer-or-string.

@@ -1,4 +1,7 @@
-"""The `flowkiln` command line. Commands that need no cluster are here; other packages add theirs by entry point."""
+"""The `flowkiln` command line.
+
+This package has the commands that need no cluster; other packages add commands by entry point.
+"""
 
 from __future__ import annotations
 

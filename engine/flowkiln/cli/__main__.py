@@ -1,4 +1,4 @@
-"""`python -m flowkiln.cli` is `flowkiln`."""
+"""Run the command line by `python -m flowkiln.cli`."""
 
 from flowkiln.cli import main
 

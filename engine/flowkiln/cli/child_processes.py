@@ -1,4 +1,4 @@
-"""The processes that the bodies of a run start: they end with the run."""
+"""End the processes that the bodies of a run start."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from flowkiln.engine.bodies.shutdown import GRACE_PERIOD, shut_down_run
 
 
 class ChildProcesses:
-    """All processes below this one, except those that ran when this was made: they do not belong to the run."""
+    """All descendant processes, except those that existed before and do not belong to the run."""
 
     def __init__(self) -> None:
         self._spared = {process.pid for process in descendants()}
 
     def end_bodies(self, run_id: str) -> None:
-        """End the bodies of a run in this process, and the processes that they wait for. Returns at once."""
+        """End the bodies of a run in this process and the processes that they wait for, without waiting."""
         Thread(target=shut_down_run, args=(run_id, self._spared), name="flowkiln-ending", daemon=True).start()
 
     def end(self) -> None:
-        """End all of them, first by SIGTERM."""
+        """End all of them, first with SIGTERM."""
         end_descendants(GRACE_PERIOD, self._spared)
 
     def kill(self) -> None:
-        """Kill all of them without waiting, right before the program ends."""
+        """Kill all of them without waiting, just before the program ends."""
         kill_descendants(self._spared)
 
 
 @contextmanager
 def ending_child_processes() -> Iterator[ChildProcesses]:
-    """End, at the end of the block, all processes that were started in it. Main thread only."""
+    """End all processes that were started in the block when it ends. Main thread only."""
     with adopting_orphans(), waking_main_thread():
         children = ChildProcesses()
         program = os.getpid()

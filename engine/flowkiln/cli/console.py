@@ -1,4 +1,4 @@
-"""The console of a run. A failed write never ends the run: what cannot be written is dropped or replaced."""
+"""The console of a run. A failed write never ends the run: output that cannot be written is dropped or replaced."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ DEFAULT_HEIGHT = 25
 
 
 class ResilientStream:
-    """Writes to a stream, and never raises.
+    """A stream wrapper that never raises.
 
-    Characters that its encoding lacks are replaced. Once a write fails, because the disk is full or the reader is gone,
-    all further text is dropped; `error` then has the reason.
+    Characters outside its encoding are replaced. Once a write fails, because the disk is full or the reader is gone,
+    all further text is dropped, and `error` has the reason.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
-        # Python has no stream where the program was started with a closed one.
+        # Python has no stream if the program was started with a closed one.
         self._stream = stream if stream is not None else io.StringIO()
         self.error: Exception | None = None if stream is not None else BrokenPipeError("the stream is closed")
         self._lock = RLock()
@@ -34,19 +34,19 @@ class ResilientStream:
 
     @property
     def encoding(self) -> str:
-        """That of the stream."""
+        """Return the encoding of the stream."""
         return self._stream.encoding or "utf-8"
 
     def isatty(self) -> bool:
-        """Whether the stream is a terminal."""
+        """Return whether the stream is a terminal."""
         return self._stream.isatty()
 
     def fileno(self) -> int:
-        """The stream's file descriptor."""
+        """Return the stream's file descriptor."""
         return self._stream.fileno()
 
     def write(self, text: str) -> int:
-        """Write what can be written. In a signal handler that came in the midst of a write: once that is over."""
+        """Write as much as possible. In a signal handler, text is held until the interrupted write ends."""
         with self._lock:
             self._held.append(text)
             if not self._is_busy:
@@ -54,13 +54,13 @@ class ResilientStream:
         return len(text)
 
     def flush(self) -> None:
-        """Write what is held back, if that is possible."""
+        """Write held text, if possible."""
         with self._lock:
             if not self._is_busy:
                 self._carry_out(self._flush)
 
     def _carry_out(self, step: Callable[[], object]) -> None:
-        # Python's streams raise when a signal handler writes in the midst of a write.
+        # Python's streams raise when a signal handler interrupts a write with another write.
         self._is_busy = True
         try:
             step()
@@ -84,7 +84,7 @@ class ResilientStream:
 
     def _give_up(self, error: Exception) -> None:
         self.error = error
-        # Python writes what it holds back once more when it ends, and fails if it cannot: let that go nowhere.
+        # Python flushes the stream once more at exit and fails if it cannot, so discard that output.
         with suppress(OSError, ValueError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
@@ -92,11 +92,11 @@ class ResilientStream:
 
 
 class _OwnTerminal(Console):
-    """Has the size of the terminal that it writes to: during a run that is none of the usual file descriptors."""
+    """A console with the size of its own terminal, which is not on a standard file descriptor during a run."""
 
     @property  # type: ignore[misc]  # nobody sets it
     def size(self) -> ConsoleDimensions:
-        """Columns and rows."""
+        """Return columns and rows."""
         usual = super().size
         if not self.is_terminal:
             return usual
@@ -121,7 +121,7 @@ def make_console(stream: ResilientStream, *, quiet: bool = False) -> Console:
 
 
 def _at_least(variable: str, least: int, usual: int, environment: Mapping[str, str]) -> int | None:
-    """Return a size to use instead of one from the environment on which nothing can be shown, else None."""
+    """Return a replacement for a size in the environment that is too small to show anything, else None."""
     given = environment.get(variable, "")
     if not given.isdecimal() or int(given) >= least:
         return None

@@ -1,4 +1,4 @@
-"""Show the progress of a flow run: as a live table on a terminal, as one line for each change elsewhere."""
+"""Show the progress of a flow run: a live table on a terminal, otherwise one line for each change."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from flowkiln.states.records import NOT_MAPPED, FlowRunRecord, TaskRunRecord
 
 _QUIET_STATES = frozenset({NOT_STARTED, "Submitted", "Queued"})
 _EXPLAINED = FAILURES | WAITING | {"Paused", "Skipped", NOT_STARTED}
-"""States whose message is printed with them."""
+"""States that are printed with their message."""
 MAX_ROWS = 40
-"""More tasks than this are not shown all at once while the run goes on: the finished ones go first."""
+"""Maximum number of rows of the live table; finished tasks are hidden first."""
 
 
 class LinePrinter:
-    """An Observer that prints a line for each change: for logs, pipes and CI.
+    """An Observer that prints a line for each change, for logs, pipes and CI.
 
-    Children of a mapped task are only counted, except for failures, retries and pauses. Implicit tasks have no lines
-    unless they fail.
+    Mapped children are only counted, except for failures, retries and pauses. Implicit tasks have no lines unless they
+    fail.
     """
 
     def __init__(self, console: Console, progress: RunProgress) -> None:
@@ -37,7 +37,7 @@ class LinePrinter:
         self._origins = RootCauses(progress.tasks)
 
     def on_task_runs(self, records: Sequence[TaskRunRecord]) -> None:
-        """Take the records, then print what they change."""
+        """Update the progress, then print the changes."""
         for record in records:
             task = self._progress.tasks[record.task]
             was = task.state
@@ -86,7 +86,7 @@ def _mapped_over(task: TaskProgress) -> str:
 
 
 class _LiveView:
-    """What rich renders anew several times a second."""
+    """The live table, which rich renders several times a second."""
 
     def __init__(self, title: str, progress: RunProgress) -> None:
         self._title = title
@@ -99,7 +99,7 @@ class _LiveView:
             if len(tasks) > MAX_ROWS:
                 open_tasks = [task for task in tasks if task.state not in FINISHED]
                 tasks = [task for task in open_tasks if task.state != NOT_STARTED][:MAX_ROWS] or open_tasks[:MAX_ROWS]
-            # The cursor stays in the last line, where a terminal shows ^C: on an empty one that disturbs nothing.
+            # The cursor stays on the last line, where a terminal shows ^C, so that line is empty.
             return Group(self._head(), TaskTable(tasks, reasons), Text())
 
     def _head(self) -> Text:
@@ -110,26 +110,26 @@ class _LiveView:
 
 
 def announce_end(console: Console, progress: RunProgress) -> None:
-    """Show from now on that the run is being ended: in the header of a live table, elsewhere as a line."""
+    """Show that the run is being ended: in the header of a live table, otherwise as a line."""
     waits_for = progress.begin_to_end()
     if not console.is_terminal:
         _print_line(console, _ending(waits_for))
 
 
 def print_outcome(console: Console, text: str) -> str:
-    """Return a text as it is written below a live table: a terminal shows ^C there, and breaks lines within words."""
+    """Return a text formatted for below a live table: the terminal shows ^C there and breaks lines within words."""
     return f"\n{textwrap.fill(text, console.width)}\n" if console.is_terminal else f"{text}\n"
 
 
 def _ending(waits_for: Sequence[str]) -> str:
-    """Say that the run is being ended, and for what that waits."""
+    """Return a message that the run is being ended, and which task runs it waits for."""
     waits = f" It waits for {listed(waits_for)}." if waits_for else ""
     return f"Ending the run; Ctrl-C again to leave at once.{waits}"
 
 
 @contextmanager
 def watching(console: Console, title: str, progress: RunProgress) -> Iterator[RunProgress | LinePrinter]:
-    """Show progress while the block runs; gives the Observer that has to get the records."""
+    """Show progress inside the block; yield the Observer for the records."""
     if not console.is_terminal:
         yield LinePrinter(console, progress)
         return

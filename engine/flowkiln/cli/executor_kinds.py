@@ -22,10 +22,10 @@ class ExecutorKind(StrEnum):
 
 
 def make_executor(kind: ExecutorKind, workers: int | None, output: OutputAddress) -> Executor:
-    """Make an executor; `workers` counts processes or threads, by default one for each core and at least two.
-    Worker processes send what they write and log to `output`.
+    """Make an executor; `workers` is the number of processes or threads, by default one for each core, at least two.
 
-    Only the kinds that need distributed import it: that takes longer than a small run.
+    Worker processes send their output and log to `output`. Only kinds that need distributed import it, because the
+    import takes longer than a small run.
     """
     count = workers or max(2, os.cpu_count() or 2)
     match kind:

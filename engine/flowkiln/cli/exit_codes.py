@@ -1,4 +1,4 @@
-"""What `flowkiln run` and `flowkiln lint` end with; the help text of `run` is made of this table."""
+"""Exit codes of `flowkiln run` and `flowkiln lint`; the help text of `run` is generated from this table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """Exit codes of the commands that need no cluster. Click itself uses 2 for wrong usage."""
+    """Exit codes of the commands that need no cluster. Click uses 2 for usage errors."""
 
     SUCCESS = 0
     FAILED = 1
@@ -17,15 +17,15 @@ class ExitCode(IntEnum):
 
     @property
     def meaning(self) -> str:
-        """One line for the help text."""
+        """Return the line of the help text."""
         return _MEANINGS[self]
 
 
 _MEANINGS = {
     ExitCode.SUCCESS: "the flow run ended as Success",
     ExitCode.FAILED: "the flow run ended as Failed, or took longer than its timeout",
-    ExitCode.INVALID: "wrong usage, an invalid document, or parameters that do not fit",
-    ExitCode.LOAD_FAILED: "the flow's code cannot be imported, or there is no flow in it",
-    ExitCode.PAUSED: "only Paused tasks are left, which wait for someone to resume them",
+    ExitCode.INVALID: "wrong usage, an invalid document, or invalid parameters",
+    ExitCode.LOAD_FAILED: "the flow's code cannot be imported, or it has no flow",
+    ExitCode.PAUSED: "only Paused tasks are left, which wait to be resumed",
     ExitCode.INTERRUPTED: "ended by Ctrl-C or SIGTERM",
 }

@@ -1,4 +1,4 @@
-"""The command `flowkiln` and where its subcommands come from."""
+"""The command `flowkiln` and the discovery of its subcommands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flowkiln._version import __version__
 from flowkiln.common.processes import kill_descendants
 
 ENTRY_POINT_GROUP = "flowkiln.commands"
-"""Entry points of this group name click commands. Their modules must be quick to import: `--help` imports them all."""
+"""Entry points of this group are click commands. Their modules must import quickly: `--help` imports them all."""
 
 _OWN_COMMANDS = {
     "install": "flowkiln.cli.install:install",
@@ -25,10 +25,10 @@ _OWN_COMMANDS = {
 
 
 class _Commands(click.Group):
-    """Finds subcommands by name and imports them when they are asked for."""
+    """A group that imports subcommands lazily by name."""
 
     def main(self, args: Any = None, *more: Any, **extra: Any) -> Any:
-        """Run the command line; a program ends then, even if threads of bodies do not."""
+        """Run the command line; end the process afterwards even if threads of bodies still run."""
         try:
             return super().main(args, *more, **extra)
         except SystemExit as end:
@@ -49,13 +49,13 @@ class _Commands(click.Group):
 
 
 def _leave_bodies_behind(end: SystemExit) -> None:
-    """End this process if bodies cannot be stopped: Python would wait for threads and processes that they wait for."""
-    bodies = sys.modules.get("flowkiln.engine.bodies.registry")  # not there, and not to be imported, for other commands
+    """End this process if bodies cannot be stopped: Python would wait for their threads and processes."""
+    bodies = sys.modules.get("flowkiln.engine.bodies.registry")  # not imported by other commands
     if bodies is not None and bodies.unstopped() and isinstance(end.code, int):
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError):
                 stream.flush()
-        # A pool of processes that such a body waits for starts new ones all the time.
+        # A process pool that such a body waits for keeps starting new processes.
         kill_descendants()
         os._exit(end.code)
 
@@ -65,7 +65,7 @@ def _foreign_commands() -> dict[str, EntryPoint]:
 
 
 def _load(entry_point: EntryPoint) -> click.Command:
-    """Give the command, or one that says why it cannot be had: a broken package must not break the others."""
+    """Return the command, or a command that reports its import error: a broken package must not break the others."""
     try:
         command: click.Command = entry_point.load()
     except Exception as error:
@@ -93,4 +93,4 @@ def _unavailable(entry_point: EntryPoint, error: Exception) -> click.Command:
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="flowkiln")
 def main() -> None:
-    """Run data flows here, or on Kubernetes."""
+    """Run data flows on this machine or on Kubernetes."""

@@ -1,4 +1,4 @@
-"""`flowkiln install`: the manifests that install Flowkiln in a cluster, on standard output."""
+"""`flowkiln install`: print the manifests that install Flowkiln in a cluster."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ Document = dict[str, Any]
 
 @click.command(short_help="Print the manifests that install Flowkiln in a cluster.")
 @click.option("--operator-image", metavar="IMAGE", help="Image of the operator and of dask-kubernetes' controller.")
-@click.option("--runtime-image", metavar="IMAGE", help="Image of scheduler and workers for flows that name none.")
-@click.option("--namespace", metavar="NAME", default=NAMESPACE, show_default=True, help="Where the controllers run.")
+@click.option("--runtime-image", metavar="IMAGE", help="Image of scheduler and workers for flows without an image.")
+@click.option("--namespace", metavar="NAME", default=NAMESPACE, show_default=True, help="Namespace of the controllers.")
 def install(operator_image: str | None, runtime_image: str | None, namespace: str) -> None:
     """Print the manifests of this version, for kubectl:
 
@@ -33,17 +33,17 @@ def install(operator_image: str | None, runtime_image: str | None, namespace: st
     from flowkiln.api.model import DNS_LABEL_PATTERN
 
     if len(namespace) > 63 or not re.match(DNS_LABEL_PATTERN, namespace):
-        raise click.BadParameter(f'"{namespace}" is no name of a namespace', param_hint="--namespace")
+        raise click.BadParameter(f'"{namespace}" is not a valid namespace', param_hint="--namespace")
     for flag, image in (("--operator-image", operator_image), ("--runtime-image", runtime_image)):
         if image is not None and (not image or re.search(r"\s", image)):
-            raise click.BadParameter(f'"{image}" is no name of an image', param_hint=flag)
+            raise click.BadParameter(f'"{image}" is not a valid image', param_hint=flag)
     click.echo(manifests(operator_image=operator_image, runtime_image=runtime_image, namespace=namespace), nl=False)
 
 
 def manifests(
     *, operator_image: str | None = None, runtime_image: str | None = None, namespace: str = NAMESPACE
 ) -> str:
-    """Give install.yaml, with other images or another namespace in it where they are given."""
+    """Return install.yaml, with the given images and namespace."""
     packaged = resources.files("flowkiln.cli").joinpath(MANIFESTS).read_text(encoding="utf-8")
     if operator_image is None and runtime_image is None and namespace == NAMESPACE:
         return packaged
@@ -55,7 +55,7 @@ def _edited(packaged: str, operator_image: str | None, runtime_image: str | None
 
     names: dict[str, str] = {}
     for text in packaged.split(f"\n{_SEPARATOR}"):
-        if _DEFINITION.search(text):  # large, and the same everywhere
+        if _DEFINITION.search(text):  # large, and without images or namespaces
             yield f"{text.rstrip()}\n"
             continue
         document: Document = yaml.safe_load(text)
@@ -77,9 +77,9 @@ def _move(document: Document, namespace: str) -> None:
 
 
 def _set_runtime_image(settings: Document, image: str) -> dict[str, str]:
-    """Change the setting and, as kustomize does, the ConfigMap's name, so that the operator starts anew with it.
+    """Change the setting and, as kustomize does, the ConfigMap's name, so the operator restarts with the new setting.
 
-    Gives the new name by the old one.
+    Return the new name by the old one.
     """
     settings["data"][RUNTIME_IMAGE] = image
     digest = hashlib.sha256(json.dumps(settings["data"], sort_keys=True).encode()).hexdigest()[:10]

@@ -1,4 +1,4 @@
-"""Ctrl-C while a flow runs: once to end the run cleanly, twice to end the program at once."""
+"""Handle Ctrl-C during a run: the first ends the run cleanly, the second ends the program at once."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from types import FrameType
 
 from flowkiln.cli.exit_codes import ExitCode
 
-LEFT_AT_ONCE = "Left at once: what still ran was killed, and there is no outcome."
+INTERRUPTED_AGAIN = "Interrupted again: running tasks were killed, and there is no outcome."
 
 
 @dataclass
 class Interruption:
-    """Whether a signal asked to end the run."""
+    """Whether a signal has requested the end of the run."""
 
     requested: bool = False
 
@@ -25,7 +25,7 @@ class Interruption:
 def ending_on_interrupt(terminate: Callable[[], None], before_exit: Callable[[], object]) -> Iterator[Interruption]:
     """Call `terminate` on the first SIGINT or SIGTERM; on the second call `before_exit` and leave without cleaning up.
 
-    Main thread only. Processes that are forked inside the block have the handlers of before.
+    Main thread only. Processes forked inside the block have the previous handlers.
     """
     interruption = Interruption()
     program = os.getpid()

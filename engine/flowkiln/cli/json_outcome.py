@@ -1,4 +1,4 @@
-"""What `flowkiln run --json` prints: the shapes of its objects and how they are filled. `schemas/` is made of them."""
+"""The output of `flowkiln run --json`. The schema in `schemas/` is generated from these classes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from flowkiln.states.signals import StateSignal
 from flowkiln.states.state import State
 
 VERSION = 1
-"""Grows when a field goes or changes its meaning; fields may be added without that."""
+"""Incremented when a field is removed or changes its meaning; fields may be added without an increment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,82 +30,81 @@ class FailureOutcome:
     state: str
     """The built-in State: Failed, TimedOut, TriggerFailed, ValidationFailed or Crashed."""
     state_class: str | None
-    """The name of the State's own class where that is not a built-in one."""
+    """The name of the State's class if it is not built in."""
     message: str
-    """What went wrong."""
+    """The error message."""
     traceback: str
-    """The end of the traceback; empty where no code of the task raised."""
+    """The end of the traceback; empty if no code of the task raised."""
     run_count: int
-    """How often the body ran."""
+    """The number of attempts."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskOutcome:
-    """A task. Values, collections and indexes in a flow's code, which are tasks too, are listed only if they fail."""
+    """A task. Values, collections and indexes in a flow's code are tasks too, but listed only if they fail."""
 
     name: str
     """The task's local id, which is unique in the flow."""
     state: str
-    """The built-in State; of a mapped task, what its children come to."""
+    """The built-in State; for a mapped task, the combined State of its children."""
     state_class: str | None
-    """The name of the State's own class where that is not a built-in one."""
+    """The name of the State's class if it is not built in."""
     message: str
-    """What the State says."""
+    """The message of the State."""
     run_count: int
-    """How often the body ran: retries, and what ran again when a worker was lost. Of a mapped task, the most of a
-    child."""
+    """The number of attempts: the first one, retries, and reruns after a worker was lost. For a mapped task, the
+    maximum of its children."""
     start_time: str | None
-    """When the first body began; null if none did."""
+    """When the first body started; null if none did."""
     end_time: str | None
     """When the last body ended; null if none did."""
     duration: float | None
-    """Seconds between the two, waits for retries included."""
+    """Seconds between start and end, waits for retries included."""
     children: dict[str, int] | None
-    """How many children of a mapped task are in which State; null if the task is not mapped."""
+    """The number of children in each State; null if the task is not mapped."""
     because_of: list[str]
-    """The tasks that failed, or were skipped, so that this one did not run: at most four of them."""
+    """The failed or skipped tasks because of which this one did not run; at most four."""
     failures: list[FailureOutcome]
-    """What failed of the task, at most 100 runs of it."""
+    """The failed runs of the task; at most 100."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """How a run went. Times are in UTC as RFC 3339 writes them, durations in seconds."""
+    """The outcome of a run. Times are RFC 3339 in UTC, durations are in seconds."""
 
     version: int
-    """1. It grows when a field goes or changes its meaning; fields may be added without that."""
+    """1. It is incremented when a field is removed or changes its meaning; fields may be added without an increment."""
     flow: str
     """The flow's name."""
     run_id: str
-    """The run's id, which the context of its tasks and its log have too."""
+    """The run's id, which is also in the context of its tasks and in its log."""
     state: str
     """The built-in State with which the run ended."""
     state_class: str | None
-    """The name of the State's own class where that is not a built-in one."""
+    """The name of the State's class if it is not built in."""
     message: str
-    """What the State says."""
+    """The message of the State."""
     start_time: str
-    """When the run began."""
+    """When the run started."""
     end_time: str
     """When the run ended."""
     duration: float
-    """Seconds between the two."""
+    """Seconds between start and end."""
     counts: dict[str, int]
-    """How many task runs are in which State; children of a mapped task count one by one, the task itself does not."""
+    """The number of task runs in each State; children of a mapped task count individually, the task itself does not."""
     tasks: list[TaskOutcome]
-    """The tasks, each after those upstream of it."""
+    """The tasks, each after its upstream tasks."""
     results: dict[str, Any]
-    """The results of those reference tasks that ended well, by name. At most 1,000 elements and 65,536 characters are
-    given of one: a list that was cut ends with {"$more": <how many are left out>}, a mapping has that key. What JSON
-    cannot say is given as its repr, at most 200 characters of it."""
+    """The results of the reference tasks that succeeded, by name. Each is limited to 1,000 elements and 65,536
+    characters: a list that was cut ends with {"$more": <number of omitted elements>}, a mapping has that key. A value
+    that JSON cannot represent is shown as its repr, at most 200 characters."""
     losses: dict[str, list[str]]
-    """Which results are not given as they are, and why: `repr` if something in one is given as its repr, `cut` if
-    something was left out, `unavailable` if it cannot leave the process in which the task ran: then why stands in its
-    place."""
+    """The results that are not shown in full, and why: `repr` if a part is shown as its repr, `cut` if a part was
+    omitted, `unavailable` if the result cannot leave the process of the task; its place then has the reason."""
 
 
 MAX_FAILURES = 100
-"""How many failed runs of one task are listed."""
+"""Maximum number of failed runs listed for one task."""
 
 
 def run_outcome(
@@ -116,7 +115,7 @@ def run_outcome(
     progress: RunProgress,
     results: Mapping[str, State],
 ) -> RunOutcome:
-    """Say how a run went. `times` are its start and end in seconds since the epoch, `results` of reference tasks."""
+    """Return the outcome of a run; `times` are start and end since the epoch, `results` those of reference tasks."""
     (started, ended), because = times, root_causes(progress.tasks)
     given = {task: _result(progress.tasks[task], state) for task, state in results.items()}
     values = {task: value for task, value in given.items() if value is not None}
@@ -138,24 +137,24 @@ def run_outcome(
 
 
 def document(outcome: RunOutcome) -> dict[str, Any]:
-    """Return the outcome as the object that is printed, its fields in camelCase."""
+    """Return the outcome as the printed object, with camelCase fields."""
     return asdict(outcome, dict_factory=lambda pairs: {camel_case(name): value for name, value in pairs})
 
 
 def camel_case(name: str) -> str:
-    """Return the name of a field as it stands in JSON."""
+    """Return the name of a field in JSON."""
     first, *others = name.split("_")
     return first + "".join(word.capitalize() for word in others)
 
 
 def _result(task: TaskProgress, state: State) -> JsonValue | None:
-    """Say what came back of a task; None if there is nothing, for it has not ended well."""
+    """Return the result of a task; None if it has not succeeded."""
     if state.is_successful():
-        # What was skipped has the signal that said so for a result.
+        # The result of a skipped task is the signal that skipped it.
         is_nothing = isinstance(state.result, NoResultType | StateSignal)
         return to_json(None if is_nothing else state.result)
     if state.is_failed() and task.state not in FAILURES:
-        # The task did end well, in another process.
+        # The task succeeded in another process.
         reason = to_json(safe_str(state.message))
         return JsonValue(reason.value, reason.losses | {Loss.UNAVAILABLE})
     return None

@@ -1,4 +1,4 @@
-"""The JSON Schema of what `flowkiln run --json` prints: `python -m flowkiln.cli.json_schema [--check] [DIRECTORY]`."""
+"""Generate the JSON Schema of `flowkiln run --json`: `python -m flowkiln.cli.json_schema [--check] [DIRECTORY]`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHAPES = {shape.__name__: shape for shape in (RunOutcome, TaskOutcome, FailureOu
 def schema() -> dict[str, Any]:
     """Return the schema. Fields that it does not name may be added by later versions."""
     for shape in SHAPES.values():
-        # By this attribute a dataclass takes pydantic's settings; the command line itself does without pydantic.
+        # This attribute sets pydantic's configuration of a dataclass; the command line itself does not use pydantic.
         settings = ConfigDict(use_attribute_docstrings=True, alias_generator=camel_case)
         setattr(shape, "__pydantic_config__", settings)  # noqa: B010 (a type checker knows no such attribute)
     made = TypeAdapter(RunOutcome).json_schema()
@@ -29,12 +29,12 @@ def schema() -> dict[str, Any]:
 
 
 def _described(part: dict[str, Any], name: str) -> dict[str, Any]:
-    """Begin with the docstring of the class, which releases of pydantic before 2.13 leave out."""
+    """Add the docstring of the class, which pydantic before 2.13 omits."""
     return {"description": inspect.getdoc(SHAPES[name]), **part}
 
 
 def _plain(part: Any) -> Any:
-    """Leave out titles, which only repeat names, and join the lines of descriptions."""
+    """Remove titles, which only repeat names, and join the lines of descriptions."""
     if isinstance(part, list):
         return [_plain(one) for one in part]
     if not isinstance(part, dict):

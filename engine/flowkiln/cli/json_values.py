@@ -1,6 +1,6 @@
-"""From any Python value to one that JSON can say, within a budget: a pure function that never raises.
+"""Convert any Python value into JSON, within a budget.
 
-A result may be as large, as deep and as strange as its author likes; what is printed of it is not.
+Never raises. Results may be of any size, depth and type; the printed value is bounded.
 """
 
 from __future__ import annotations
@@ -17,42 +17,42 @@ from flowkiln.common.safe_text import encodable, safe_repr, shortened
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 MAX_ELEMENTS = 1_000
-"""How many elements of lists and mappings, nested ones included, are given of one value."""
+"""Maximum number of elements of lists and mappings, nested ones included, in one value."""
 MAX_CHARACTERS = 64 * 1024
-"""How many characters of text are given of one value, keys included."""
+"""Maximum number of characters in one value, keys included."""
 MAX_DEPTH = 32
-"""How deeply lists and mappings are nested in what is given of one value."""
+"""Maximum nesting of lists and mappings in one value."""
 REPR_LIMIT = 200
-"""The longest repr, in characters, that stands for what JSON cannot say."""
+"""Maximum length, in characters, of the repr of a value that JSON cannot represent."""
 MAX_BITS = 1024
-"""Larger integers are beyond what readers of JSON take for a number."""
+"""Maximum size of an integer that JSON readers accept as a number."""
 MORE = "$more"
-"""The key that tells how many elements were left out: at the end of a mapping, or alone in the last of a list."""
+"""The key with the number of omitted elements: the last of a mapping, or alone in the last element of a list."""
 
 
 class Loss(StrEnum):
-    """How what is given differs from the value."""
+    """How the JSON differs from the value."""
 
     REPR = "repr"
-    """Something that JSON cannot say is given as its repr."""
+    """A part that JSON cannot represent is shown as its repr."""
     CUT = "cut"
-    """Elements or text were left out."""
+    """Elements or text were omitted."""
     UNAVAILABLE = "unavailable"
-    """The value could not be brought to this process; in its place stands why."""
+    """The value could not be sent to this process; its place has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class JsonValue:
-    """What JSON says of a value, and in which ways that is less than the value."""
+    """The JSON of a value, and how it differs from the value."""
 
     value: Json
     losses: frozenset[Loss] = frozenset()
 
 
 def to_json(value: Any) -> JsonValue:
-    """Return what JSON can say of a value; `json.dumps(…, allow_nan=False)` takes it.
+    """Return the JSON of a value; `json.dumps(…, allow_nan=False)` accepts it.
 
-    Tuples become lists, and numbers of numpy plain ones. Without a loss, reading the JSON gives an equal value.
+    Tuples become lists, and numbers of numpy plain ones. Without a loss, parsing the JSON returns an equal value.
     """
     writer = _Writer()
     said = writer.write(value, depth=0)
@@ -61,7 +61,7 @@ def to_json(value: Any) -> JsonValue:
 
 @dataclass
 class _Writer:
-    """Writes one value. `path` has the ids of the containers that are being written, to find circles."""
+    """Convert one value. `path` has the ids of the open containers, to detect cycles."""
 
     elements: int = MAX_ELEMENTS
     characters: int = MAX_CHARACTERS
@@ -69,7 +69,7 @@ class _Writer:
     path: set[int] = field(default_factory=set)
 
     def write(self, value: Any, depth: int) -> Json:
-        """Return what is said of the value."""
+        """Return the JSON of the value."""
         try:
             return self._write(value, depth)
         except Exception:
@@ -98,7 +98,7 @@ class _Writer:
         return self._repr(value)
 
     def _list(self, value: list[Any] | tuple[Any, ...], depth: int) -> Json:
-        # A subclass may have ideas of its own about what is in it.
+        # A subclass may override access to its elements.
         elements = list.copy(value) if isinstance(value, list) else tuple.__getitem__(value, slice(None))
         written: list[Json] = []
         for element in elements:
@@ -152,7 +152,7 @@ class _Writer:
 
 
 def _beginning(value: Any) -> Any:
-    """Return as much of a large value as its repr is shown of, where its repr would be made in full."""
+    """Return the part of a large value that its repr can show, to avoid the repr of the whole value."""
     kind = type(value)
     if kind not in (bytes, bytearray, list, tuple, set, frozenset, dict) or len(value) <= REPR_LIMIT:
         return value

@@ -1,4 +1,4 @@
-"""`flowkiln lint`: what the operator would say about documents, before they are applied."""
+"""`flowkiln lint`: check documents as the operator does, before they are applied."""
 
 from __future__ import annotations
 
@@ -20,15 +20,14 @@ if TYPE_CHECKING:
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON, for editors and CI.")
 def lint(files: tuple[Path, ...], as_json: bool) -> None:
-    """Check Flows and FlowRuns in YAML files as the operator does, in its words, and flows in Python files.
+    """Check Flows and FlowRuns in YAML files as the operator does, and flows in Python files.
 
-    All files count as one set: a FlowRun's parameters are compared with its Flow if that is in one of them, and if
-    there are Flows, each flowRef must mean one. The code of a Flow is not imported. A Python file is: its code runs,
-    and what it raises is a finding.
+    All files count as one set: a FlowRun's parameters are compared with its Flow if one of the files has it, and if
+    there are Flows, each flowRef must name one of them. The code of a Flow is not imported. A Python file is imported:
+    its code runs, and exceptions are findings.
 
-    --json prints a list of objects with file, document, field, message, line and column; what is not known is null.
-
-    Exit code 0: nothing was found; 2: something was.
+    --json prints a list of objects with file, document, field, message, line and column; unknown values are null. Exit
+    code 0: no findings; 2: findings.
     """
     from flowkiln.cli.console import ResilientStream
 
@@ -47,7 +46,7 @@ def lint(files: tuple[Path, ...], as_json: bool) -> None:
 
 
 def _check(files: tuple[Path, ...]) -> tuple[int, int, list[Finding]]:
-    """Return the numbers of Flows and FlowRuns, and what is wrong."""
+    """Return the numbers of Flows and FlowRuns, and the findings."""
     from flowkiln.loading.document_checks import check_documents
     from flowkiln.loading.documents import read_documents
     from flowkiln.loading.python_checks import check_python
@@ -57,7 +56,7 @@ def _check(files: tuple[Path, ...]) -> tuple[int, int, list[Finding]]:
     findings = check_documents(documents)
     flows = len(documents.flows)
     for script in scripts:
-        with redirect_stdout(sys.stderr):  # what the code prints is none of the findings
+        with redirect_stdout(sys.stderr):  # the output of the code is not a finding
             number, found = check_python(script)
         flows += number
         findings += found

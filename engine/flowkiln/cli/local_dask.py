@@ -1,4 +1,4 @@
-"""Dask on this machine, as `flowkiln run` uses it."""
+"""The local Dask cluster of `flowkiln run`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flowkiln.engine.executors.dask.executor import DaskExecutor
 
 
 class CapturedDaskExecutor(DaskExecutor):
-    """Captures the output and the log of its worker processes, and keeps Ctrl-C from them.
+    """A DaskExecutor that captures the output and log of its worker processes, and shields them from Ctrl-C.
 
     A terminal sends Ctrl-C to workers too, but this process decides how the run ends.
     """

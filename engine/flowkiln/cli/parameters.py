@@ -1,4 +1,4 @@
-"""Parameters of a run from the command line and from files."""
+"""Read the parameters of a run from the command line and from files."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ def parse_parameter(text: str) -> tuple[str, RawValue]:
     """Split `name=value`; the value is read later, by the parameter's schema.
 
     Raises:
-        click.BadParameter: there is no `=`, the name is no Python identifier, or the value is no text.
+        click.BadParameter: there is no `=`, the name is not a Python identifier, or the value is not text.
     """
     name, equals, value = text.partition("=")
     if not equals:
         raise click.BadParameter(f"{text!r} has no '='; write name=value")
     if not name.isidentifier():
-        raise click.BadParameter(f"{name!r} is no name of a parameter; write name=value")
+        raise click.BadParameter(f"{name!r} is not a valid parameter name; write name=value")
     try:
         value.encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""What is known about a flow run, gathered from the records that the engine gives."""
+"""The progress of a flow run, collected from the engine's records."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ NOTABLE = FAILURES | WAITING | {"Paused", "Skipped", "Cancelled"}
 class TaskProgress:
     """A task of the flow: the last record of its own run, and for a mapped task those of its children.
 
-    `upstream` has the local ids of the tasks directly upstream. `is_implicit` marks a task that stands for a value or
-    an index in the flow's code; it is shown only if it fails. `attempts` counts how often the body ran; for a mapped
-    task it is the highest count of a child.
+    `upstream` has the local ids of the tasks directly upstream. `is_implicit` marks a task that represents a value or
+    an index in the flow's code; it is shown only if it fails. `attempts` is the number of attempts; for a mapped task
+    the maximum of its children.
     """
 
     name: str
@@ -42,22 +42,22 @@ class TaskProgress:
 
     @property
     def is_mapped(self) -> bool:
-        """Whether the task has, or will have, children."""
+        """Return whether the task has, or will have, children."""
         return self.size is not None or bool(self.children)
 
     @property
     def total(self) -> int:
-        """How many children there are."""
+        """Return how many children there are."""
         return max(self.size or 0, len(self.children))
 
     @property
     def finished_children(self) -> int:
-        """How many children have ended, in whatever State."""
+        """Return how many children have ended, in any State."""
         return sum(count for state, count in self.counts.items() if state in FINISHED)
 
     @property
     def state(self) -> str:
-        """The State that is shown: a mapped task's sums up those of its children."""
+        """Return the displayed State; that of a mapped task combines those of its children."""
         if not self.is_mapped or self.record.state in FAILURES:
             return self.record.state
         if self.finished_children < self.total:
@@ -70,24 +70,24 @@ class TaskProgress:
 
     @property
     def is_shown(self) -> bool:
-        """Whether the task is shown: it is explicit in the flow's code, or it failed by itself."""
+        """Return whether the task is shown: it is explicit in the flow's code, or it failed itself."""
         return not self.is_implicit or self.state in ROOT_FAILURES
 
     @property
     def due(self) -> float | None:
-        """When the next waiting run of this task may start, in seconds since the epoch."""
+        """Return when the next waiting run of this task may start, in seconds since the epoch."""
         waiting = [record.due for record in self.noted() if record.state in WAITING and record.due is not None]
         return min(waiting, default=None)
 
     @property
     def seconds(self) -> float | None:
-        """How long the task has taken from its first start to its last end, if it has ended."""
+        """Return how long the task has taken from its first start to its last end, if it has ended."""
         if self.first_start is None or self.last_end is None or self.state not in FINISHED:
             return None
         return self.last_end - self.first_start
 
     def noted(self) -> Iterator[TaskRunRecord]:
-        """The records of runs that failed, wait, or did not run; the task's own comes first."""
+        """Return the records of runs that failed, wait, or did not run; the task's own comes first."""
         if self.record.state in NOTABLE:
             yield self.record
         yield from self.notable.values()
@@ -106,20 +106,20 @@ class TaskProgress:
             self.last_end = max(self.last_end or record.end_time, record.end_time)
 
     def failures(self) -> list[TaskRunRecord]:
-        """The records of those runs of this task that have failed for good, by map index."""
+        """Return the records of the finally failed runs of this task, by map index."""
         return sorted((record for record in self.noted() if record.state in FAILURES), key=lambda one: one.map_index)
 
     def running(self) -> list[str]:
-        """The full names of the runs of this task whose bodies run."""
+        """Return the full names of the runs of this task whose bodies are running."""
         own = [self.record, *sorted(self.children.values(), key=lambda one: one.map_index)]
         return [full_name(one) for one in own if one.state in RUNNING]
 
     def attempts_of(self, record: TaskRunRecord) -> int:
-        """How often the body of a task run ran."""
+        """Return the number of attempts of a task run."""
         return max(record.run_count, self._runs.get(record.map_index, 0))
 
     def _count_attempts(self, record: TaskRunRecord) -> None:
-        """Count beginnings: a body that ran again with a new worker has a new visit, but no new run count."""
+        """Count starts of the body: a rerun on a new worker has a new visit, but no new run count."""
         before = self.record if record.map_index == NOT_MAPPED else self.children.get(record.map_index)
         runs = self._runs.get(record.map_index, 0)
         if record.state in RUNNING and (
@@ -142,9 +142,9 @@ class TaskProgress:
 
 
 class RunProgress:
-    """An Observer that keeps the last record of everything, for displays to read under `lock`.
+    """An Observer that keeps the last record of each task run; displays read it under `lock`.
 
-    `names` are the local ids of all tasks, in the order in which they are shown: each after its `upstream` ones.
+    `names` are the local ids of all tasks in display order, each after its `upstream` tasks.
     """
 
     def __init__(
@@ -165,30 +165,30 @@ class RunProgress:
         }
 
     def on_task_runs(self, records: Sequence[TaskRunRecord]) -> None:
-        """Take State changes of task runs."""
+        """Handle State changes of task runs."""
         with self.lock:
             for record in records:
                 self.tasks[record.task].take(record)
 
     def on_flow_run(self, record: FlowRunRecord) -> None:
-        """Take a State change of the flow run."""
+        """Handle a State change of the flow run."""
         with self.lock:
             self.flow = record
 
     def begin_to_end(self) -> list[str]:
-        """Note that the run is being ended, and return the full names of the task runs whose bodies are running."""
+        """Record that the run is being ended, and return the full names of the running task runs."""
         with self.lock:
             if self.waits_for is None:
                 self.waits_for = [name for task in self.shown() for name in task.running()]
             return self.waits_for
 
     def shown(self) -> list[TaskProgress]:
-        """The tasks that are shown, in order."""
+        """Return the displayed tasks, in order."""
         with self.lock:
             return [task for task in self.tasks.values() if task.is_shown]
 
     def done(self) -> tuple[int, int]:
-        """How many task runs have ended, and how many are known so far; mapped parents do not count."""
+        """Return how many task runs have ended, and how many are known so far; mapped parents do not count."""
         with self.lock:
             ended = total = 0
             for task in self.shown():
@@ -197,7 +197,7 @@ class RunProgress:
             return ended, total
 
     def counts(self) -> Counter[str]:
-        """How many task runs are in each state; mapped parents do not count."""
+        """Return how many task runs are in each state; mapped parents do not count."""
         with self.lock:
             counts: Counter[str] = Counter()
             for task in self.shown():
@@ -208,7 +208,7 @@ class RunProgress:
 
 
 def progress_of(flow: Flow) -> RunProgress:
-    """Make the progress of a flow of which nothing has run yet."""
+    """Return the progress of a flow that has not started."""
     names, ordered = local_ids(flow), flow.sorted_tasks()
     position = {task: number for number, task in enumerate(ordered)}
     above = {task: sorted(flow.upstream_tasks(task), key=position.__getitem__) for task in ordered}
@@ -220,5 +220,5 @@ def progress_of(flow: Flow) -> RunProgress:
 
 
 def full_name(record: TaskRunRecord) -> str:
-    """A task run's name for people: `load`, or `load[3]`."""
+    """Return the full name of a task run: `load`, or `load[3]`."""
     return record.task if record.map_index == NOT_MAPPED else f"{record.task}[{record.map_index}]"

@@ -1,4 +1,4 @@
-"""Why tasks did not run: which failure, or which skip, was in their way."""
+"""Find the failed or skipped tasks because of which other tasks did not run."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from flowkiln.states.kinds import FAILURES
 from flowkiln.states.records import TaskRunRecord
 
 MAX_NAMES = 4
-"""How many names of tasks that are to blame are kept."""
+"""Maximum number of root causes per task."""
 
 
 class RootCauses:
-    """Finds for each task that did not run because of others which of them failed, or were skipped, first.
+    """Find the root causes of each task that did not run: the first upstream tasks that failed or were skipped.
 
-    Names of a task are final once the task and those upstream of it have ended.
+    The root causes of a task are final once the task and its upstream tasks have ended.
     """
 
     def __init__(self, tasks: Mapping[str, TaskProgress]) -> None:
@@ -23,7 +23,7 @@ class RootCauses:
         self._found: dict[str, tuple[str, ...]] = {}
 
     def of(self, task: TaskProgress) -> tuple[str, ...]:
-        """Return the names for a task; none if it ran, or if it failed or was skipped by itself."""
+        """Return the root causes of a task; none if it ran, or if it failed or was skipped itself."""
         if not did_not_run(task):
             return ()
         if task.name not in self._found:
@@ -32,7 +32,7 @@ class RootCauses:
         return self._found[task.name]
 
     def of_child(self, task: TaskProgress, record: TaskRunRecord) -> tuple[str, ...]:
-        """Return the names for a child of a mapped task, while others of its children and upstream tasks may run."""
+        """Return the root causes of a mapped child, whose siblings and upstream tasks may still be running."""
         if record.state not in ("TriggerFailed", "Skipped") or _has_begun(record):
             return ()
         names: dict[str, None] = {}
@@ -49,16 +49,16 @@ class RootCauses:
 
 
 def root_causes(tasks: Mapping[str, TaskProgress]) -> dict[str, tuple[str, ...]]:
-    """Return what `RootCauses` finds, for those tasks for which that is something.
+    """Return the root causes of all tasks that have some.
 
-    Tasks are given each after those upstream of it.
+    `tasks` must list each task after its upstream tasks.
     """
     found = RootCauses(tasks)
     return {name: names for name, task in tasks.items() if (names := found.of(task))}
 
 
 def did_not_run(task: TaskProgress) -> bool:
-    """Whether no run of the task that went wrong has begun."""
+    """Return whether the task did not run: none of its failed or skipped runs has started."""
     return task.state in ("TriggerFailed", "Skipped") and not any(map(_has_begun, task.noted()))
 
 
@@ -67,5 +67,5 @@ def _has_begun(record: TaskRunRecord) -> bool:
 
 
 def _has_same_cause(upstream: str, state: str) -> bool:
-    """Whether a State upstream explains that a task is TriggerFailed or Skipped."""
+    """Return whether an upstream State explains that a task is TriggerFailed or Skipped."""
     return upstream == "Skipped" if state == "Skipped" else upstream in FAILURES

@@ -1,4 +1,4 @@
-"""`flowkiln run`: run a flow on this machine and show how it goes."""
+"""`flowkiln run`: run a flow on this machine and show its progress."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 _HELP = f"""Run the flow of FILE on this machine.
 
-FILE is a Python file with a flow at module level (flow.py; flow.py:name where there are several), or a YAML file with a
+FILE is a Python file with a flow at module level (flow.py; flow.py:name if there are several), or a YAML file with a
 Flow and optionally a FlowRun; the FlowRun may be in a second file.
 
-What task bodies write and log is shown on standard error, line by line. Standard output has only the outcome.
+Output and logs of task bodies are shown on standard error, line by line. Standard output has only the outcome.
 
 Ctrl-C, SIGTERM and the flow's timeout end the run: tasks that have not finished become Cancelled. An exception is
-raised in running bodies, and their `finally` blocks have about three seconds. Then the processes that they started get
-SIGTERM, and SIGKILL if they go on. With dask and threads, the exception does not reach a body that waits in one long
-call (a sleep, a lock): it ends with its process, or its thread is left behind. A second Ctrl-C ends the program at
-once. Processes that a body leaves behind end with the run.
+raised in running bodies, and their `finally` blocks have about three seconds. Then their child processes get SIGTERM,
+and SIGKILL if they do not end. With dask and threads, the exception does not reach a body that waits in one long call
+(a sleep, a lock): it ends with its process, or its thread is left behind. A second Ctrl-C ends the program at once.
+Processes that a body leaves behind end with the run.
 
 \b
 Exit codes:
@@ -39,14 +39,14 @@ Exit codes:
     "given",
     multiple=True,
     metavar="NAME=VALUE",
-    help="A parameter. Its schema says how it is read: text as it stands, numbers, lists and the like as JSON. Without "
-    "a schema it is JSON if it parses as that, else text.",
+    help="A parameter. Its schema decides how it is parsed: text unchanged, numbers, lists and other types as JSON. "
+    "Without a schema it is JSON if it parses as JSON, else text.",
 )
 @click.option(
     "--parameters",
     "parameters_file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A YAML or JSON file with parameters; -p overrides it, and it overrides the FlowRun.",
+    help="A YAML or JSON file with parameters. It overrides the FlowRun, and -p overrides it.",
 )
 @click.option(
     "--executor",
@@ -59,7 +59,7 @@ Exit codes:
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
-    help="How many processes (dask) or threads (threads).  [default: one for each core, at least 2]",
+    help="Number of processes (dask) or threads (threads).  [default: one for each core, at least 2]",
 )
 @click.option(
     "--json",
@@ -71,7 +71,7 @@ Exit codes:
     "-q",
     "--quiet",
     is_flag=True,
-    help="Print nothing of a run that succeeds, else only why it did not, on standard error; with --json, only JSON.",
+    help="Print nothing if the run succeeds, otherwise only the failures, on standard error; with --json, only JSON.",
 )
 def run(
     files: tuple[str, ...],
@@ -82,7 +82,7 @@ def run(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Read the command line; the help text is `_HELP`."""
+    """Run the command; the help text is `_HELP`."""
     from flowkiln.cli.output.capture import standard_streams
     from flowkiln.cli.parameters import parse_parameter, read_parameters
     from flowkiln.cli.run_locally import run_locally
@@ -94,7 +94,7 @@ def run(
 
 
 def _load(files: tuple[str, ...], parameters: dict[str, object]) -> LoadedFlow:
-    """Load the flow, or say why it cannot be and end the program."""
+    """Load the flow, or print the error and end the program."""
     from flowkiln.common.tracebacks import user_traceback
     from flowkiln.loading import FlowLoadError, InvalidSpecError, load_file
 

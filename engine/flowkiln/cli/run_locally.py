@@ -1,4 +1,4 @@
-"""Carry out `flowkiln run` once the flow is loaded."""
+"""Run a loaded flow for `flowkiln run`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flowkiln.cli.console import ResilientStream, make_console
 from flowkiln.cli.display import announce_end, print_outcome, watching
 from flowkiln.cli.executor_kinds import ExecutorKind, make_executor
 from flowkiln.cli.exit_codes import ExitCode
-from flowkiln.cli.interrupts import LEFT_AT_ONCE, Interruption, ending_on_interrupt
+from flowkiln.cli.interrupts import INTERRUPTED_AGAIN, Interruption, ending_on_interrupt
 from flowkiln.cli.json_outcome import document, run_outcome
 from flowkiln.cli.output.capture import StandardStreams
 from flowkiln.cli.output.order import OrderedLog
@@ -33,7 +33,7 @@ from flowkiln.states.state import Cancelled, State
 
 @dataclass(frozen=True, slots=True)
 class _EndedRun:
-    """A run that has ended. `times` are its start and end, in seconds since the epoch."""
+    """A finished run. `times` are its start and end, in seconds since the epoch."""
 
     id: str
     loaded: LoadedFlow
@@ -43,7 +43,7 @@ class _EndedRun:
 
     @property
     def seconds(self) -> float:
-        """How long the run took."""
+        """Return how long the run took."""
         return self.times[1] - self.times[0]
 
 
@@ -52,7 +52,7 @@ def run_locally(
 ) -> ExitCode:
     """Run the flow to its end, show progress on standard error and the outcome on standard output.
 
-    What bodies write and log is shown on standard error, between the changes of state.
+    Output and logs of bodies are shown on standard error, between the state changes.
     """
     errors, output = ResilientStream(streams.err), ResilientStream(streams.out)
     console = make_console(errors, quiet=quiet)
@@ -85,8 +85,8 @@ def run_locally(
             console.show_cursor(True)
             children.kill()
             with suppress(OSError):
-                # Past the stream: the signal may have interrupted a write to it.
-                os.write(errors.fileno(), print_outcome(console, LEFT_AT_ONCE).encode())
+                # Directly to the file descriptor: the signal may have interrupted a write to the stream.
+                os.write(errors.fileno(), print_outcome(console, INTERRUPTED_AGAIN).encode())
 
         with (
             ending_on_interrupt(terminate, before_exit) as interruption,
@@ -125,7 +125,7 @@ def _print_error(errors: ResilientStream, text: str) -> None:
 
 
 def exit_code(state: State, interruption: Interruption) -> ExitCode:
-    """Return the exit code for the final State, and for a run that somebody ended."""
+    """Return the exit code for the final State, or for a run that was interrupted."""
     if state.is_successful():
         return ExitCode.SUCCESS
     if interruption.requested:

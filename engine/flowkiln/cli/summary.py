@@ -1,4 +1,4 @@
-"""What `flowkiln run` prints for people when the run is over."""
+"""Print the summary of a run for people."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from flowkiln.states.kinds import FAILURES
 from flowkiln.states.records import FlowRunRecord
 
 SHOWN_FAILURES = 10
-"""How many tasks that failed are printed with a traceback."""
+"""Maximum number of failed tasks printed with a traceback."""
 SHOWN_CHILDREN = 5
-"""How many failed children of one mapped task are printed, the first of them with its traceback."""
+"""Maximum number of failed children printed for one mapped task, the first with its traceback."""
 
 
 def print_summary(console: Console, name: str, flow: FlowRunRecord, progress: RunProgress, seconds: float) -> None:
-    """Print a table of all tasks, what failed first with its traceback, and the final state."""
+    """Print a table of all tasks, the first failures with tracebacks, and the final state."""
     shown = progress.shown()
     if shown:
         console.print(TaskTable(shown, root_causes(progress.tasks)))
@@ -29,7 +29,7 @@ def print_summary(console: Console, name: str, flow: FlowRunRecord, progress: Ru
 
 
 def print_failures(console: Console, name: str, flow: FlowRunRecord, progress: RunProgress, seconds: float) -> None:
-    """Print what failed first with its traceback, what did not run because of it, and the final state."""
+    """Print the first failures with tracebacks, the tasks that did not run because of them, and the final state."""
     shown, because = progress.shown(), root_causes(progress.tasks)
     causes = sorted((task for task in shown if _is_cause(task, because)), key=_when)
     for task in causes[:SHOWN_FAILURES]:
@@ -45,7 +45,7 @@ def print_failures(console: Console, name: str, flow: FlowRunRecord, progress: R
 
 
 def _print(console: Console, text: Text) -> None:
-    """Print a text, on a terminal in lines that end with a word; elsewhere lines stay whole, for those who search."""
+    """Print a text; wrap it at words on a terminal, but keep lines intact elsewhere for searching."""
     console.print(text, soft_wrap=not console.is_terminal)
 
 
@@ -58,7 +58,7 @@ def _when(task: TaskProgress) -> float:
 
 
 def _failure(task: TaskProgress, width: int) -> Iterator[Text]:
-    """Tell what failed of one task: the first run in full, a line for each of some others, and how many there are."""
+    """Print the failures of one task: the first run in full, one line for some others, and their number."""
     records = task.failures()
     own = [record for record in records if record.state != "TriggerFailed"] or records
     first, *others = own
@@ -66,7 +66,7 @@ def _failure(task: TaskProgress, width: int) -> Iterator[Text]:
     tries = f" after {attempts} attempts" if attempts > 1 else ""
     head = f"{full_name(first)}: {first.title}{tries}"
     if first.traceback:
-        # The last line of the traceback says it too.
+        # The last line of the traceback has the same text.
         says = "" if first.message.startswith("Unexpected error:") else first.message
         *frames, error = first.traceback.rstrip().split("\n")
         yield Text.assemble((head, "bold red"), _after_colon(says))
@@ -96,6 +96,6 @@ def _consequence(causes: Sequence[TaskProgress], kept_from_running: Sequence[Tas
 
 
 def _part_that_ran(task: TaskProgress) -> str:
-    """Say how many children of a mapped task ran, if any did."""
+    """Return how many children of a mapped task ran, if any did."""
     ran = task.total - task.counts["TriggerFailed"]
     return f" (ran {ran} of {task.total} children)" if task.is_mapped and ran else ""

@@ -1,4 +1,4 @@
-"""The table of a run's tasks: as wide as the terminal allows, and in a layout of its own where that is narrow."""
+"""The table of a run's tasks, with a separate layout for narrow terminals."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ STYLES = {
 NARROW = 80
 """Terminals with fewer columns get the narrow layout."""
 ROOM_FOR_NOTES = 20
-"""Columns that notes need at least; where they are not left, the narrow layout has them on lines of their own."""
+"""Minimum width of notes; below it the narrow layout puts them on separate lines."""
 _HEADINGS = ("TASK", "STATE", "CHILDREN", "ATTEMPTS", "TIME", "NOTE")
 _ALWAYS = ("TASK", "STATE", "TIME")
 _GAP = 2
 _INDENT = 4
 _LINES_OF_NOTES = 2
-"""A note may take about as many lines; what failed is told in full below the table."""
+"""Approximate maximum number of lines of a note; failures are shown in full below the table."""
 
 
 class TaskTable:
-    """What rich shows of tasks: state, children by state, attempts, time, and what there is to say.
+    """A rich renderable of tasks: state, children by state, attempts, time, and a note.
 
-    `origins` are, for tasks that did not run, the names of those that were in their way.
+    `origins` are the root causes of tasks that did not run.
     """
 
     def __init__(self, tasks: Sequence[TaskProgress], origins: Mapping[str, Sequence[str]] | None = None) -> None:
@@ -71,7 +71,7 @@ class TaskTable:
         return table
 
     def _narrow(self, rows: Sequence[Mapping[str, str]], width: int) -> Iterator[RenderableType]:
-        """A line for each task, and below it what there is to say, indented."""
+        """Return a line for each task, with its details indented below."""
         longest = max((len(row["STATE"]) for row in rows), default=0)
         facts = {row["TASK"]: _facts(row, longest) for row in rows}
         room = width - _GAP - max(map(len, facts.values()), default=0)
@@ -91,13 +91,13 @@ class TaskTable:
 
 
 def _facts(row: Mapping[str, str], longest: int) -> str:
-    """Return state, time, and children that need no states, in one line."""
+    """Return state, time, and children without states, in one line."""
     children = row["CHILDREN"] if _is_short(row["CHILDREN"]) else ""
     return "  ".join(filter(None, (row["STATE"].ljust(longest), row["TIME"], children))).rstrip()
 
 
 def _is_short(children: str) -> bool:
-    """Whether all children that ended succeeded: then the two numbers say all."""
+    """Return whether all finished children succeeded, so two numbers are enough."""
     return ":" not in children
 
 
@@ -106,7 +106,7 @@ def _indented(text: Text) -> Padding:
 
 
 def _clipped(text: str, length: int) -> str:
-    """Cut a text after a word, or inside of one that is too long by itself."""
+    """Cut a text after a word, or inside a word that is too long."""
     clipped = textwrap.shorten(text, max(length, 1), placeholder=" …")
     return shortened(text, length) if clipped.strip() == "…" else clipped
 
@@ -138,12 +138,12 @@ def _children(task: TaskProgress) -> str:
 
 
 def describe_counts(counts: Counter[str]) -> str:
-    """Say how many children are in which state: `11 Success, 1 Failed`."""
+    """Return the number of children in each state: `11 Success, 1 Failed`."""
     return ", ".join(f"{count} {state}" for state, count in counts.most_common() if count)
 
 
 def duration(seconds: float) -> str:
-    """Say how long something took: `0.3 s`, `2 min 05 s`, `3 h 12 min`."""
+    """Return a duration as text: `0.3 s`, `2 min 05 s`, `3 h 12 min`."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -151,27 +151,27 @@ def duration(seconds: float) -> str:
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:
-    """List the first names, and how many there are besides."""
+    """Return the first names, and the number of the others."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
 
 def waiting(due: float) -> str:
-    """Say when something goes on that waits until a time."""
+    """Return when a waiting task run starts."""
     return f"again in {max(0.0, due - time.time()):.0f} s"
 
 
 def first_line(record: TaskRunRecord) -> str:
-    """Return the message as it fits into a line, without what only says that a body raised."""
+    """Return the first line of the message, without the prefix that a body raised."""
     return record.message.partition("\n")[0].removeprefix("Unexpected error: ")
 
 
 def _note(task: TaskProgress) -> str:
-    """Say why the task does not simply succeed: what the first of its runs says that says something."""
+    """Return a note about a task that has not simply succeeded: the first message of its runs."""
     due = waiting(task.due) if task.due is not None else ""
     for record in task.noted():
         if record.message == TERMINATED:
-            # Its state says so, as do all others.
+            # Its state already says so.
             continue
         reason = ": ".join(filter(None, (record.state_class, first_line(record))))
         if reason:

@@ -1,4 +1,4 @@
-"""What every other package builds on; it knows nothing of flows: settings, context, errors, logs, text, processes.
+"""Base modules without knowledge of flows: settings, context, errors, logs, text, processes.
 
-`flowkiln.configuration` and `flowkiln.utilities` are the public paths of what users need of it.
+`flowkiln.configuration` and `flowkiln.utilities` are the public paths of this package.
 """

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from copy import copy
 from typing import Any, TypeVar
 
-# A key of these names would hide the method from attribute access, or be hidden by it.
+# A key with one of these names conflicts with the method of that name.
 _CRITICAL_KEYS = frozenset(dir(MutableMapping)) | {"copy", "to_dict", "_items"}
 
 
@@ -84,11 +84,11 @@ class DotDict(MutableMapping[Any, Any]):
         self.__dict__.update(state)
 
     def copy(self) -> DotDict:
-        """Give a shallow copy of the same type."""
+        """Return a shallow copy of the same type."""
         return type(self)(self)
 
     def to_dict(self) -> dict[Any, Any]:
-        """Give plain dicts all the way down, also inside lists, tuples and sets."""
+        """Return plain dicts all the way down, also inside lists, tuples and sets."""
         plain: dict[Any, Any] = as_nested_dict(self, dict)
         return plain
 
@@ -97,7 +97,7 @@ MappingType = TypeVar("MappingType", bound=MutableMapping[Any, Any])
 
 
 def merge_dicts(d1: MappingType, d2: Mapping[Any, Any]) -> MappingType:
-    """Give a new mapping of the type of `d1`: both merged level by level, `d2` wins."""
+    """Return a new mapping of the type of `d1`: both merged level by level, `d2` wins."""
     merged = copy(d1)
     for key, value in d2.items():
         ours = merged.get(key)

@@ -1,7 +1,7 @@
-"""Settings: packaged defaults, the user's TOML file, environment variables; the later wins.
+"""Settings: packaged defaults, the user's TOML file, environment variables; later sources win.
 
-`config` here, and `flowkiln.config`, is the one Config of the process. Values are read when they are used, so a change
-counts from then on. The user's file is `$FLOWKILN_CONFIG`, or else `config.toml` in the user's configuration directory
+`config` here, and `flowkiln.config`, is the only Config of the process. Values are read when they are used, so changes
+take effect at once. The user's file is `$FLOWKILN_CONFIG`, or else `config.toml` in the user's configuration directory
 of the platform (`~/.config/flowkiln` on Linux).
 """
 
@@ -23,7 +23,7 @@ from flowkiln.common.exceptions import FlowkilnError
 ENVIRONMENT_PREFIX = "FLOWKILN__"
 USER_FILE_VARIABLE = "FLOWKILN_CONFIG"
 
-# TOML has no null: what is None by default cannot stand in config.toml.
+# TOML has no null, so settings that are None by default are not in config.toml.
 _NONE_BY_DEFAULT = ("tasks.defaults.retry_delay", "tasks.defaults.timeout")
 
 
@@ -31,7 +31,7 @@ class Config(DotDict):
     """A DotDict of settings whose levels can be addressed by dotted keys."""
 
     def get_nested(self, key: str, default: Any = None) -> Any:
-        """Give the value under a dotted key, or `default` if any level is missing."""
+        """Return the value under a dotted key, or `default` if any level is missing."""
         level: Any = self
         for part in key.split("."):
             if not isinstance(level, Mapping) or part not in level:
@@ -40,7 +40,7 @@ class Config(DotDict):
         return level
 
     def set_nested(self, key: str, value: Any) -> None:
-        """Set the value under a dotted key; missing levels are made."""
+        """Set the value under a dotted key; missing levels are created."""
         *sections, last = key.split(".")
         level: Any = self
         for part in sections:
@@ -50,7 +50,7 @@ class Config(DotDict):
         level[last] = value
 
     def setdefault_nested(self, key: str, value: Any) -> Any:
-        """Set the value under a dotted key unless there is one; give the one that stands."""
+        """Set the value under a dotted key unless there is one; return the current value."""
         missing = object()
         found = self.get_nested(key, missing)
         if found is not missing:
@@ -59,20 +59,20 @@ class Config(DotDict):
         return value
 
     def copy(self) -> Config:
-        """Give a copy whose nested levels are copies too."""
+        """Return a copy whose nested levels are copies too."""
         copied: Config = as_nested_dict(self, Config)
         return copied
 
 
 def load_config(user_file: Path | None = None, environment: Mapping[str, str] | None = None) -> Config:
-    """Read all sources.
+    """Return the settings of all sources.
 
     Args:
-        user_file: a TOML file; None means that the user has none.
+        user_file: a TOML file, or None.
         environment: environment variables; those named `FLOWKILN__SECTION__KEY` count.
 
     Raises:
-        FlowkilnError: a file is missing or no TOML.
+        FlowkilnError: a file is missing or not TOML.
     """
     loaded: Config = as_nested_dict(_read_toml(Path(__file__).with_name("config.toml")), Config)
     for key in _NONE_BY_DEFAULT:
@@ -98,7 +98,7 @@ def _environment_settings(environment: Mapping[str, str]) -> Iterator[tuple[str,
             continue
         sections = path.lower().split("__")
         if sections[:2] == ["context", "secrets"]:
-            # A secret is what was written, under the name that was written: "0042" is no number.
+            # A secret keeps its text and the case of its name: "0042" is not a number.
             yield ".".join([*sections[:2], *path.split("__")[2:]]), text
         else:
             yield ".".join(sections), _cast(text)
@@ -127,10 +127,9 @@ config = load_config(_user_file(os.environ), os.environ)
 
 
 def configured(key: str, built_in: str) -> Any:
-    """Return the class or function that a setting names by its dotted path; a setting that is no text, as it is.
+    """Return the class or function that a setting names by its dotted path; other settings are returned unchanged.
 
-    So a package uses what is defined above it without an import of it. If nothing can be imported under that path, a
-    warning says so, and `built_in` is used.
+    So a package can use a higher layer without importing it. If the import fails, log a warning and use `built_in`.
     """
     path = config.get_nested(key, built_in)
     if not isinstance(path, str):

@@ -1,6 +1,6 @@
-"""The context: values that belong to what goes on now in this thread (active flow, current task run, tags, secrets).
+"""The context: values of the current thread (active flow, current task run, tags, secrets).
 
-`context` here, and `flowkiln.context`, is the one Context of the process; `flowkiln.utilities.context` is a module.
+`context` here, and `flowkiln.context`, is the only Context of the process; `flowkiln.utilities.context` is a module.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from flowkiln.common.collections import DotDict, as_nested_dict
 from flowkiln.common.configuration import config
 from flowkiln.common.exceptions import ContextError
 
-# Keys that only mean something to the code that builds a flow; a worker has no use for them.
+# Keys that are only meaningful while a flow is built; workers do not need them.
 BUILDING_KEYS = frozenset({"flow", "case"})
 
 
 class Context(DotDict):
-    """A DotDict with a content of its own in each thread and each asyncio task.
+    """A DotDict with separate content in each thread and asyncio task.
 
     A thread that sees a Context for the first time finds in it the config section `context`, overlaid by the arguments
-    of the constructor. Content is replaced, never changed in place: so the end of `with context(...)` gives back
-    exactly what was there before, and an asyncio task cannot change what its parent sees.
+    of the constructor. Content is replaced, never changed in place: so the end of `with context(...)` restores the
+    previous content exactly, and an asyncio task cannot change the content of its parent.
     """
 
     def __init__(self, init: Mapping[Any, Any] | None = None, **kwargs: Any) -> None:
@@ -32,7 +32,7 @@ class Context(DotDict):
         object.__setattr__(self, "_initial", initial)
         object.__setattr__(self, "_content", ContextVar[dict[Any, Any]]("flowkiln_context"))
 
-    # DotDict keeps its items in an attribute; here they depend on who asks.
+    # DotDict keeps its items in an attribute; here they depend on the caller's thread.
     @property
     def _items(self) -> dict[Any, Any]:
         found: dict[Any, Any] | None = self.__dict__["_content"].get(None)
@@ -48,7 +48,7 @@ class Context(DotDict):
             raise ContextError(key) from None
 
     def get(self, key: Any, default: Any = None) -> Any:
-        """Give the value of a key, or `default`: without an exception on the way, since most that ask get none."""
+        """Return the value of a key, or `default`; without raising internally, since most lookups miss."""
         return self._items.get(key, default)
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -61,7 +61,7 @@ class Context(DotDict):
         self.__dict__["_content"].set({k: v for k, v in self._items.items() if k != key})
 
     def update(self, *args: Any, **kwargs: Any) -> None:
-        """Set several keys at once: the content is replaced one time, not key by key."""
+        """Set several keys at once: the content is replaced once, not key by key."""
         self._overlay(dict(*args, **kwargs))
 
     def _overlay(self, new: Mapping[Any, Any]) -> None:
@@ -71,22 +71,22 @@ class Context(DotDict):
     def __call__(
         self, mapping: Mapping[Any, Any] | None = None, /, **kwargs: Any
     ) -> AbstractContextManager[Context, None]:
-        """Set keys inside a `with` block, which gets the Context itself; afterwards the whole content is as before."""
+        """Set keys inside a `with` block, and restore the content afterwards; yield the Context."""
         return _Overlay(self, {**(mapping or {}), **kwargs} if kwargs else mapping or {})
 
     def snapshot(self) -> dict[Any, Any]:
-        """Give, as a plain dict, what has to travel with a task: all but the keys of flow building."""
+        """Return the content to send with a task, as a plain dict without the keys of flow building."""
         return {key: value for key, value in self._items.items() if key not in BUILDING_KEYS}
 
     def copy(self) -> DotDict:
-        """Give a DotDict with the content as it is now."""
+        """Return a DotDict with the current content."""
         return DotDict(self._items)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
 
     def __reduce__(self) -> str | tuple[Any, ...]:
-        # A function of `__main__` travels with its globals: on the other side it must see that process's context.
+        # A function of `__main__` is pickled with its globals: unpickled, it must use the context of its process.
         if self is context:
             return "context"
         return type(self), (dict(self._items),)
@@ -113,5 +113,5 @@ context = Context()
 
 
 def current_content() -> Mapping[Any, Any]:
-    """Return the content of the context as it is now. It stays so: a change of the context replaces it."""
+    """Return the current content of the context. It never changes: a change of the context replaces it."""
     return context._items

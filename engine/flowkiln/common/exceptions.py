@@ -8,11 +8,11 @@ class FlowkilnError(Exception):
 
 
 class ContextError(KeyError, FlowkilnError):
-    """A key was read from the context that is not there."""
+    """The context has no such key."""
 
 
 class SerializationError(FlowkilnError):
-    """A value could not be written, or could not be read back."""
+    """A value could not be serialized or deserialized."""
 
 
 class ClientError(FlowkilnError):
@@ -28,8 +28,8 @@ class FlowLoadError(FlowkilnError):
 
 
 class InvalidSpecError(FlowkilnError):
-    """A document (Flow, FlowRun, plan) is not valid; the message names the field."""
+    """A document (Flow, FlowRun, plan) is invalid; the message names the field."""
 
 
 class FlowkilnWarning(UserWarning):
-    """Something legal that is probably not what was meant."""
+    """A legal construct that is probably a mistake."""

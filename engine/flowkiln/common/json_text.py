@@ -1,4 +1,4 @@
-"""JSON by the letter: what Python's reader accepts or changes beyond the standard is refused."""
+"""Strict JSON: reject what Python's reader accepts or changes beyond the standard."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 
 
 class JsonError(ValueError):
-    """A text is no JSON, or JSON that would not arrive as it was written."""
+    """A text is not JSON, or JSON that Python would change."""
 
 
 class DuplicateKeyError(JsonError):
-    """An object names a key twice; the last value would win without a word."""
+    """An object has a duplicate key; Python silently keeps the last value."""
 
     def __init__(self, key: str) -> None:
         super().__init__(f"the key {json.dumps(key)} is given twice")
 
 
 class NumberTooLargeError(JsonError):
-    """A number is larger than a float can be and would become infinity."""
+    """A number is too large for a float; Python reads infinity."""
 
     def __init__(self, text: str) -> None:
         super().__init__(f"the number {text} is too large")
@@ -31,9 +31,9 @@ def read_json(text: str) -> Any:
     """Read one JSON value.
 
     Raises:
-        DuplicateKeyError: an object names a key twice.
-        JsonError: the text is no JSON (NaN and Infinity are none), a number in it is too large, it is nested too
-        deeply, or an escape stands for half a character (a lone surrogate).
+        DuplicateKeyError: an object has a duplicate key.
+        JsonError: the text is not JSON (NaN and Infinity are not), a number in it is too large, it is nested too
+            deeply, or an escape is half a character (a lone surrogate).
     """
     try:
         value = strict_decoder().decode(text)
@@ -50,9 +50,9 @@ def read_json(text: str) -> Any:
 def strict_decoder(
     parse_int: Callable[[str], Any] = int, parse_float: Callable[[str], Any] = float
 ) -> json.JSONDecoder:
-    """Return a decoder that raises JsonError where Python's own would let something pass but lone surrogates.
+    """Return a decoder that raises JsonError for everything non-standard except lone surrogates.
 
-    Text that is no JSON at all raises `json.JSONDecodeError`, which has line and column.
+    Text that is not JSON at all raises `json.JSONDecodeError`, which has line and column.
     """
 
     def finite(text: str) -> Any:
@@ -66,7 +66,7 @@ def strict_decoder(
 
 
 def check_characters(text: str, value: Any) -> None:
-    """Raise JsonError if a value, read from this text, holds lone surrogates, which no encoding of Unicode knows."""
+    """Raise JsonError if a value, read from this text, holds lone surrogates, which cannot be encoded."""
     if "\\u" not in text and text.isascii():
         return
     try:

@@ -1,4 +1,4 @@
-"""Submodules as attributes of their package, imported when first touched, so that `import flowkiln` stays light."""
+"""Import submodules lazily as attributes of their package, to keep `import flowkiln` light."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import ModuleType
 
 
 def lazy_submodules(package: str, names: Iterable[str]) -> tuple[Callable[[str], ModuleType], Callable[[], list[str]]]:
-    """Give the module-level `__getattr__` and `__dir__` (PEP 562) of a package.
+    """Return the module-level `__getattr__` and `__dir__` (PEP 562) of a package.
 
     Args:
         package: the package's dotted name, usually `__name__`.

@@ -1,7 +1,7 @@
-"""The text of a log record, whatever a body put into it.
+"""Format log records of bodies without ever failing.
 
-A log call never fails a body: a record that cannot be formatted is told on the log itself, as Python's own logging
-tells it on standard error.
+A log call never fails a body: the error of a record that cannot be formatted is logged instead, as Python's logging
+prints it on standard error.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from collections.abc import Callable
 from flowkiln.common.safe_text import encodable, safe_repr, safe_str, shortened
 
 TEXT_LIMIT = 64 * 1024
-"""Characters of a record that are shown."""
+"""Maximum number of characters of a record."""
 
 _ARGUMENTS_LIMIT = 500
 _FORMATTER = logging.Formatter()
 
 
 def text_of(record: logging.LogRecord) -> str:
-    """Return the message with the traceback that belongs to it, or a text that says why there is none."""
+    """Return the message with its traceback, or a text that says why it cannot be formatted."""
     return cut(_formatted(record, _FORMATTER.format))
 
 
 def cut(text: str) -> str:
-    """Return what every stream can carry of a text, at most `TEXT_LIMIT` characters."""
+    """Return a text that every stream can encode, at most `TEXT_LIMIT` characters."""
     text = encodable(text)
     if len(text) <= TEXT_LIMIT:
         return text
@@ -32,10 +32,10 @@ def cut(text: str) -> str:
 
 
 class SafeFormatter(logging.Formatter):
-    """A formatter that has a text for every record."""
+    """A formatter that never fails."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record as the format has it, or a text that says why that cannot be."""
+        """Return the formatted record, or a text that says why it cannot be formatted."""
         return encodable(_formatted(record, super().format))
 
 
@@ -46,7 +46,7 @@ def _formatted(record: logging.LogRecord, formatted: Callable[[logging.LogRecord
         raise
     except BaseException as error:
         if type(error).__module__.startswith("flowkiln."):
-            # Set from outside in this moment: a deadline, or the end of the run.
+            # Raised from another thread at this moment: a deadline, or the end of the run.
             raise
         return _complaint(record, error)
 

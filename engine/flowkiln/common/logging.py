@@ -1,4 +1,4 @@
-"""Loggers: one for the package, one for the body of a task."""
+"""Loggers of the package and of bodies."""
 
 from __future__ import annotations
 
@@ -21,15 +21,14 @@ _DEFAULT_FORMAT = "%(asctime)s %(levelname)-7s %(name)s | %(message)s"
 
 
 def get_logger(name: str | None = None) -> logging.Logger:
-    """Give the package's logger, or its child `name`."""
+    """Return the package's logger, or its child `name`."""
     return logging.getLogger(ROOT if name is None else f"{ROOT}.{name}")
 
 
 def configure_logging() -> None:
-    """Send the package's log to standard error, as `config.logging` says.
+    """Send the package's log to standard error, as configured in `config.logging`.
 
-    For programs that set up no logging themselves: does nothing when the package's logger or the root logger has a
-    handler already.
+    For programs without logging configuration: do nothing if the package's logger or the root logger has a handler.
     """
     logger = get_logger()
     if logger.handlers or logging.getLogger().handlers:
@@ -40,25 +39,25 @@ def configure_logging() -> None:
         handler.setFormatter(_Formatter(config.get_nested("logging.format")))
     except (TypeError, ValueError) as error:
         handler.setFormatter(_Formatter(_DEFAULT_FORMAT))
-        logger.warning("The setting logging.format is no format of Python's logging (%s): the default is used.", error)
+        logger.warning("The setting logging.format is not a valid logging format (%s); the default is used.", error)
     logger.setLevel(configured_level())
 
 
 def configured_level() -> int:
-    """Return the level that `config.logging.level` names; INFO, with a warning, if it names none."""
+    """Return the level in `config.logging.level`; INFO, with a warning, if it is invalid."""
     wanted = config.get_nested("logging.level", "INFO")
     if isinstance(wanted, int) and not isinstance(wanted, bool):
         return wanted
     level = logging.getLevelNamesMapping().get(str(wanted).upper())
     if level is None:
         known = ", ".join(logging.getLevelNamesMapping())
-        get_logger().warning("The setting logging.level is %r, which is none of %s: INFO is used.", wanted, known)
+        get_logger().warning("The setting logging.level is %r, which is not one of %s; INFO is used.", wanted, known)
         return logging.INFO
     return level
 
 
 class _Formatter(SafeFormatter):
-    """Shows whose body logged in place of the logger's name: `flowkiln.run.load[3]`."""
+    """A formatter that shows the task run in the logger's name: `flowkiln.run.load[3]`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as text."""
@@ -71,32 +70,32 @@ class _Formatter(SafeFormatter):
 
 
 class _StandardError(logging.StreamHandler[Any]):
-    """Writes to `sys.stderr` as it is when a record comes: notebooks and tests replace it."""
+    """A handler for the current `sys.stderr`, which notebooks and tests replace."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
 
     @property
     def stream(self) -> Any:
-        """Standard error of this moment."""
+        """Return the current standard error."""
         return sys.stderr
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record; a program without standard error has no log."""
+        """Write the record, unless the program has no standard error."""
         if sys.stderr is not None:
             super().emit(record)
 
 
 class RunLogger(logging.LoggerAdapter[logging.Logger]):
-    """Adds to each record what is known about the task run: `run`, `task`, `map_index`, `run_count`.
+    """Add `run`, `task`, `map_index` and `run_count` of the task run to each record.
 
-    A value that is unknown, as outside of a run, is None. `map_index` is None for a task run that is no mapped child.
+    Unknown values, as outside a run, are None. `map_index` is None unless the task run is a mapped child.
     """
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        """Merge the run's facts into `extra`; what the caller gives there wins.
+        """Merge the facts of the task run into `extra`; the caller's values win.
 
-        Attributes of every record cannot be given: such a name gets an underscore, as in `name_`.
+        A key that is an attribute of every record gets an underscore, as in `name_`.
         """
         kwargs["extra"] = {**run_facts()._asdict(), **_given(kwargs.get("extra"))}
         return msg, kwargs
@@ -111,5 +110,5 @@ def _given(extra: object) -> dict[str, Any]:
 
 
 def get_run_logger() -> RunLogger:
-    """Give the logger for task bodies: a standard logger whose records carry run, task, map index and run count."""
+    """Return the logger for bodies: a standard logger whose records have run, task, map index and run count."""
     return RunLogger(logging.getLogger(RUN), {})

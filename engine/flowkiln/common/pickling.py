@@ -1,7 +1,7 @@
-"""Pickles that keep what tracebacks need: the file, and the lines, of functions that travel by value.
+"""Pickle functions by value with the file name and source lines that tracebacks need.
 
-cloudpickle sends such functions, of a script or under a decorator, as code. From 3.1.3 on it replaces the name of their
-file by a stand-in, and their lines exist only where the file does.
+cloudpickle sends functions of a script or under a decorator as code. From 3.1.3 on it replaces their file name by a
+placeholder, and their lines are only available where the file exists.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import cloudpickle
 
 
 def dumps(value: Any) -> bytes:
-    """Pickle as cloudpickle does, with the file and the lines of functions that travel by value."""
+    """Pickle as cloudpickle does, with file name and lines of functions that are pickled by value."""
     with io.BytesIO() as file:
         _Pickler(file).dump(value)
         return file.getvalue()
@@ -41,11 +41,11 @@ def _lines_of(code: CodeType) -> list[str]:
 def _code(
     make: Callable[..., CodeType], arguments: tuple[Any, ...], filename: str, first: int, lines: Sequence[str]
 ) -> CodeType:
-    """Make a code object in the process that it was sent to."""
+    """Rebuild a code object in the receiving process."""
     if lines and not os.path.exists(filename):
         known = linecache.getlines(filename)
         known.extend([""] * (first - 1 + len(lines) - len(known)))
         known[first - 1 : first - 1 + len(lines)] = lines
-        # An entry without a time of change is not compared with a file.
+        # linecache does not check an entry without a modification time.
         linecache.cache[filename] = (sum(map(len, known)), None, known, filename)
     return make(*arguments).replace(co_filename=filename)

@@ -1,4 +1,4 @@
-"""The processes that this one started, and their end."""
+"""Find and end the descendants of this process."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ if TYPE_CHECKING:
 _POLL_INTERVAL = 0.02
 _KILLED_WITHIN = 1.0
 _ROUNDS = 5
-"""Looks for processes that were started while the others were ended."""
+"""Maximum number of rounds to find processes that were started in the meantime."""
 
 _SET_CHILD_SUBREAPER, _GET_CHILD_SUBREAPER = 36, 37
 """From linux/prctl.h."""
 
 
 def descendants(spared: Collection[int] = ()) -> list[psutil.Process]:
-    """Give the living processes that this one started, and those that they started.
+    """Return the living descendants of this process.
 
-    Not those in `spared`, by their ids, and what they started; nor multiprocessing's tracker, which ends by itself.
+    Those in `spared`, by id, and their descendants are omitted, and so is multiprocessing's resource tracker, which
+    ends by itself.
     """
     if not _has_children():
         return []
@@ -47,7 +48,7 @@ def descendants(spared: Collection[int] = ()) -> list[psutil.Process]:
 
 
 def end_descendants(grace_period: float, spared: Collection[int] = ()) -> None:
-    """End what `descendants` gives: with SIGTERM, and after `grace_period` seconds with SIGKILL."""
+    """End the descendants: with SIGTERM, and after `grace_period` seconds with SIGKILL."""
     found = descendants(spared)
     _signal(found, "terminate")
     _wait(found, grace_period)
@@ -60,12 +61,12 @@ def end_descendants(grace_period: float, spared: Collection[int] = ()) -> None:
 
 
 def kill_descendants(spared: Collection[int] = ()) -> None:
-    """Kill what `descendants` gives without waiting: for a process that ends right after it, before others start."""
+    """Kill the descendants without waiting, for a process that ends immediately afterwards."""
     _signal(descendants(spared), "kill")
 
 
 def _has_children() -> bool:
-    """Whether there is a child, also one that has ended: to look for them takes long."""
+    """Return whether there is a child, running or not; finding all descendants is slow."""
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
@@ -87,7 +88,7 @@ def _signal(processes: Sequence[psutil.Process], how: str) -> None:
 
 
 def _wait(processes: Sequence[psutil.Process], seconds: float) -> None:
-    """Wait without taking the exit codes, which belong to whoever started the processes."""
+    """Wait without reaping the exit codes, which belong to the starter of the processes."""
     deadline = time.monotonic() + seconds
     while any(map(_is_alive, processes)) and time.monotonic() < deadline:
         time.sleep(_POLL_INTERVAL)
@@ -104,9 +105,8 @@ def _is_alive(process: psutil.Process) -> bool:
 
 @contextmanager
 def adopting_orphans() -> Iterator[None]:
-    """Inside the block, processes further down whose parent ends become children of this process (on Linux).
-
-    So `descendants` still finds them.
+    """Adopt orphaned descendants as children of this process inside the block (on Linux), so `descendants` still finds
+    them.
     """
     before = _adopts_orphans()
     adopt_orphans()
@@ -118,7 +118,7 @@ def adopting_orphans() -> Iterator[None]:
 
 
 def adopt_orphans() -> None:
-    """Make processes further down whose parent ends children of this process, on Linux, until it ends."""
+    """Adopt orphaned descendants as children of this process until it ends (on Linux)."""
     _prctl(_SET_CHILD_SUBREAPER, 1)
 
 

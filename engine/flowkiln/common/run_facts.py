@@ -1,8 +1,8 @@
-"""Which task run the calling thread is in, also in threads that a body started.
+"""The task run of the calling thread, also in threads that a body started.
 
-`flowkiln.context` has a content of its own in each thread, so a thread that a body starts finds an empty one. Its log
-records and its output are those of the body nevertheless: `follow_threads` hands the facts of the task run, and nothing
-else, to threads and to calls that are submitted to thread pools.
+`flowkiln.context` has separate content in each thread, so a thread that a body starts has an empty context. Its log
+records and output still belong to the body: `follow_threads` passes the facts of the task run, and nothing else, to
+threads and to calls submitted to thread pools.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class RunFacts(NamedTuple):
-    """A task run, as log records name it. What is unknown, as outside of a run, is None."""
+    """The task run of log records. Unknown values, as outside a run, are None."""
 
     run: str | None
     task: str | None
@@ -34,7 +34,7 @@ _following = threading.Lock()
 
 
 def run_facts() -> RunFacts:
-    """Return the facts of the task run that the calling thread works for."""
+    """Return the facts of the task run of the calling thread."""
     facts = RunFacts(
         context.get("run_id") or context.get("flow_name"),
         context.get("task_local_id") or context.get("task_name"),
@@ -47,9 +47,9 @@ def run_facts() -> RunFacts:
 
 
 def follow_threads() -> None:
-    """Hand the facts of a task run to the threads that it starts, from now on in this process.
+    """Pass the facts of a task run to the threads that it starts, from now on in this process.
 
-    Wraps `Thread.start` and `ThreadPoolExecutor.submit`, once. Outside of task runs both do what they always did.
+    Wraps `Thread.start` and `ThreadPoolExecutor.submit` once. Outside task runs both are unchanged.
     """
     # Only a program that runs flows needs thread pools.
     from concurrent.futures import ThreadPoolExecutor
@@ -95,7 +95,7 @@ def _following_submit(submit: Callable[..., Future[Any]]) -> Callable[..., Futur
             finally:
                 _inherited.reset(before)
 
-        # A thread of the pool works for others later: the facts belong to this call, not to the thread.
+        # A pool thread later runs other calls: the facts belong to this call, not to the thread.
         before = _starts_for_pool.set(True)
         try:
             return submit(pool, call_with_facts)

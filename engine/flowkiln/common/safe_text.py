@@ -1,7 +1,7 @@
-"""Text of objects that users define: it never raises, and every encoding of Unicode can carry it.
+"""Convert user objects to text without raising, and encodable in every Unicode encoding.
 
-An exception's `__repr__` may raise, a container may be too deep to be shown, a file name may hold lone surrogates.
-Whoever puts such an object into a message, a record or a log line uses these functions.
+An exception's `__repr__` may raise, a container may be nested too deeply, a file name may contain lone surrogates. Use
+these functions for user objects in messages, records and log lines.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def safe_repr(value: Any, limit: int | None = None) -> str:
-    """Return `repr(value)`, or a stand-in that names the type where that raises; cut to `limit` characters."""
+    """Return `repr(value)`, or a placeholder with the type if that raises; cut to `limit` characters."""
     try:
         text = repr(value)
     except BaseException as error:
@@ -19,7 +19,7 @@ def safe_repr(value: Any, limit: int | None = None) -> str:
 
 
 def safe_str(value: Any, limit: int | None = None) -> str:
-    """Return `str(value)`, or a stand-in that names the type where that raises; cut to `limit` characters."""
+    """Return `str(value)`, or a placeholder with the type if that raises; cut to `limit` characters."""
     if type(value) is str and value.isascii():
         return shortened(value, limit)
     try:

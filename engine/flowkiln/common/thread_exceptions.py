@@ -1,4 +1,4 @@
-"""Exceptions that one thread sets in another: Python raises them there between two bytecodes."""
+"""Raise exceptions in other threads: Python raises them between two bytecodes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 
 
 def raise_in(thread: int, error: type[BaseException]) -> None:
-    """Have a thread raise an exception as soon as it runs Python code. It replaces one that was not raised yet."""
+    """Raise an exception in a thread as soon as it runs Python code. It replaces a pending one."""
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))
 
 
@@ -16,10 +16,10 @@ class _TakenBack(BaseException):
 
 
 def take_back() -> None:
-    """Take back what was set in the current thread and not raised yet.
+    """Cancel the pending exception of the current thread.
 
-    Python's own way, to set no exception, leaves a mark in the whole process that Python 3.11 does not take away:
-    debuggers, profilers and tracers hang from then on. So a harmless one is set, and raised here.
+    Python's own way, setting no exception, leaves a flag in the process that Python 3.11 never clears: debuggers,
+    profilers and tracers then hang. So a harmless exception is set and raised here.
     """
     try:
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(threading.get_ident()), ctypes.py_object(_TakenBack))

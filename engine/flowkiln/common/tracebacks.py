@@ -1,4 +1,4 @@
-"""Tracebacks for authors of flows: their own frames, without those of the machinery that called them."""
+"""Tracebacks for authors of flows: only their own frames, without the engine's."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _PLUMBING = frozenset(
         "tornado",
     }
 )
-"""Modules that the engine calls bodies through. Where a body calls them itself, they belong to its story."""
+"""Modules through which the engine calls bodies. If a body calls them itself, their frames are kept."""
 
 
 def user_traceback(error: BaseException) -> str:
-    """Format an error, with those that led to it, without the engine's frames.
+    """Return an error and its causes formatted without the engine's frames.
 
-    Empty if nothing but the engine's own frames is known: then it says nothing that the error's message does not.
+    Empty if there are only engine frames: the traceback would add nothing to the message.
     """
     formatted = traceback.TracebackException.from_exception(error, lookup_lines=False)
     if not _keep_frames_of_users(formatted, error) and not isinstance(error, SyntaxError):
@@ -38,7 +38,7 @@ def user_traceback(error: BaseException) -> str:
 
 
 def _keep_frames_of_users(formatted: traceback.TracebackException, error: BaseException) -> bool:
-    """Take the machinery out of an error and those that led to it; whether the error itself has a frame left."""
+    """Remove the engine's frames from an error and its causes; return whether the error has a frame left."""
     pairs, seen = [(formatted, error)], set[int]()
     while pairs:
         one, its_error = pairs.pop()
@@ -59,7 +59,7 @@ def _keep_frames_of_users(formatted: traceback.TracebackException, error: BaseEx
 def _stack(frames: TracebackType | None) -> traceback.StackSummary:
     stack = traceback.extract_tb(_without_machinery(frames))
     for frame in stack:
-        # The line is looked up by the file's own name, before that gives way to the one that people know.
+        # The line is looked up by the real file name, before it is replaced by the display name.
         _ = frame.line
         frame.filename = name_in_source(frame.filename)
     return stack

@@ -1,4 +1,4 @@
-"""The graph that a person writes: tasks, parameters, edges, and the flow that holds them."""
+"""The graph of a flow: tasks, parameters and edges."""
 
 from flowkiln.common.lazy_modules import lazy_submodules
 from flowkiln.core.edge import Edge

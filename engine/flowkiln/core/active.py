@@ -9,10 +9,10 @@ from flowkiln.common.context import context
 
 
 class Building(Protocol):
-    """What a task asks of the flow that it is added to; `Flow` has it."""
+    """The part of `Flow` that tasks use."""
 
     def has_edges(self, task: Any, /) -> bool:
-        """Whether a task is in the flow and has edges there."""
+        """Return whether a task is in the flow and has edges there."""
 
     def set_dependencies(
         self,
@@ -29,14 +29,14 @@ class Building(Protocol):
         """Add the task of a Python operator, and return it."""
 
     def _add_order(self, upstream: Any, downstream: Any) -> Any:
-        """Let `downstream` wait for `upstream`, and return its task."""
+        """Add an edge from `upstream` to `downstream`, and return the downstream task."""
 
 
 def active_flow(flow: Building | None, complaint: str) -> Building:
     """Return `flow`, else the flow of the enclosing `with` block.
 
     Raises:
-        ValueError: neither exists; with `complaint` as the message.
+        ValueError: neither exists; the message is `complaint`.
     """
     found: Building | None = context.get("flow") if flow is None else flow
     if found is None:

@@ -1,4 +1,4 @@
-"""Checks of the arguments that tasks and flows are made with."""
+"""Check the arguments of tasks and flows."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def tags(given: Iterable[str] | None) -> set[str]:
-    """Give tags as a set of their own.
+    """Return a copy of tags as a set.
 
     Raises:
-        TypeError: a plain str, which would become its letters.
+        TypeError: tags are a plain str, which would become its letters.
     """
     if isinstance(given, str):
         raise TypeError(f"tags must be a set of words, not a str; write [{given!r}].")
@@ -26,10 +26,10 @@ def tags(given: Iterable[str] | None) -> set[str]:
 
 
 def uuid_text(value: Any) -> str:
-    """Give back a UUID in text form.
+    """Return a UUID in text form.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a UUID.
     """
     try:
         if isinstance(value, str):
@@ -43,10 +43,10 @@ def uuid_text(value: Any) -> str:
 def state_handlers(
     handlers: Sequence[Callable[..., Any]] | None, on_failure: Callable[..., Any] | None
 ) -> list[Callable[..., Any]]:
-    """Give a list of its own with the handlers, and one that calls `on_failure(obj, state)` for a failure.
+    """Return a new list of the handlers, and of one that calls `on_failure(obj, state)` for a failure.
 
     Raises:
-        TypeError: `handlers` is no sequence of callables, or `on_failure` cannot be called.
+        TypeError: `handlers` is not a sequence of callables, or `on_failure` is not callable.
     """
     if handlers and not isinstance(handlers, Sequence):
         raise TypeError(f"state_handlers must be a list of callables, not {type(handlers).__name__}.")
@@ -60,10 +60,10 @@ def state_handlers(
 
 
 def function(name: str, given: Callable[..., Any]) -> Callable[..., Any]:
-    """Give back what is to be called; `name` is that of the argument.
+    """Return a callable; `name` is the name of the argument.
 
     Raises:
-        TypeError: it cannot be called.
+        TypeError: it is not callable.
     """
     if not callable(given):
         raise TypeError(f"{name} must be a function, not {given!r}.")
@@ -71,10 +71,10 @@ def function(name: str, given: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def several(name: str, given: Iterable[Any] | None) -> Iterable[Any]:
-    """Give back things of which there may be any number; `name` is that of the argument, None means none of them.
+    """Return a list of values; `name` is the name of the argument, None means an empty list.
 
     Raises:
-        TypeError: it is one thing, or a str, which would become its letters.
+        TypeError: it is not a collection, or it is a str, which would become its letters.
     """
     if given is None:
         return ()
@@ -84,10 +84,10 @@ def several(name: str, given: Iterable[Any] | None) -> Iterable[Any]:
 
 
 def by_name(name: str, given: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Give back things by their names; `name` is that of the argument, None means none of them.
+    """Return a mapping of names to values; `name` is the name of the argument, None means an empty mapping.
 
     Raises:
-        TypeError: it is no mapping.
+        TypeError: it is not a mapping.
     """
     if given is None:
         return {}
@@ -97,10 +97,10 @@ def by_name(name: str, given: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 
 def timeout(seconds: int | None) -> int | None:
-    """Give back a timeout.
+    """Return a timeout.
 
     Raises:
-        TypeError: it is no whole number of seconds.
+        TypeError: it is not a whole number of seconds.
         ValueError: it is less than one second.
     """
     if seconds is None:
@@ -108,15 +108,15 @@ def timeout(seconds: int | None) -> int | None:
     if isinstance(seconds, bool) or not hasattr(seconds, "__index__"):
         raise TypeError(f"timeout must be a whole number of seconds, not {seconds!r}.")
     if seconds < 1:
-        raise ValueError(f"timeout must be 1 second or more, not {seconds!r}; leave it out for no limit.")
+        raise ValueError(f"timeout must be 1 second or more, not {seconds!r}; omit it for no limit.")
     return index(seconds)
 
 
 def cache_for(span: timedelta | None) -> timedelta | None:
-    """Give back how long a result may be used again.
+    """Return how long later runs may use a result.
 
     Raises:
-        TypeError: it is no timedelta.
+        TypeError: it is not a timedelta.
     """
     if span is not None and not isinstance(span, timedelta):
         raise TypeError(f"cache_for must be a timedelta, such as timedelta(hours=1), not {span!r}.")
@@ -124,10 +124,10 @@ def cache_for(span: timedelta | None) -> timedelta | None:
 
 
 def schedule(given: Schedule | None) -> Schedule | None:
-    """Give back a schedule: anything with a method `next`.
+    """Return a schedule: any object with a method `next`.
 
     Raises:
-        TypeError: it has none, or is a class.
+        TypeError: it has no such method, or is a class.
     """
     if given is not None and (isinstance(given, type) or not callable(getattr(given, "next", None))):
         raise TypeError(
@@ -137,10 +137,10 @@ def schedule(given: Schedule | None) -> Schedule | None:
 
 
 def parameter_name(name: str) -> str:
-    """Give back the name of a parameter.
+    """Return the name of a parameter.
 
     Raises:
-        TypeError: it is no str.
+        TypeError: it is not a str.
         ValueError: it is empty.
     """
     if not isinstance(name, str):

@@ -1,4 +1,4 @@
-"""What tasks are bound to: annotations around arguments, and how anything becomes a task."""
+"""Bind tasks to arguments: annotations of arguments, and the conversion of values into tasks."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from flowkiln.core.task import Task
 
 
 class EdgeAnnotation(FitsAnywhere):
-    """Says, around an argument, how its edge is made.
+    """An annotation of an argument that decides how its edge is made.
 
-    Like the value inside, it may be used more than once: what is no task is made into a new one at each use.
+    Like the value inside, it may be used more than once: a value that is not a task becomes a new task at each use.
     """
 
     def __init__(self, value: Any) -> None:
@@ -21,7 +21,7 @@ class EdgeAnnotation(FitsAnywhere):
 
     @property
     def task(self) -> Task:
-        """The value inside as a task; what is none is made into one in the active flow."""
+        """Return the value inside as a task, converted in the active flow if necessary."""
         return as_task(self.value)
 
     def __repr__(self) -> str:
@@ -29,20 +29,20 @@ class EdgeAnnotation(FitsAnywhere):
 
 
 class unmapped(EdgeAnnotation):  # noqa: N801 (used like a function)
-    """In a mapped call: this argument goes to every child as it is."""
+    """In a mapped call, pass this argument unchanged to every child."""
 
 
 class mapped(EdgeAnnotation):  # noqa: N801 (used like a function)
-    """In a plain call: the task runs once per element of this argument."""
+    """In a plain call, run the task once per element of this argument."""
 
 
 class flatten(EdgeAnnotation):  # noqa: N801 (used like a function)
-    """One level of nesting is taken out of this argument before it is mapped over or passed on."""
+    """Remove one level of nesting from this argument before it is mapped over or passed on."""
 
 
 @dataclass(frozen=True, slots=True)
 class EdgeOptions:
-    """How the edge of one argument is made."""
+    """The options of the edge of one argument."""
 
     mapped: bool
     flattened: bool
@@ -64,14 +64,14 @@ def edge_options(value: Any, mapped_call: bool) -> EdgeOptions:
 
 
 def as_task(x: Any, flow: Building | None = None) -> Task:
-    """Make a task of anything: collections and functions become tasks of their kind, other values constants.
+    """Convert any value into a task: collections and functions into tasks of their kind, other values into constants.
 
     Args:
-        x: a task (given back as it is), an annotated one, a list, tuple, set or dict, a callable, or any value.
-        flow: where the elements of a collection are bound; None means the active flow.
+        x: a task (returned unchanged), an annotated one, a list, tuple, set or dict, a callable, or any value.
+        flow: the flow in which the elements of a collection are bound; None means the active flow.
 
     Raises:
-        ValueError: `x` is a collection and there is no flow; or a function that cannot be a task.
+        ValueError: `x` is a collection and there is no flow, or a function that cannot be a task.
     """
     # A program that imports flowkiln pays for these when it builds a flow.
     from flowkiln.core.values import collections
@@ -101,12 +101,12 @@ def as_task(x: Any, flow: Building | None = None) -> Task:
 
 
 def _stable_order(element: Any) -> tuple[str, str]:
-    # A set has no order that two processes share, but tasks need one: their local ids count those before them.
+    # The order of a set differs between processes, but tasks need a stable one: local ids count earlier tasks.
     return type(element).__qualname__, element.name if isinstance(element, Task) else repr(element)
 
 
 def operator_task(name: str) -> Task:
-    """Make the task of a Python operator, by the name of its class."""
+    """Make the task of a Python operator from the name of its class."""
     from flowkiln.core.values import operators
 
     made: Task = getattr(operators, name)()

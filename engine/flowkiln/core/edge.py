@@ -1,4 +1,4 @@
-"""An edge: one task waits for another, and may take its result as an argument."""
+"""An edge: one task depends on another, and may take its result as an argument."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class Edge:
     Args:
         upstream_task: the task to wait for. Neither end is type-checked.
         downstream_task: the task that waits.
-        key: the argument of the downstream task's `run` that takes the upstream result; None for order only.
+        key: the argument of the downstream task's `run` that gets the upstream result; None for order only.
         mapped: whether the downstream task runs once per element of the upstream result.
-        flattened: whether one level of nesting is taken out of the upstream result first.
+        flattened: whether one level of nesting is removed from the upstream result first.
 
     Raises:
-        ValueError: `key` is no Python identifier.
+        ValueError: `key` is not a Python identifier.
     """
 
     upstream_task: Any

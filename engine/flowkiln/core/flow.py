@@ -26,30 +26,30 @@ if TYPE_CHECKING:
     from flowkiln.schedules import Schedule
     from flowkiln.states.state import State
 
-# The `with` blocks that are open here, innermost last. A flow may be in it more than once.
+# The open `with` blocks of this thread, innermost last. A flow may occur more than once.
 _open_blocks: ContextVar[tuple[ExitStack, ...]] = ContextVar("flowkiln_open_flow_blocks", default=())
 
 
 class Flow(FlowGraph):
-    """Tasks, edges between them, and what decides about success.
+    """Tasks, the edges between them, and the reference tasks that decide the final state.
 
     Args:
-        name: what people call it; need not be unique.
-        schedule: when `run` runs it again and again.
-        environment: kept for whoever reads it; nothing in flowkiln does.
+        name: the name for people; it need not be unique.
+        schedule: the dates at which `run` runs the flow.
+        environment: stored but not used by flowkiln.
         tasks: tasks to add.
         edges: edges to add, with their tasks.
-        reference_tasks: the tasks, out of `tasks`, whose states decide about the flow's; by default the terminal tasks.
+        reference_tasks: the tasks of `tasks` whose states decide the flow's state; by default the terminal tasks.
         state_handlers: callables `fn(flow, old_state, new_state) -> State | None`.
-        on_failure: a callable `fn(flow, state)` for when the flow fails.
+        on_failure: a callable `fn(flow, state)`, called when the flow fails.
         validate: whether each of `edges` is checked at once; None means `config.flows.eager_edge_validation`.
-        result_handler: kept for whoever reads it; the engine's result store needs none.
+        result_handler: stored but not used by the engine.
 
-    `tasks` and `edges` are mutable sets in insertion order. Direct changes of them are checked by `validate` only.
+    `tasks` and `edges` are mutable sets in insertion order. Only `validate` checks direct changes of them.
 
     Raises:
-        TypeError, ValueError: there is no name; an argument does not fit; or a task or an edge is one that `add_task`,
-            `add_edge` or `set_reference_tasks` refuses.
+        TypeError, ValueError: there is no name; an argument is invalid; or `add_task`, `add_edge` or
+            `set_reference_tasks` rejects a task or an edge.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Flow(FlowGraph):
 
     @property
     def id(self) -> str:
-        """A random UUID4 as text."""
+        """Return a random UUID4 as text."""
         return self._id
 
     @id.setter
@@ -105,7 +105,7 @@ class Flow(FlowGraph):
         )
 
     def copy(self) -> Self:
-        """Give a flow with a new id and sets of its own over the same tasks and edges; it equals this one."""
+        """Return an equal flow with a new id and copies of the sets of tasks and edges."""
         new = copy.copy(self)
         new._id = str(uuid.uuid4())
         new.tasks = self.tasks
@@ -130,10 +130,10 @@ class Flow(FlowGraph):
         block.close()
 
     def add_task(self, task: Task) -> Task:
-        """Add a task, and give it back. The same object twice is fine.
+        """Add a task and return it. Adding the same object twice is allowed.
 
         Raises:
-            TypeError: it is no Task.
+            TypeError: it is not a Task.
             ValueError: another task of this flow has the same slug.
         """
         if not isinstance(task, Task):
@@ -161,7 +161,7 @@ class Flow(FlowGraph):
         *,
         flattened: bool = False,
     ) -> Edge:
-        """Add an edge and both its tasks, and give the edge. An edge that is there already changes nothing.
+        """Add an edge and both its tasks, and return the edge. An existing edge changes nothing.
 
         Raises:
             ValueError: the downstream task is a Parameter; or, with `validate`: its argument `key` has an edge already,
@@ -205,7 +205,7 @@ class Flow(FlowGraph):
             raise ValueError(f"Argument {key!r} of {task} has an upstream task already.")
 
     def chain(self, *tasks: Task, validate: bool | None = None) -> list[Edge]:
-        """Let each of the tasks wait for the one before it; gives the edges."""
+        """Add an edge from each of the tasks to the next one, and return the edges."""
         return [self.add_edge(above, below, validate=validate) for above, below in pairwise(tasks)]
 
     def set_dependencies(
@@ -217,18 +217,18 @@ class Flow(FlowGraph):
         mapped: bool = False,
         validate: bool | None = None,
     ) -> None:
-        """Add edges from and to a task; everything that is no task becomes one. Nothing is added if this fails.
+        """Add edges from and to a task; values that are not tasks are converted. Nothing is added if this fails.
 
         Args:
-            task: the task (or constant, collection, function) whose edges these are.
-            upstream_tasks: what it waits for.
-            downstream_tasks: what waits for it.
+            task: the task (or constant, collection, function) of these edges.
+            upstream_tasks: the tasks that it depends on.
+            downstream_tasks: the tasks that depend on it.
             keyword_tasks: arguments of its `run`, by name.
-            mapped: whether it runs once per element of what is upstream, but for what is `unmapped`.
+            mapped: whether it runs once per element of its upstream results, except `unmapped` ones.
             validate: whether each edge is checked at once; None means `config.flows.eager_edge_validation`.
 
         Raises:
-            TypeError, ValueError: an argument is no list or dict as it should be; else see `add_edge`.
+            TypeError, ValueError: an argument is not a list or dict; or see `add_edge`.
         """
         downstream = arguments.several("downstream_tasks", downstream_tasks)
         upstream = [(None, each) for each in arguments.several("upstream_tasks", upstream_tasks)]
@@ -246,17 +246,17 @@ class Flow(FlowGraph):
             raise
 
     def _bind_operator(self, name: str, *operands: Any) -> Task:
-        """Add the task of an operator, by the name of its class, as the operators of tasks do."""
+        """Add the task of an operator from the name of its class, as the operators of tasks do."""
         return operator_task(name).bind(*operands, flow=self)
 
     def _add_order(self, upstream: Any, downstream: Any) -> Task:
-        """Let `downstream` wait for `upstream`, as `upstream | downstream` does, and return its task."""
+        """Add an edge from `upstream` to `downstream`, as `upstream | downstream` does, and return it."""
         above, below = as_task(upstream, self), as_task(downstream, self)
         self.add_edge(above, below, validate=True)
         return below
 
     def _forget_newer(self, tasks: int, edges: int) -> None:
-        """Take out what came after the first so many tasks and edges."""
+        """Remove the tasks and edges after the first `tasks` tasks and `edges` edges."""
         for edge in list(self._edges)[edges:]:
             self._edges.discard(edge)
         for task in list(self._tasks)[tasks:]:
@@ -271,13 +271,13 @@ class Flow(FlowGraph):
                 self._add_edge(edge, validate)
 
     def replace(self, old: Task, new: Any, validate: bool = True) -> None:
-        """Put `new` in the place of `old`: its edges, and its place among the reference tasks if those are set.
+        """Replace `old` by `new` in its edges, and among the reference tasks if they are set.
 
         Nothing is changed if this fails.
 
         Raises:
-            ValueError: `old` is not in the flow, or `new` does not fit an edge of it.
-            TypeError: `new` does not take an argument that an edge of `old` brings.
+            ValueError: `old` is not in the flow, or `new` does not match an edge of it.
+            TypeError: `new` does not take the argument of an edge of `old`.
         """
         if old not in self._tasks:
             raise ValueError(f"{old} cannot be replaced: it was not found in Flow {self.name!r}.")
@@ -297,7 +297,7 @@ class Flow(FlowGraph):
             self._reference_tasks = {new if task is old else task for task in self._reference_tasks}
 
     def set_reference_tasks(self, tasks: Iterable[Task]) -> None:
-        """Say whose states decide about the flow's state; no tasks means the terminal ones.
+        """Set the tasks whose states decide the flow's state; no tasks means the terminal tasks.
 
         Raises:
             ValueError: a task is not in the flow.
@@ -313,12 +313,12 @@ class Flow(FlowGraph):
     def run(
         self, parameters: Mapping[str, Any] | None = None, runner_cls: type[Any] | None = None, **kwargs: Any
     ) -> State:
-        """Run the flow here until it is finished, on its schedule if it has one, and give the last run's state.
+        """Run the flow in this process until it is finished, on its schedule if it has one, and return the last state.
 
         Args:
-            parameters: values of the flow's parameters by name; keywords that name parameters are taken as such, too.
-            runner_cls: a FlowRunner class that replaces the usual one.
-            **kwargs: go to `FlowRunner.run` (`executor`, `context`, `state`, `task_states`, `start_tasks` …).
+            parameters: values of the flow's parameters by name; keywords that name parameters count as parameters too.
+            runner_cls: a FlowRunner class that replaces the default one.
+            **kwargs: arguments of `FlowRunner.run` (`executor`, `context`, `state`, `task_states`, `start_tasks` …).
 
         The state's `result` is a dict from each task to its State.
 
@@ -330,7 +330,7 @@ class Flow(FlowGraph):
         return state
 
     def visualize(self, flow_state: State | None = None) -> Any:
-        """Draw the graph, with colours if a state of the flow is given; needs the extra `flowkiln[viz]`.
+        """Draw the graph, with colours if a state of the flow is given; requires the extra `flowkiln[viz]`.
 
         In a notebook the drawing is returned; elsewhere it is opened as a PDF file.
 

@@ -1,4 +1,4 @@
-"""The tasks and edges of a flow, and what can be asked about them."""
+"""The tasks and edges of a flow, with queries about them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from flowkiln.core.task import Parameter, Task
 
 
 class FlowGraph:
-    """A name, two mutable sets, of tasks and of edges, and queries that see every change of them.
+    """A name, mutable sets of tasks and edges, and queries that see every change of the sets.
 
-    Iteration gives the tasks in topological order.
+    Iteration yields the tasks in topological order.
     """
 
     def __init__(self, name: str) -> None:
@@ -33,7 +33,7 @@ class FlowGraph:
 
     @property
     def tasks(self) -> MutableSet[Task]:
-        """The tasks, in insertion order."""
+        """Return the tasks, in insertion order."""
         return self._tasks
 
     @tasks.setter
@@ -43,7 +43,7 @@ class FlowGraph:
 
     @property
     def edges(self) -> MutableSet[Edge]:
-        """The edges, in insertion order."""
+        """Return the edges, in insertion order."""
         return self._edges
 
     @edges.setter
@@ -53,7 +53,7 @@ class FlowGraph:
 
     @property
     def _graph(self) -> Graph:
-        """The index of tasks and edges as they are now."""
+        """Return the index of tasks and edges as they are now."""
         if self._memo is None or self._memo[1:] != (self._tasks.version, self._edges.version):
             self._remember(Graph(self._tasks, self._edges))
         assert self._memo is not None  # noqa: S101 (for the type checker: it was just set)
@@ -63,57 +63,57 @@ class FlowGraph:
         self._memo = (graph, self._tasks.version, self._edges.version)
 
     def root_tasks(self) -> set[Task]:
-        """Give the tasks without upstream edges."""
+        """Return the tasks without upstream edges."""
         return {task for task, edges in self._graph.above.items() if not edges}
 
     def terminal_tasks(self) -> set[Task]:
-        """Give the tasks without downstream edges."""
+        """Return the tasks without downstream edges."""
         return {task for task, edges in self._graph.below.items() if not edges}
 
     def reference_tasks(self) -> set[Task]:
-        """Give the tasks whose states decide about the flow's."""
+        """Return the tasks whose states decide the flow's state."""
         return set(self._reference_tasks) or self.terminal_tasks()
 
     def parameters(self) -> set[Parameter]:
-        """Give the tasks that are parameters."""
+        """Return the tasks that are parameters."""
         return {task for task in self._tasks if isinstance(task, Parameter)}
 
     def edges_to(self, task: Task) -> set[Edge]:
-        """Give the edges to a task. Raises ValueError if the task is not in the flow."""
+        """Return the edges to a task. Raise ValueError if the task is not in the flow."""
         return set(self._known(task).above[task])
 
     def edges_from(self, task: Task) -> set[Edge]:
-        """Give the edges from a task. Raises ValueError if the task is not in the flow."""
+        """Return the edges from a task. Raise ValueError if the task is not in the flow."""
         return set(self._known(task).below[task])
 
     def upstream_tasks(self, task: Task) -> set[Task]:
-        """Give the tasks right before a task. Raises ValueError if the task is not in the flow."""
+        """Return the direct upstream tasks of a task. Raise ValueError if the task is not in the flow."""
         return set(self._known(task).tasks_above(task))
 
     def downstream_tasks(self, task: Task) -> set[Task]:
-        """Give the tasks right after a task. Raises ValueError if the task is not in the flow."""
+        """Return the direct downstream tasks of a task. Raise ValueError if the task is not in the flow."""
         return set(self._known(task).tasks_below(task))
 
     def has_edges(self, task: Task) -> bool:
-        """Say whether a task is in the flow and has edges there."""
+        """Return whether a task is in the flow and has edges there."""
         return task in self._tasks and bool(self._graph.above[task] or self._graph.below[task])
 
     def all_upstream_edges(self) -> dict[Task, set[Edge]]:
-        """Give the edges to each task."""
+        """Return the edges to each task."""
         return {task: set(edges) for task, edges in self._graph.above.items()}
 
     def all_downstream_edges(self) -> dict[Task, set[Edge]]:
-        """Give the edges from each task."""
+        """Return the edges from each task."""
         return {task: set(edges) for task, edges in self._graph.below.items()}
 
     def sorted_tasks(self, root_tasks: Iterable[Task] | None = None) -> tuple[Task, ...]:
-        """Give the tasks in topological order, ties in insertion order.
+        """Return the tasks in topological order, ties in insertion order.
 
         Args:
-            root_tasks: give only these and everything downstream of them; none means all.
+            root_tasks: return only these and everything downstream of them; an empty list means all.
 
         Raises:
-            ValueError: there is a cycle, an edge refers to a task that is not there, or a root is unknown.
+            ValueError: there is a cycle, an edge refers to an unknown task, or a root is unknown.
         """
         graph = self._graph
         self._check_edges(graph)
@@ -134,7 +134,7 @@ class FlowGraph:
         tags: Iterable[str] | None = None,
         task_type: type[Task] | None = None,
     ) -> list[Task]:
-        """Give the tasks that fit all that is asked for, in insertion order; of `tags` each must be there."""
+        """Return the tasks that match all arguments, in insertion order; a task must have all `tags`."""
         asked = arguments.tags(tags)
         return [
             task
@@ -147,15 +147,15 @@ class FlowGraph:
 
     @property
     def task_ids(self) -> dict[str, Task]:
-        """The tasks by their ids."""
+        """Return the tasks by their ids."""
         return {task.id: task for task in self._tasks}
 
     def validate(self) -> None:
         """Check the flow as a whole.
 
         Raises:
-            ValueError: edges refer to tasks that are not there, so do the reference tasks, two edges bring the same
-                argument, or there is a cycle.
+            ValueError: edges or reference tasks are not tasks of the flow, two edges set the same argument, or there is
+                a cycle.
         """
         graph = self._graph
         self._check_edges(graph)

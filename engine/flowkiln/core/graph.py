@@ -1,7 +1,8 @@
-"""Graph algorithms: who is next to whom, in which order, and whether there is a cycle. Pure; knows no flow.
+"""Graph algorithms: neighbours, topological order and cycles. Pure; independent of flows.
 
-Order is kept as edges come, after Pearce and Kelly, "A dynamic topological sort algorithm for directed acyclic graphs"
-(2006): an edge that agrees with the order costs nothing, another one moves only the tasks between its ends.
+The order is maintained as edges are added, after Pearce and Kelly, "A dynamic topological sort algorithm for directed
+acyclic graphs" (2006): an edge that agrees with the order costs nothing; any other edge moves only the tasks between
+its ends.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ Neighbours = Callable[[Node], Iterable[Node]]
 
 
 def topological_sort(nodes: Iterable[Node], downstream: Neighbours) -> tuple[Node, ...]:
-    """Order nodes so that each comes before those downstream of it; among those that are free, the earlier given first.
+    """Order nodes so that each comes before its downstream nodes; ties in the given order.
 
     Raises:
-        ValueError: there is a cycle; the message tells it.
+        ValueError: there is a cycle; the message names it.
     """
     given = list(nodes)
     position = {node: i for i, node in enumerate(given)}
@@ -44,7 +45,7 @@ def topological_sort(nodes: Iterable[Node], downstream: Neighbours) -> tuple[Nod
 
 
 def reachable(roots: Iterable[Node], neighbours: Neighbours) -> set[Node]:
-    """Give the roots and everything that can be reached from them."""
+    """Return the roots and every node reachable from them."""
     found = set(roots)
     frontier = list(found)
     while frontier:
@@ -56,7 +57,8 @@ def reachable(roots: Iterable[Node], neighbours: Neighbours) -> set[Node]:
 
 
 def _describe_cycle(stuck: set[Node], given: Sequence[Node], downstream: Neighbours) -> str:
-    # What is stuck lies on a cycle or below one: every stuck node has a stuck one upstream, so walking up must repeat.
+    # A remaining node is on a cycle or downstream of one: each has a remaining node upstream, so walking up must
+    # repeat.
     above = {below: node for node in reversed(given) if node in stuck for below in downstream(node)}
     node = next(node for node in given if node in stuck)
     path: dict[Node, None] = {}
@@ -71,8 +73,8 @@ def _describe_cycle(stuck: set[Node], given: Sequence[Node], downstream: Neighbo
 class Graph:
     """Tasks and edges, indexed.
 
-    Edges that refer to tasks which are not among the tasks are kept in `dangling` only. `clashing` are those whose
-    argument an earlier edge brings already.
+    Edges that refer to unknown tasks are in `dangling` only. `clashing` are edges whose argument an earlier edge sets
+    already.
     """
 
     def __init__(self, tasks: Iterable[Node], edges: Iterable[Edge]) -> None:
@@ -84,7 +86,7 @@ class Graph:
         self.clashing: list[Edge] = []
         self._n_edges = 0
         self._sorted: tuple[Node, ...] | None = None
-        # Made when first needed. Edges in `_unplaced` came unchecked; the order knows nothing of them yet.
+        # Made when first needed. Edges in `_unplaced` were added unchecked and are not part of the order yet.
         self._order: _Order | None = None
         self._unplaced: dict[Edge, None] = {}
         for task in tasks:
@@ -104,7 +106,7 @@ class Graph:
         self._sorted = None
 
     def add_edge(self, edge: Edge, *, placed: bool = False) -> None:
-        """Add an edge without a check for cycles; `placed` says that `check_new_edge` has just admitted it."""
+        """Add an edge without a check for cycles; `placed` says that `check_new_edge` has just accepted it."""
         if edge.upstream_task not in self.above or edge.downstream_task not in self.above:
             self.dangling.append(edge)
             return
@@ -121,15 +123,15 @@ class Graph:
         self._sorted = None
 
     def tasks_above(self, task: Node) -> Iterable[Node]:
-        """The upstream ends of the task's edges; one that has two edges to it comes twice."""
+        """Return the upstream ends of the task's edges; a task with two edges occurs twice."""
         return [edge.upstream_task for edge in self.above[task]]
 
     def tasks_below(self, task: Node) -> Iterable[Node]:
-        """The downstream ends of the task's edges; one that has two edges to it comes twice."""
+        """Return the downstream ends of the task's edges; a task with two edges occurs twice."""
         return [edge.downstream_task for edge in self.below[task]]
 
     def sort(self) -> tuple[Node, ...]:
-        """Give all tasks in topological order; ties in insertion order.
+        """Return all tasks in topological order; ties in insertion order.
 
         Raises:
             ValueError: there is a cycle.
@@ -139,14 +141,14 @@ class Graph:
         return self._sorted
 
     def check_new_edge(self, upstream: Node, downstream: Node) -> None:
-        """Check that an edge between two tasks of the graph would close no cycle.
+        """Check that an edge between two tasks of the graph would not close a cycle.
 
         Raises:
             ValueError: it would, or there is a cycle already.
         """
         order = self._order
         if order is None or len(self._unplaced) * 8 > len(self.above) + self._n_edges:
-            # So much is new that a full sort is cheaper; it is paid for by the edges that came since the last one.
+            # With this many new edges a full sort is cheaper; its cost is proportional to the edges since the last one.
             order = self._order = _Order(self.sort(), self._placed_above, self._placed_below)
             self._unplaced.clear()
         for edge in list(self._unplaced):
@@ -162,7 +164,7 @@ class Graph:
 
 
 class _Order:
-    """A topological order that is kept while edges come. Positions are unique but not dense."""
+    """A topological order that is maintained as edges are added. Positions are unique but not dense."""
 
     def __init__(self, ordered: Iterable[Node], above: Neighbours, below: Neighbours) -> None:
         self._position = {node: i for i, node in enumerate(ordered)}
@@ -176,7 +178,7 @@ class _Order:
         self._position[node] = self._last
 
     def place(self, upstream: Node, downstream: Node) -> None:
-        """Make `upstream` come before `downstream`; raises ValueError if it is downstream of it."""
+        """Move `upstream` before `downstream`; raise ValueError if it is downstream of it."""
         position = self._position
         low, high = position[downstream], position[upstream]
         if high < low:

@@ -1,4 +1,4 @@
-"""Names of tasks that are the same in every process that builds the flow, and fit wherever Kubernetes allows a name."""
+"""Names of tasks that are the same in every process that builds the flow, and valid as names in Kubernetes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _DEFAULT_ID = "task"
 
 
 def local_ids(flow: FlowGraph) -> dict[Task, str]:
-    """Give each task's local id, in insertion order: its slug, else its name, else `name-2`, `name-3` …
+    """Return each task's local id, in insertion order: its slug, else its name, else `name-2`, `name-3` …
 
-    Ids are of `[a-z0-9-]`, begin and end with a letter or digit, have at most 63 characters, and are unique in the flow
-    also after that. Slugs choose first; beyond that, whoever was added first.
+    Ids consist of `[a-z0-9-]`, begin and end with a letter or digit, have at most 63 characters, and are unique in the
+    flow. Slugs take precedence over names, and earlier tasks over later ones.
     """
     chosen: dict[Task, str] = {}
     taken: set[str] = set()

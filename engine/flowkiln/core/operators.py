@@ -10,11 +10,11 @@ from flowkiln.core.active import active_flow
 if TYPE_CHECKING:
 
     class FitsAnywhere(Any):  # type: ignore[misc]
-        """For type checkers: a task stands for its result, so it may be given where any type is wanted."""
+        """For type checkers: a task represents its result, so it is accepted for any type."""
 else:
 
     class FitsAnywhere:
-        """Stands for a result whose type is not known while the flow is built."""
+        """A result whose type is unknown while the flow is built."""
 
 
 TaskType = TypeVar("TaskType")
@@ -22,10 +22,10 @@ TaskType = TypeVar("TaskType")
 
 
 class TaskOperators(FitsAnywhere, Generic[TaskType]):
-    """The operators of a Task. `==` and `!=` stay identity; iteration is refused although tasks can be indexed.
+    """The operators of a Task. `==` and `!=` stay identity; tasks cannot be iterated although they can be indexed.
 
-    Inside a `with Flow` block a task has no truth value, for its result is not known yet; the task of an operator, such
-    as `a > 1`, never has one.
+    Inside a `with Flow` block a task has no truth value, because its result is not known yet. The task of an operator,
+    such as `a > 1`, never has one.
     """
 
     __iter__ = None

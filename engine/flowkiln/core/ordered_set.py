@@ -1,4 +1,4 @@
-"""A set that keeps insertion order and knows when it changed."""
+"""A set that keeps insertion order and counts its changes."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class OrderedSet(MutableSet[T]):
         return len(self._items)
 
     def add(self, item: T) -> None:
-        """Add an element at the end, unless it is there."""
+        """Add an element at the end, unless it exists."""
         if item not in self._items:
             self._items[item] = None
             self.version += 1
 
     def discard(self, item: T) -> None:
-        """Take an element out if it is there."""
+        """Remove an element if it exists."""
         if item in self._items:
             del self._items[item]
             self.version += 1

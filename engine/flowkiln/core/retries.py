@@ -1,4 +1,4 @@
-"""Retries of a task run: which options a task has for them, and how long to wait before the next attempt."""
+"""Retries of a task run: the options of a task, and the delay before the next attempt."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ RetryOn = type[BaseException] | Sequence[type[BaseException]] | Callable[[BaseEx
 
 
 class RetryOptions(Protocol):
-    """The attributes of a task that say when, and how often, it is tried again; see `Task`."""
+    """The attributes of a task that decide when and how often it is retried; see `Task`."""
 
     max_retries: int
     retry_delay: RetryDelay | None
@@ -21,15 +21,15 @@ class RetryOptions(Protocol):
     retry_on: RetryOn | None
 
 
-# Longer than any run; what is more would leave the range of dates.
+# Longer than any run; a longer delay could leave the range of dates.
 MAX_DELAY = timedelta(days=36_525)
 
 
 def retry_delay(task: RetryOptions, run_count: int, random: Callable[[], float]) -> timedelta:
-    """Give the delay after attempt number `run_count` (from 1) of `task`: min(max, d·b^(n-1)) · (1 ± j).
+    """Return the delay after attempt number `run_count` (from 1) of `task`: min(max, d·b^(n-1)) · (1 ± j).
 
-    d is `task.retry_delay` (of a list the entry for this attempt, the last one repeating; of a callable its answer to
-    `run_count`; None counts as zero), b `retry_backoff`, max `retry_max_delay`, j `retry_jitter`. `random` gives
+    d is `task.retry_delay` (for a list the entry of this attempt, repeating the last one; for a callable its result for
+    `run_count`; None counts as zero), b `retry_backoff`, max `retry_max_delay`, j `retry_jitter`. `random` returns
     numbers from 0 to 1, as `random.random` does.
     """
     backoff = 1.0 if task.retry_backoff is None else task.retry_backoff
@@ -57,7 +57,7 @@ def _base(task: RetryOptions, run_count: int) -> timedelta:
 
 
 def configured_delay(value: Any) -> Any:
-    """Give the default of `retry_delay` that the configuration names: a timedelta, or a number of seconds there."""
+    """Return the default of `retry_delay` from the configuration: a timedelta or a number of seconds."""
     return timedelta(seconds=value) if isinstance(value, int | float) else value
 
 
@@ -65,7 +65,7 @@ def check_retries(task: RetryOptions) -> None:
     """Check the retry attributes of a task against each other.
 
     Raises:
-        TypeError, ValueError: one does not fit; the message names it.
+        TypeError, ValueError: one is invalid; the message names it.
     """
     _check_delay(task.retry_delay)
     _check_max_retries(task.max_retries)

@@ -1,4 +1,4 @@
-"""What the `run` of a task may look like, and what it takes."""
+"""Signatures of the `run` of tasks."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ RESERVED_ARGUMENTS = frozenset({"upstream_tasks", "mapped", "task_args", "flow"}
 class RunSignature:
     """The signature of a `run` without `self`, and the name of its `**` argument if it has one.
 
-    `impossible` are names by which nothing can be given: of arguments that are positional only, and of a method's own
-    first one.
+    `impossible` are names that cannot be passed by keyword: positional-only arguments, and the first argument of a
+    method.
     """
 
     signature: inspect.Signature
@@ -28,7 +28,7 @@ class RunSignature:
     impossible: frozenset[str]
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Name the arguments that were given; those under `**` each under their own name.
+        """Return the arguments by name; those of `**` under their own names.
 
         Raises:
             TypeError: an argument is missing, unknown or surplus.
@@ -44,16 +44,16 @@ class RunSignature:
         return arguments
 
     def accepts(self, key: str) -> bool:
-        """Whether an argument may be given by the name `key`."""
+        """Return whether an argument may be passed by the name `key`."""
         return key in self.names or (self.var_keyword is not None and key not in self.impossible)
 
 
-# By function, and by whether it is bound (then its first argument is taken).
+# By function, and by whether it is bound (its first argument is then set).
 _known: WeakKeyDictionary[Any, dict[bool, RunSignature]] = WeakKeyDictionary()
 
 
 def run_signature(run: Callable[..., Any]) -> RunSignature:
-    """Give the signature of a `run` as it is called, looking through `functools.wraps` wrappers."""
+    """Return the signature of a `run` as called, looking through `functools.wraps` wrappers."""
     function = getattr(run, "__func__", run)
     bound = function is not run
     try:
@@ -77,7 +77,7 @@ def _read(run: Callable[..., Any]) -> RunSignature:
 
 
 def _own_argument(run: Callable[..., Any]) -> frozenset[str]:
-    """Give the name of the argument that a bound method takes for its object, unless it is positional only."""
+    """Return the name of a bound method's first argument, unless it is positional-only."""
     function = getattr(run, "__func__", run)
     first = next(iter(inspect.signature(function).parameters.values()), None)
     if function is run or first is None or first.kind is not first.POSITIONAL_OR_KEYWORD:
@@ -86,11 +86,11 @@ def _own_argument(run: Callable[..., Any]) -> frozenset[str]:
 
 
 def check_run_signature(run: Callable[..., Any], *, is_method: bool = False) -> None:
-    """Refuse a function that cannot be the `run` of a task; a method still takes its object.
+    """Raise an error for a function that cannot be the `run` of a task; a method still has its first argument.
 
     Raises:
-        ValueError: it takes `*args`, an argument that can be given by position only, or one with a name that flowkiln
-            uses itself; or it is asynchronous, or a generator function.
+        ValueError: it takes `*args`, a positional-only argument, or an argument with a reserved name; or it is
+            asynchronous or a generator function.
     """
     name = getattr(run, "__qualname__", repr(run))
     try:
@@ -128,9 +128,9 @@ def check_run_signature(run: Callable[..., Any], *, is_method: bool = False) -> 
 
 
 def _called(run: Callable[..., Any]) -> list[Any]:
-    """Return the functions that a call of `run` calls for sure and whose value it passes on, `run` among them.
+    """Return the functions that `run` certainly calls and whose value it returns, including `run` itself.
 
-    A wrapper of the user's is not looked through: it may collect the elements of what it wraps, or run it to its end.
+    User wrappers are not looked through: they may collect the elements of the wrapped function, or run it to its end.
     """
     called: list[Any] = [run]
     while not (inspect.isfunction(run) or inspect.ismethod(run) or inspect.isbuiltin(run) or isinstance(run, type)):
@@ -160,7 +160,7 @@ def described_inputs(run: Callable[..., Any]) -> dict[str, dict[str, Any]]:
 
 
 def described_output(run: Callable[..., Any]) -> Any:
-    """Give the annotated return type of `run`, else Any."""
+    """Return the annotated return type of `run`, else Any."""
     annotation = run_signature(run).signature.return_annotation
     if annotation is inspect.Signature.empty:
         return Any
@@ -170,5 +170,5 @@ def described_output(run: Callable[..., Any]) -> Any:
 def _resolved_hints(run: Callable[..., Any]) -> dict[str, Any]:
     try:
         return get_type_hints(run)
-    except (NameError, TypeError, AttributeError):  # a name that exists only for type checkers, or no function at all
+    except (NameError, TypeError, AttributeError):  # a name that only type checkers know, or not a function
         return {}

@@ -1,4 +1,4 @@
-"""Tasks: one step of a flow, and how to run it."""
+"""Tasks: the steps of a flow."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from flowkiln.states.state import State
 
 
 class TaskOptions(TypedDict, total=False):
-    """The keywords of a Task without its name, for the signatures of what makes tasks."""
+    """The keywords of a Task without its name, for the signatures of functions that make tasks."""
 
     slug: str | None
     tags: Iterable[str] | None
@@ -50,41 +50,41 @@ class Task(TaskOperators["Task"]):
     """One step of a flow. Subclasses define `run`; functions become tasks by the decorator `flowkiln.task`.
 
     Args:
-        name: what people call it; by default the name of the class. Need not be unique.
+        name: the name for people, by default that of the class; it need not be unique.
         slug: a name that is unique in the flow.
-        tags: words to find the task by; those of the context are added.
-        max_retries: how many attempts may follow a failed first one; needs `retry_delay`.
+        tags: words for queries; those of the context are added.
+        max_retries: how many attempts may follow a failed first attempt; requires `retry_delay`.
         retry_delay: time between attempts: one, a list (the last one repeats), or a function of the number of attempts
             made so far.
-        timeout: whole seconds, 1 or more, that an attempt may take.
-        trigger: decides by the set of upstream states whether the task runs; see `flowkiln.triggers`.
+        timeout: the whole seconds, 1 or more, that an attempt may take.
+        trigger: decides from the set of upstream states whether the task runs; see `flowkiln.triggers`.
         skip_on_upstream_skip: whether the task is skipped when an upstream task was.
-        cache_for: how long the result may be used again by later runs.
-        cache_validator: `fn(state, inputs, parameters) -> bool`, decides about such use.
+        cache_for: how long later runs may use the result.
+        cache_validator: `fn(state, inputs, parameters) -> bool`, decides whether a run may use it.
         checkpoint: whether the result is written before success is reported.
-        result_handler: kept for whoever reads it; the engine's result store needs none.
+        result_handler: stored but not used by the engine.
         state_handlers: callables `fn(task, old_state, new_state) -> State | None`.
-        on_failure: a callable `fn(task, state)` for when the task fails.
-        retry_backoff: factor, 1 or more, by which each delay is longer than the one before.
-        retry_max_delay: bound of the delay.
-        retry_jitter: fraction, 0 to 1, by which a delay is changed at random either way.
-        retry_on: exception classes, or a predicate, to say which failures are worth an attempt; others fail at once.
+        on_failure: a callable `fn(task, state)`, called when the task fails.
+        retry_backoff: the factor, 1 or more, between a delay and the previous one.
+        retry_max_delay: the maximum delay.
+        retry_jitter: the fraction, 0 to 1, by which a delay varies at random up or down.
+        retry_on: exception classes, or a predicate of the exception, that decide which failures are retried.
 
     Raises:
-        TypeError, ValueError: an argument does not fit; the message names it.
+        TypeError, ValueError: an argument is invalid; the message names it.
     """
 
     takes_skipped_results = True
-    """Whether a skipped upstream's payload is given as an argument; if not, the argument is NoResult."""
+    """Whether the payload of a skipped upstream task is passed as an argument; if not, the argument is NoResult."""
 
     is_implicit = False
-    """Whether tasks of the class stand for values, collections or indexes in a flow's code; displays leave them out."""
+    """Whether tasks of the class represent values, collections or indexes in a flow's code; displays omit them."""
 
     description: str | None = None
-    """What the task is for, in a person's words. Tasks of a Flow document have it from there."""
+    """The purpose of the task, for people. Tasks of a Flow document get it from there."""
 
     if TYPE_CHECKING:
-        # Declared without arguments so that a subclass may give its own.
+        # Declared without arguments, so subclasses may declare their own.
         run: Callable[..., Any]
     else:
 
@@ -155,7 +155,7 @@ class Task(TaskOperators["Task"]):
 
     @property
     def id(self) -> str:
-        """A random UUID4 as text."""
+        """Return a random UUID4 as text."""
         return self._id
 
     @id.setter
@@ -168,12 +168,12 @@ class Task(TaskOperators["Task"]):
     # ---- copies and calls
 
     def copy(self, **task_args: Any) -> Self:
-        """Give a shallow copy with a new id that is in no flow, with attributes changed by `task_args`.
+        """Return a shallow copy with a new id that is in no flow, with attributes changed by `task_args`.
 
-        The copy's tags are those of the original, of `task_args` and of the context together.
+        The copy has the tags of the original, of `task_args` and of the context.
 
         Raises:
-            AttributeError: `task_args` names something that is no attribute of the task.
+            AttributeError: `task_args` names something that is not an attribute of the task.
         """
         flow: Building | None = context.get("flow")
         if flow is not None and flow.has_edges(self):
@@ -201,7 +201,7 @@ class Task(TaskOperators["Task"]):
         flow: Building | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Bind a copy of this task to its arguments, and give the copy."""
+        """Bind a copy of this task to its arguments, and return the copy."""
         new = self.copy(**(task_args or {}))
         return new.bind(*args, mapped=mapped, upstream_tasks=upstream_tasks, flow=flow, **kwargs)
 
@@ -214,7 +214,7 @@ class Task(TaskOperators["Task"]):
         task_args: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Bind a copy that runs once per element of its arguments (all but those in `unmapped`), and give the copy."""
+        """Bind a copy that runs once per element of its arguments (except `unmapped` ones), and return the copy."""
         new = self.copy(**(task_args or {}))
         return new.bind(*args, mapped=True, upstream_tasks=upstream_tasks, flow=flow, **kwargs)
 
@@ -229,11 +229,11 @@ class Task(TaskOperators["Task"]):
         flow: Building | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Add this task to the flow, with an edge for each argument that is given and each of `upstream_tasks`.
+        """Add this task to the flow, with an edge for each argument and each of `upstream_tasks`.
 
         Raises:
-            TypeError: the arguments do not satisfy the signature of `run`.
-            ValueError: there is no flow; or an edge does not fit (see `Flow.add_edge`).
+            TypeError: the arguments do not match the signature of `run`.
+            ValueError: there is no flow, or an edge is invalid (see `Flow.add_edge`).
         """
         try:
             keyword_tasks = run_signature(self.run).bind(args, kwargs)
@@ -270,35 +270,35 @@ class Task(TaskOperators["Task"]):
         )
 
     def set_upstream(self, task: Any, flow: Building | None = None) -> None:
-        """Let this task wait for another."""
+        """Make this task depend on another."""
         self.set_dependencies(flow, upstream_tasks=[task])
 
     def set_downstream(self, task: Any, flow: Building | None = None) -> None:
-        """Let another task wait for this one."""
+        """Make another task depend on this one."""
         self.set_dependencies(flow, downstream_tasks=[task])
 
-    # ---- what `run` takes and gives
+    # ---- inputs and outputs of `run`
 
     def inputs(self) -> dict[str, dict[str, Any]]:
         """Describe the arguments of `run`: `{name: {"type": ..., "required": ..., "default": ...}}`."""
         return described_inputs(self.run)
 
     def outputs(self) -> Any:
-        """Give the type that `run` is annotated to return, else `typing.Any`."""
+        """Return the type that `run` is annotated to return, else `typing.Any`."""
         return described_output(self.run)
 
 
 class Parameter(Task):
-    """A value that is given when the flow runs.
+    """A value that each flow run sets.
 
     Args:
         name: its name among the parameters, and its slug; cannot be changed later.
-        default: the value if none is given; anything but None makes the parameter optional.
-        required: whether a run must give a value.
-        tags: words to find it by.
+        default: the value if a run sets none; any default except None makes the parameter optional.
+        required: whether a run must set a value.
+        tags: words for queries.
 
     Raises:
-        TypeError, ValueError: the name is no str, or empty.
+        TypeError, ValueError: the name is not a str, or empty.
     """
 
     def __init__(
@@ -318,7 +318,7 @@ class Parameter(Task):
         return f"<Parameter: {self.name}>"
 
     def run(self) -> Any:
-        """Give the run's value of this parameter, else its default.
+        """Return the run's value of this parameter, else its default.
 
         Raises:
             signals.FAIL: the parameter is required, and the run has no value for it.

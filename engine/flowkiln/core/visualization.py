@@ -1,4 +1,4 @@
-"""A flow as a drawing."""
+"""Draw a flow."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TRANSPARENCY = "80"
 
 
 def visualize(flow: FlowGraph, flow_state: State | None = None) -> Any:
-    """Draw a flow; in a notebook give the drawing, elsewhere open it as a file.
+    """Draw a flow; in a notebook return the drawing, elsewhere open it as a file.
 
     Raises:
         ImportError: graphviz is not installed.
@@ -30,7 +30,7 @@ def visualize(flow: FlowGraph, flow_state: State | None = None) -> Any:
 
 
 def draw(flow: FlowGraph, flow_state: State | None = None) -> Any:
-    """Give a `graphviz.Digraph` of the flow, with its tasks coloured by their states if the flow's state is given.
+    """Return a `graphviz.Digraph` of the flow, with its tasks coloured by their states if the flow's state is given.
 
     Raises:
         ImportError: graphviz is not installed.
@@ -48,7 +48,7 @@ def draw(flow: FlowGraph, flow_state: State | None = None) -> Any:
     for task in flow.sorted_tasks():
         is_mapped = task in mapped
         label = f"{task.name} <map>" if is_mapped else task.name
-        # A label in angle brackets would be taken for HTML.
+        # Graphviz reads a label in angle brackets as HTML.
         look = {"label": graphviz.escape(label), "shape": "box" if is_mapped else "ellipse"}
         state = states.get(task)
         children = _children(state)

@@ -1,4 +1,4 @@
-"""From what people write to a `flowkiln.Flow`: Python files, YAML documents and resolved specs.
+"""Load flows from Python files, YAML documents and resolved specs.
 
 This package imports user code. The operator's controller must therefore never import it.
 """
@@ -18,7 +18,7 @@ __all__ = ["FlowLoadError", "InvalidSpecError", "LoadedFlow", "build_flow", "loa
 
 
 def __getattr__(name: str) -> Any:
-    # Each is imported when it is asked for: an agent only builds, and a worker needs none of them.
+    # Imported lazily: an agent only builds flows, and a worker needs none of these modules.
     if name == "build_flow":
         from flowkiln.loading.build import build_flow
 

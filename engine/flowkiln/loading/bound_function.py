@@ -1,4 +1,4 @@
-"""A task's function together with those inputs of the spec that are no edges of the graph."""
+"""A task's function with the inputs of the spec that are not edges of the graph."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flowkiln.loading.secrets import read_secret
 
 
 class BoundFunction:
-    """Calls `function` with constants and secrets added to the keywords that it is called with.
+    """Call `function` with constants and secrets added to its keywords.
 
     It holds references to secrets only; their values exist while the function is called. For `inspect`, the bound
     arguments are gone from the signature, so that edges are checked against what is left.
@@ -36,7 +36,7 @@ class BoundFunction:
         )
 
     def __call__(self, /, **inputs: Any) -> Any:
-        """Read the secrets, then call the function with values that are its own to change."""
+        """Read the secrets, then call the function with copies of the constants, which it may change."""
         constants = copy.deepcopy(self.constants)
         secrets = {name: read_secret(reference) for name, reference in self.secrets.items()}
         return self.__wrapped__(**constants, **secrets, **inputs)

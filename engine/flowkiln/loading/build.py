@@ -1,4 +1,4 @@
-"""A `FlowSpec` becomes a `flowkiln.Flow`."""
+"""Build a `flowkiln.Flow` from a `FlowSpec`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from flowkiln.tasks.core.command import CommandTask
 
 
 def build_flow(spec: FlowSpec, name: str) -> Flow:
-    """Import the code that a valid spec refers to and build the flow; its source files must be importable already.
+    """Import the code of a valid spec and build the flow; its source files must be importable.
 
-    The tasks have the names of the spec as names and slugs. A parameter that no input refers to makes no task.
-    Raises FlowLoadError, whose one sentence names task, module and callable.
+    The tasks have the names of the spec as names and slugs. A parameter that no input uses gets no task. Raise
+    FlowLoadError with one sentence that names task, module and callable.
     """
     if spec.entrypoint is not None:
         return _entrypoint(spec.entrypoint)
@@ -54,7 +54,7 @@ def build_flow(spec: FlowSpec, name: str) -> Flow:
 def _entrypoint(path: str) -> Flow:
     found = resolve(path, "spec.entrypoint")
     if not isinstance(found, Flow):
-        raise FlowLoadError(f"spec.entrypoint: {path!r} is {type(found).__name__}, and no flowkiln.Flow; name the flow")
+        raise FlowLoadError(f"spec.entrypoint: {path!r} is {type(found).__name__}, not a flowkiln.Flow; name the flow")
     return found
 
 
@@ -83,7 +83,7 @@ def _task(spec: TaskSpec) -> Task:
 
 
 def _function_task(reference: str, owner: str, settings: dict[str, Any]) -> Task:
-    """Make a task of a function, of a Task object (whose own settings hold unless the spec says more) or a class."""
+    """Make a task from a function, a Task class, or a Task object, whose settings are the defaults of the spec."""
     found = resolve_callable(reference, owner)
     try:
         if isinstance(found, type) and issubclass(found, Task):
@@ -96,7 +96,7 @@ def _function_task(reference: str, owner: str, settings: dict[str, Any]) -> Task
 
 
 def _settings(spec: TaskSpec, owner: str) -> dict[str, Any]:
-    """Give the arguments of Task for what the spec says; what it leaves open stays open."""
+    """Return the arguments of Task that the spec sets."""
     settings: dict[str, Any] = {}
     if spec.retries is not None:
         settings |= _retry_settings(spec.retries)
@@ -124,7 +124,7 @@ def _retry_settings(retries: Retries) -> dict[str, Any]:
 
 
 def _check_arguments(task: Task, spec: TaskSpec, owner: str) -> None:
-    """Compare the inputs of the spec with the signature of what is called; raise FlowLoadError where they differ."""
+    """Compare the inputs of the spec with the signature of the callable; raise FlowLoadError if they differ."""
     called = repr(spec.function) if spec.function is not None else "the command"
     taken = run_signature(task.run)
     parameters = taken.signature.parameters

@@ -1,4 +1,4 @@
-"""What is wrong with documents that were read, each by itself and all together."""
+"""Check documents, each by itself and all together."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from flowkiln.loading.findings import Finding
 
 
 def check_documents(documents: Documents) -> list[Finding]:
-    """Give the findings of reading, those of the operator's own checks, and what does not fit together.
+    """Return the findings of reading, of the operator's own checks, and of references between documents.
 
-    A FlowRun's parameters are compared with its Flow if that is among the documents.
+    The parameters of a FlowRun are compared with its Flow if the Flow is among the documents.
     """
     findings = [*documents.findings, *check_identities(documents)]
     for flow in documents.flows:
@@ -27,21 +27,21 @@ def check_documents(documents: Documents) -> list[Finding]:
 
 
 def check_identities(documents: Documents) -> list[Finding]:
-    """Find objects of one kind and name in one namespace: the later one would replace the earlier one."""
+    """Find objects with the same kind, name and namespace: the later one would replace the earlier one."""
     findings = []
     first: dict[tuple[str, str, str], Identity] = {}
     for one in documents.identities:
         before = first.setdefault((one.kind, one.namespace, one.name), one)
         if before is not one:
             line = "" if before.written is None else f":{before.written.line}"
-            message = f'{before.file}{line} has a {one.kind} "{one.name}" already; give one of them another name'
+            message = f'{before.file}{line} has a {one.kind} "{one.name}" already; rename one of them'
             problem = Problem("metadata.name", message)
             findings.append(Finding.at(one.written, one.file, f"{one.kind} {one.name!r}", problem))
     return findings
 
 
 def missing_flow(documents: Documents, run: FlowRunDocument) -> Problem | None:
-    """Say that a run refers to no Flow among the documents. Without any Flow there, it may be in the cluster."""
+    """Return the problem of a run whose Flow is not among the documents, unless there are no Flows at all."""
     flows = [one for one in documents.identities if one.kind == FLOW_KIND]
     if run.spec.flow_ref is None or not flows:
         return None

@@ -25,9 +25,9 @@ from flowkiln.loading.run_values import complete_run
 
 
 def load_documents(files: Sequence[Path], given: dict[str, Any]) -> LoadedFlow:
-    """Load the flow of YAML files that hold one Flow, or several and one FlowRun that says which.
+    """Load the flow of YAML files that hold one Flow, or several and one FlowRun that names one of them.
 
-    `given` are parameters that win over the FlowRun's. Raises as `load_file` does.
+    `given` are parameters that override those of the FlowRun. Raise the errors of `load_file`.
     """
     documents = read_documents(files)
     _refuse([*documents.findings, *check_identities(documents)])
@@ -54,7 +54,7 @@ def _refuse(findings: Sequence[Finding]) -> None:
 
 
 def _the_run(documents: Documents) -> FlowRunDocument | None:
-    """Return the one FlowRun; None if there is one Flow instead, which then runs."""
+    """Return the only FlowRun, or None if there is only one Flow, which then runs."""
     match documents.runs, documents.flows:
         case [run], _:
             return run
@@ -62,7 +62,7 @@ def _the_run(documents: Documents) -> FlowRunDocument | None:
             return None
         case [], flows:
             names = ", ".join(flow.name for flow in flows)
-            raise InvalidSpecError(f"there are {len(flows)} Flows ({names}); add a FlowRun that says which one runs")
+            raise InvalidSpecError(f"there are {len(flows)} Flows ({names}); add a FlowRun that names one of them")
         case runs, _:
             names = ", ".join(run.name for run in runs)
             raise InvalidSpecError(f"there are {len(runs)} FlowRuns ({names}); give the file of one")
@@ -88,5 +88,6 @@ def _write_source(spec: FlowSpec, folder: Path) -> None:
         path = folder / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(file.content, encoding="utf-8")
-        # A traceback may be shown when the folder is gone. An entry without a time of change is not compared with it.
+        # A traceback may be shown after the folder is deleted. linecache does not check an entry without a modification
+        # time.
         linecache.cache[str(path)] = (len(file.content), None, file.content.splitlines(keepends=True), str(path))

@@ -30,7 +30,7 @@ Spec = TypeVar("Spec", FlowSpec, FlowRunSpec)
 
 @dataclass(frozen=True)
 class _Document(Generic[Spec]):
-    """An object of Flowkiln in a file; `namespace` is empty where none is written."""
+    """A Flowkiln object in a file; `namespace` is empty if the document has none."""
 
     kind: ClassVar[str]
     file: Path
@@ -41,7 +41,7 @@ class _Document(Generic[Spec]):
 
     @property
     def title(self) -> str:
-        """Kind and name."""
+        """Return kind and name."""
         return f"{self.kind} {self.name!r}"
 
     def finding(self, problem: Problem) -> Finding:
@@ -63,7 +63,7 @@ class FlowRunDocument(_Document[FlowRunSpec]):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What tells an object from others in a cluster, valid or not, and where it is written."""
+    """The identity of an object in a cluster, valid or not, and its position in a file."""
 
     kind: str
     namespace: str
@@ -74,9 +74,9 @@ class Identity:
 
 @dataclass
 class Documents:
-    """What was read, and what could not be. Documents of other kinds are passed over.
+    """The documents that were read, and the findings.
 
-    `identities` has every object with a name, those that are not valid too.
+    Documents of other kinds are ignored. `identities` has every object with a name, valid or not.
     """
 
     flows: list[FlowDocument] = field(default_factory=list)
@@ -85,9 +85,9 @@ class Documents:
     identities: list[Identity] = field(default_factory=list)
 
     def flow(self, name: str, namespace: str) -> FlowDocument | None:
-        """Find the Flow that a run in this namespace refers to by its name.
+        """Find the Flow with this name that a run in this namespace refers to.
 
-        Where either of them writes no namespace, which kubectl may add, the name alone counts.
+        If either has no namespace, which kubectl may add, only the name counts.
         """
         named = [flow for flow in self.flows if flow.name == name]
         same = (flow for flow in named if flow.namespace == namespace)
@@ -96,7 +96,7 @@ class Documents:
 
 
 def read_documents(files: Iterable[Path]) -> Documents:
-    """Read all Flows and FlowRuns in the files; what is wrong with one is among the findings instead of it."""
+    """Read all Flows and FlowRuns in the files; an invalid one becomes findings."""
     documents = Documents()
     for file in dict.fromkeys(files):
         try:
@@ -122,7 +122,7 @@ def _read_content(file: Path, content: YamlDocument, documents: Documents) -> No
         return
     for position, item in _items(content):
         if _is_list(item.value):
-            problem = Problem(f"items[{position}]", "a list inside of a list is not read by kubectl either")
+            problem = Problem(f"items[{position}]", "kubectl does not read a list inside a list either")
             documents.findings.append(Finding.at(content.written, file, "", problem))
         else:
             _read_document(file, item, documents)
@@ -145,7 +145,7 @@ def _items(content: YamlDocument) -> Iterator[tuple[int, YamlDocument]]:
 def _read_document(file: Path, document: YamlDocument, documents: Documents) -> None:
     content, written = document.value, document.written
     if not isinstance(content, Mapping):
-        problem = Problem("", "a document is no mapping of fields to values")
+        problem = Problem("", "a document must be a mapping of fields to values")
         documents.findings.append(Finding.at(written, file, "", problem))
         return
     version, kind = str(content.get("apiVersion", "")), str(content.get("kind", ""))
@@ -186,7 +186,7 @@ def _namespace(content: Mapping[str, Any]) -> str:
 def _frame(
     content: Mapping[str, Any], version: str, kind: str, written: SourceNode | None
 ) -> tuple[str, list[Problem]]:
-    """Check what surrounds the spec, and give the object's name (or what it is to be generated from)."""
+    """Check the fields around the spec, and return the object's name (or its generateName)."""
     problems = []
     if version != API_VERSION:
         problems.append(Problem("apiVersion", f'must be "{API_VERSION}", not "{version}"'))
@@ -210,7 +210,7 @@ def _frame(
 
 
 def _no_texts(content: Mapping[str, Any], written: SourceNode | None) -> Iterator[Problem]:
-    """Find values in the metadata that must be text and are not, such as a label `enabled: yes`."""
+    """Find values in the metadata that must be text but are not, such as a label `enabled: yes`."""
     metadata = _metadata(content)
     paths: list[tuple[str, ...]] = [("metadata", key) for key in ("name", "generateName", "namespace")]
     for kind in ("labels", "annotations"):

@@ -1,4 +1,4 @@
-"""What is wrong with a file: a problem, the document that has it, and where it stands."""
+"""Findings: problems of a document, with their position in a file."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from flowkiln.loading.yaml_scalars import ScalarError, as_json, resolve
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A problem, and the document that has it (empty for the file as a whole).
+    """A problem and its document (empty for the file as a whole).
 
-    Line and column count from 1; they are None where the place is not known, as in files of JSON.
+    Line and column count from 1; they are None if the position is unknown, as in JSON files.
     """
 
     file: Path
@@ -29,7 +29,7 @@ class Finding:
 
     @classmethod
     def at(cls, written: SourceNode | None, file: Path, document: str, problem: Problem) -> Finding:
-        """Make a finding that stands where the problem's field does in what was written, and quotes it as written."""
+        """Make a finding at the position of the problem's field, quoting the source text."""
         if written is None:
             return cls(file, document, problem)
         spot = written.locate(problem.field)
@@ -37,7 +37,7 @@ class Finding:
 
     @classmethod
     def of_yaml(cls, file: Path, error: YamlError) -> Finding:
-        """Make a finding of a text that cannot be read."""
+        """Make a finding of a text that cannot be parsed."""
         return cls(file, "", Problem("", f"cannot be read: {error.problem}"), error.line, error.column)
 
     def __str__(self) -> str:
@@ -46,7 +46,7 @@ class Finding:
         return encodable(": ".join(filter(None, [place, self.document, sentence])))
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `flowkiln lint --json` prints of it."""
+        """Return the object that `flowkiln lint --json` prints."""
         return {
             "file": encodable(str(self.file)),
             "document": self.document or None,
@@ -58,7 +58,7 @@ class Finding:
 
 
 def _quoted(problem: Problem, spot: SourceNode) -> Problem:
-    """Say how a key or a value is written where YAML reads it as something else: 0644 is 420, and no is false."""
+    """Return the problem with the source text of a key or value that YAML reads as another type, such as 0644."""
     if spot.key is not None:
         note = f'the key is written {spot.key}: write "{spot.key}", in quotes'
         return replace(problem, message=f"{problem.message}; {note}")

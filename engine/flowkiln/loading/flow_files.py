@@ -1,4 +1,4 @@
-"""Load a flow from files, whatever they are: one Python file, or YAML files."""
+"""Load a flow from one Python file or from YAML files."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def load_file(path: Path | str, *more: Path | str, parameters: Mapping[str, Any]
     for one in files:
         if one.suffix not in YAML_SUFFIXES:
             raise InvalidSpecError(f"{one}: neither a Python file (.py) nor a document (.yaml)")
-    # Here, since documents bring the whole validation and pydantic with them.
+    # Imported here: documents import the validation and pydantic.
     from flowkiln.loading.document_files import load_documents
 
     return load_documents(files, given)
 
 
 def _split(path: str) -> tuple[Path, str | None]:
-    """Split `flow.py:attribute`."""
+    """Split `flow.py:attribute` into path and attribute."""
     head, colon, attribute = path.rpartition(":")
     if colon and head.endswith(".py") and attribute.isidentifier():
         return Path(head).resolve(), attribute

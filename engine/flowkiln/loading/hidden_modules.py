@@ -1,7 +1,7 @@
-"""Modules of a folder that would hide others: Python's own, and those that a worker process needs to start.
+"""Find modules of a folder that would hide others: Python's own, and those that a worker process needs to start.
 
-In a new process the folder of a flow comes before them. So `email.py` beside a flow is what Dask gets for `email`, and
-no worker starts; where `email` is imported already, as in this process, the flow gets Python's instead of its own.
+In a new process the folder of a flow comes first on the path. If it has an `email.py`, Dask imports that as `email`,
+and no worker starts. In a process that has already imported Python's `email`, the flow gets that instead of its own.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ _NEEDED_BY_WORKERS = frozenset(
         "zipp",
     }
 )
-"""What distributed and flowkiln import, some of it only if it is installed."""
+"""Modules that distributed and flowkiln import, some only if they are installed."""
 
 
 def refuse_hidden_modules(folder: Path) -> None:
-    """Raise FlowLoadError if a file or package of the folder has the name of a module that it would hide."""
+    """Raise FlowLoadError if a file or package of the folder would hide a module."""
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         is_package = path.is_dir() and (path / "__init__.py").exists()
         name = path.name if is_package else path.stem
@@ -64,6 +64,6 @@ def refuse_hidden_modules(folder: Path) -> None:
 
 
 def _is_that_module(name: str, path: Path) -> bool:
-    """Whether the path is the module itself: a folder of sources is on the path."""
+    """Return whether the path is the module itself, because a folder of sources is on the path."""
     file = getattr(sys.modules.get(name), "__file__", None)
     return file is not None and Path(file).resolve().is_relative_to(path.resolve())

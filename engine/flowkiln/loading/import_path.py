@@ -1,4 +1,4 @@
-"""Make the modules of a folder importable for a while, here and in the processes that are started meanwhile."""
+"""Make the modules of a folder importable for a while, in this process and in new ones."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from flowkiln.loading.hidden_modules import refuse_hidden_modules
 class ImportPath:
     """A folder at the head of `sys.path` and of the environment's PYTHONPATH, until `close`.
 
-    Worker processes of a local Dask cluster are started by this process and inherit both, so that functions of the
-    folder's modules can travel by name. `close` also forgets the modules that came from the folder: another flow may
-    have modules of the same names.
+    Worker processes of a local Dask cluster inherit both, so functions of these modules can be pickled by name.
 
-    Raises FlowLoadError if the folder has a module that hides one of Python's.
+    `close` also removes the modules of the folder from `sys.modules`: another flow may have modules with the same
+    names. Raise FlowLoadError if the folder has a module that hides one of Python's.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -26,7 +25,7 @@ class ImportPath:
         self._python_path_before = os.environ.get("PYTHONPATH")
         sys.path.insert(0, str(self.folder))
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(self.folder), self._python_path_before]))
-        # A folder may be younger than what the import system remembers of its parent.
+        # The folder may be newer than the import system's cache of its parent.
         importlib.invalidate_caches()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Import modules of users: whatever they raise is told, and only a person's Ctrl-C passes."""
+"""Import user modules: report whatever they raise, and let only a real Ctrl-C through."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def import_module(name: str, what: str) -> ModuleType:
     """Import a module.
 
     Raises:
-        ModuleNotFoundError: it, or one that it imports, is not there.
-        FlowLoadError: importing it raised anything else, `SystemExit` included. The sentence begins with `what`.
-        KeyboardInterrupt: somebody pressed Ctrl-C meanwhile.
+        ModuleNotFoundError: it, or a module that it imports, does not exist.
+        FlowLoadError: the import raised another exception, `SystemExit` included. The message begins with `what`.
+        KeyboardInterrupt: a person pressed Ctrl-C during the import.
     """
     with _watching_for_ctrl_c() as pressed:
         try:
@@ -41,10 +41,9 @@ class _Pressed:
 
 @contextmanager
 def _watching_for_ctrl_c() -> Iterator[_Pressed]:
-    """Tell a real Ctrl-C from a KeyboardInterrupt that a module raises itself.
+    """Distinguish a real Ctrl-C from a KeyboardInterrupt that a module raises itself.
 
-    Ctrl-C reaches the main thread only. Where Python's own handler is not in charge there, each KeyboardInterrupt
-    counts as real: it is that of the other handler.
+    Ctrl-C reaches only the main thread. If another handler is installed there, every KeyboardInterrupt counts as real.
     """
     pressed = _Pressed()
     before = signal.getsignal(signal.SIGINT)

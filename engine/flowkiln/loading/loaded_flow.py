@@ -1,4 +1,4 @@
-"""A flow that is ready to run, and what its run is given."""
+"""A flow that is ready to run, with the parameters of its run."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LoadedFlow:
-    """A flow, and what its run is given. Its modules can be imported, here and by new processes, until `close`.
+    """A flow and the parameters of its run. Its modules are importable, here and in new processes, until `close`.
 
-    `parameters` are complete, with defaults filled in. `timeout` is None where there is no limit.
+    `parameters` are complete, defaults included. `timeout` is None for no limit.
     """
 
     flow: Flow
@@ -33,7 +33,7 @@ class LoadedFlow:
     _held: ExitStack = field(default_factory=ExitStack, repr=False)
 
     def close(self) -> None:
-        """Take the flow's modules out of reach again and delete what was written for them."""
+        """Make the flow's modules unimportable again and delete their temporary files."""
         self._held.close()
 
     def __enter__(self) -> Self:
@@ -48,8 +48,8 @@ class LoadedFlow:
 def parameters_of(flow: Flow, given: Mapping[str, Any]) -> dict[str, Any]:
     """Compare parameters with the Parameter tasks of a flow, and fill in defaults.
 
-    `RawValue` values are JSON if they parse as that, else text: a Parameter task has no schema. Raises InvalidSpecError
-    for parameters that are unknown or missing, or cannot be read.
+    `RawValue` values are JSON if they parse as JSON, else text: a Parameter task has no schema. Raise InvalidSpecError
+    for unknown, missing or unreadable parameters.
     """
     declared = {parameter.name: parameter for parameter in flow.parameters()}
     values: dict[str, Any] = {}
@@ -71,7 +71,7 @@ def parameters_of(flow: Flow, given: Mapping[str, Any]) -> dict[str, Any]:
 def _problems(
     unknown: Mapping[str, str], missing: Iterable[str], unreadable: Mapping[str, str], declared: Iterable[str]
 ) -> Iterator[Problem]:
-    # Validation brings pydantic with it, which a Python file otherwise does without.
+    # Validation imports pydantic, which a Python file does not need otherwise.
     from flowkiln.api.validation.problem import Problem, no_such
 
     for name, as_given in unknown.items():

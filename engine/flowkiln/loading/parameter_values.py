@@ -1,4 +1,4 @@
-"""Parameters from the command line: how they are read, and errors that quote them as they were typed."""
+"""Parse parameters from the command line, with errors that quote them as typed."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
     from flowkiln.api.flow import FlowSpec
 
 _SHOWN = 80
-"""Characters of a typed value that a message repeats."""
+"""Maximum number of characters of a raw value that a message quotes."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawValue:
-    """The value of a parameter as it was typed on a command line; what it means depends on the parameter's schema."""
+    """The value of a parameter as typed on a command line; its meaning depends on the parameter's schema."""
 
     text: str
 
 
 def parse_raw(text: str, schema: Mapping[str, JsonValue]) -> JsonValue:
-    """Return what typed text means to a schema.
+    """Return the value of raw text by a schema.
 
-    Where the schema asks for text, it is the text. Else it is JSON if it parses, and text if not; JSON of a type that
-    the schema does not have is text too, if the schema has that. A number too large for a float is text.
+    If the schema asks for text, the value is the text. Otherwise it is JSON if it parses as JSON, else text. JSON of a
+    type that the schema does not allow is text if the schema allows text. A number too large for a float is text.
 
     Raises:
-        DuplicateKeyError: it is JSON, and an object in it names a key twice.
+        DuplicateKeyError: it is JSON, and an object in it has a duplicate key.
     """
     types = _types(schema)
     if types == {"string"}:
@@ -47,7 +47,7 @@ def parse_raw(text: str, schema: Mapping[str, JsonValue]) -> JsonValue:
 
 
 def parse_parameters(spec: FlowSpec, given: Mapping[str, Any]) -> tuple[dict[str, JsonValue], list[str]]:
-    """Return values by the schemas of a flow, and what is wrong with those that cannot be read."""
+    """Return the values by the schemas of a flow, and the problems of those that cannot be parsed."""
     values: dict[str, JsonValue] = {}
     problems: list[str] = []
     for name, value in given.items():
@@ -60,17 +60,17 @@ def parse_parameters(spec: FlowSpec, given: Mapping[str, Any]) -> tuple[dict[str
 
 
 def parse_parameter_value(value: Any, schema: Mapping[str, JsonValue]) -> Any:
-    """Return the value of a parameter: typed text by its schema, anything else as it is."""
+    """Return the value of a parameter: raw text parsed by its schema, anything else unchanged."""
     return parse_raw(value.text, schema) if isinstance(value, RawValue) else value
 
 
 def parameter_label(name: str, value: Any) -> str:
-    """Name a parameter as it was given: `-p name=text`, or `parameters.name`."""
+    """Return the label of a parameter in messages: `-p name=text`, or `parameters.name`."""
     return f"-p {name}={shortened(value.text, _SHOWN)}" if isinstance(value, RawValue) else f"parameters.{name}"
 
 
 def _types(schema: Mapping[str, JsonValue]) -> set[str]:
-    """Return the types that a schema allows by its own words; empty if it does not say."""
+    """Return the types that a schema names; empty if it names none."""
     match schema:
         case {"type": str(one)}:
             return {one}

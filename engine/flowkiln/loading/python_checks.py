@@ -1,4 +1,4 @@
-"""What is wrong with a Python file of flows: importing it, and the graphs of its flows."""
+"""Check a Python file of flows: its import and the graphs of its flows."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from flowkiln.loading.python_files import flows_in, load_module, module_of
 
 
 def check_python(file: Path) -> tuple[int, list[Finding]]:
-    """Import a file, which runs its code, and check its flows; return how many there are, and what is wrong."""
+    """Import a file, which runs its code, and check its flows; return their number and the findings."""
     path = file.resolve()
     if not path.is_file():
-        return 0, [Finding(file, "", Problem("", "cannot be read (there is no such file)"))]
+        return 0, [Finding(file, "", Problem("", "cannot be read (no such file)"))]
     try:
         folder, module_name = module_of(path)
         import_path = ImportPath(folder)
@@ -45,7 +45,7 @@ def _of_import(file: Path, path: Path, error: FlowLoadError) -> Finding:
 
 
 def _place(error: BaseException | None, path: Path) -> tuple[int | None, int | None]:
-    """Find the line of a file in which an error came up, as far as the traceback knows."""
+    """Return the line of a file that raised an error, if the traceback has one."""
     if isinstance(error, SyntaxError) and error.filename is not None and Path(error.filename) == path:
         return error.lineno, error.offset
     line: int | None = None

@@ -13,13 +13,13 @@ from flowkiln.loading.importing import import_module
 
 
 def module_of(path: Path) -> tuple[Path, str]:
-    """Give the folder that must be importable, and the name that the file's module has from there.
+    """Return the folder that must be importable, and the module name of the file relative to it.
 
-    As for `python -m`: the name of a file inside of packages has the packages in front, so that its relative imports
-    work. Workers import the file by this name.
+    As with `python -m`, the name of a file inside packages includes the packages, so its relative imports work. Workers
+    import the file by this name.
 
     Raises:
-        FlowLoadError: a name has a dot in it, which for Python separates packages.
+        FlowLoadError: a name contains a dot, which separates packages in Python.
     """
     folder, names = path.parent, [] if path.name == "__init__.py" else [path.stem]
     while (folder / "__init__.py").exists():
@@ -38,9 +38,9 @@ def module_of(path: Path) -> tuple[Path, str]:
 
 
 def load_flow(path: Path, attribute: str | None, module_name: str, import_path: ImportPath) -> Flow:
-    """Import the file, which `import_path` makes importable as `module_name`, and give its flow.
+    """Import the file, which `import_path` makes importable as `module_name`, and return its flow.
 
-    Raises FlowLoadError if it cannot be imported, or if it is not plain which flow is meant.
+    Raise FlowLoadError if it cannot be imported, or if the flow is ambiguous.
     """
     module = load_module(path, module_name, import_path)
     flows = flows_in(module)
@@ -65,7 +65,7 @@ def flows_in(module: ModuleType) -> dict[str, Flow]:
 def load_module(path: Path, module_name: str, import_path: ImportPath) -> ModuleType:
     """Import the file, which `import_path` makes importable as `module_name`.
 
-    Raises FlowLoadError if that fails, or if the name means another module.
+    Raise FlowLoadError if that fails, or if the name refers to another module.
     """
     loaded = sys.modules.get(module_name)
     if loaded is not None and not _is_from(loaded, path):

@@ -1,4 +1,4 @@
-"""Find what `module:attribute` in a spec names."""
+"""Resolve `module:attribute` references of a spec."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from flowkiln.loading import importing
 
 
 def resolve(reference: str, owner: str) -> Any:
-    """Import the module and give the attribute, which may be dotted.
+    """Import the module and return the attribute, which may be dotted.
 
-    `owner` says for the error who asks, for example "task 'extract'". Raises FlowLoadError if the module cannot be
+    `owner` names the requester in errors, for example "task 'extract'". Raise FlowLoadError if the module cannot be
     imported or has no such attribute.
     """
     module_name, _, path = reference.partition(":")
@@ -28,15 +28,15 @@ def resolve(reference: str, owner: str) -> Any:
 
 
 def resolve_callable(reference: str, owner: str) -> Any:
-    """Give what `resolve` finds; raise FlowLoadError if it cannot be called."""
+    """Return the result of `resolve`; raise FlowLoadError if it is not callable."""
     found = resolve(reference, owner)
     if not callable(found):
-        raise FlowLoadError(f"{owner}: {reference!r} is {type(found).__name__}, and no callable; name a function")
+        raise FlowLoadError(f"{owner}: {reference!r} is {type(found).__name__}, not a callable; name a function")
     return found
 
 
 def import_module(name: str, owner: str) -> Any:
-    """Import a module; raise FlowLoadError that says whether it is missing or fails by itself."""
+    """Import a module; raise a FlowLoadError that says whether it is missing or raised an error."""
     try:
         return importing.import_module(name, f"{owner}: importing module {name!r}")
     except ModuleNotFoundError as error:
@@ -44,7 +44,7 @@ def import_module(name: str, owner: str) -> Any:
             raise FlowLoadError(
                 f"{owner}: there is no module {name!r}; put {name.replace('.', '/')}.py into spec.source.files, "
                 "or install it where the flow runs"
-            ) from None  # a traceback would show nothing but Python's own import
+            ) from None  # the traceback has only frames of Python's own import
         raise FlowLoadError(
             f"{owner}: module {name!r} imports {error.name!r}, which is not installed where the flow runs"
         ) from error

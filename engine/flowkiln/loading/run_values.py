@@ -1,4 +1,4 @@
-"""The values of a run: those of its FlowRun, overridden by those of the command line."""
+"""The parameter values of a run: those of its FlowRun, overridden by the command line."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from flowkiln.loading.parameter_values import RawValue, parameter_label, parse_p
 
 
 def complete_run(flow: FlowDocument, run: FlowRunDocument | None, given: Mapping[str, Any]) -> FlowRunSpec:
-    """Return the spec of the run, with the given parameters over its own; without a FlowRun, of one for this flow.
+    """Return the spec of the run, or a new one for this flow, with its parameters overridden by `given`.
 
     Raises:
-        InvalidSpecError: flow, run or parameters are not valid; each problem is named as it was written or typed.
+        InvalidSpecError: flow, run or parameters are invalid; the message quotes each problem as written or typed.
     """
     values, unreadable = parse_parameters(flow.spec, given)
     if unreadable:
@@ -31,7 +31,7 @@ def complete_run(flow: FlowDocument, run: FlowRunDocument | None, given: Mapping
 
 
 def _in_words(problem: Problem, flow: FlowDocument, run: FlowRunDocument | None, given: Mapping[str, Any]) -> str:
-    """Name a problem by what was typed, else by the FlowRun if there is one, else by the flow."""
+    """Describe a problem by the typed parameter, else by the FlowRun, else by the flow."""
     name = _given_name(problem.field, given)
     if name is None and run is not None:
         return str(run.finding(problem))

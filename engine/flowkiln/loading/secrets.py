@@ -1,4 +1,4 @@
-"""Secret inputs: files below one folder, read on the worker just before the task's body."""
+"""Read secret inputs: files below one folder, read on the worker just before the body."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from flowkiln.api.pods import SECRETS_DIRECTORY
 from flowkiln.common.exceptions import FlowkilnError
 
 SECRETS_DIRECTORY_VARIABLE = "FLOWKILN_SECRETS_DIR"
-"""Names another folder than the one that pods have, for runs without a cluster."""
+"""Environment variable with the folder to use without a cluster."""
 
 
 class SecretNotFoundError(FlowkilnError):
-    """The file of a secret input is not there, or is no text."""
+    """The file of a secret input is missing, or not text."""
 
 
 def read_secret(reference: SecretKeyRef) -> str:
-    """Give the text of `<folder>/<secret>/<key>`, unchanged.
+    """Return the text of `<folder>/<secret>/<key>`, unchanged.
 
-    Raises SecretNotFoundError, whose message names secret and key and never holds content.
+    Raise SecretNotFoundError, whose message names Secret and key and never contains the value.
     """
     folder = os.environ.get(SECRETS_DIRECTORY_VARIABLE) or SECRETS_DIRECTORY
     path = Path(folder, reference.name, reference.key)
@@ -32,4 +32,4 @@ def read_secret(reference: SecretKeyRef) -> str:
             f"without a cluster, point {SECRETS_DIRECTORY_VARIABLE} to a folder of <secret>/<key> files"
         ) from error
     except UnicodeDecodeError:
-        raise SecretNotFoundError(f"key {reference.key!r} of Secret {reference.name!r} is no UTF-8 text") from None
+        raise SecretNotFoundError(f"key {reference.key!r} of Secret {reference.name!r} is not UTF-8 text") from None

@@ -1,4 +1,4 @@
-"""Where the values of a document stand in its text, and how they are written there."""
+"""Positions and source text of the values of a document."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class SourceNode:
-    """A value as it stands in a text. Lines and columns count from 1; what is in a mapping stands at its key."""
+    """A value in a text. Lines and columns count from 1; the position of a value in a mapping is that of its key."""
 
     line: int
     column: int
     text: str | None = None
-    """A scalar without quotes and tags, as it is written; None for anything else."""
+    """The source text of a scalar without quotes and tags; None for anything else."""
     parts: dict[str, SourceNode] | list[SourceNode] | None = None
     key: str | None = None
-    """The key of this value as it is written, where it is read as something else: `y`, which is true."""
+    """The source text of this value's key if it is read as something else: `y`, which is true."""
 
     def moved_to(self, line: int, column: int, key: str | None = None) -> SourceNode:
-        """Return the same value, seen from its key or from an alias."""
+        """Return the same value at the position of its key or of an alias."""
         return SourceNode(line, column, self.text, self.parts, key)
 
     def text_at(self, path: Sequence[int | str]) -> str | None:
-        """Return how the scalar at a path is written, None where there is none."""
+        """Return the source text of the scalar at a path, or None."""
         here: SourceNode | None = self
         for step in path:
             here = _part(here, step)
         return None if here is None else here.text
 
     def locate(self, field: str) -> SourceNode:
-        """Find what a problem's field names, such as `spec.tasks[2].name`, or the nearest thing around it.
+        """Return the node of a problem's field, such as `spec.tasks[2].name`, or its nearest existing ancestor.
 
-        Keys may hold dots themselves, so the longest one that fits is followed.
+        Keys may contain dots, so the longest matching key is followed.
         """
         here, rest = self, field
         while rest:

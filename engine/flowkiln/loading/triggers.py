@@ -1,4 +1,4 @@
-"""A `Trigger` of a spec becomes a function of upstream states."""
+"""Build the trigger function of a `Trigger` in a spec."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from flowkiln.loading.references import resolve_callable
 from flowkiln.triggers import DEFAULT_RULE, RULES
 
 _ROUNDING = 1e-9
-"""Far more than floats lose, far less than one task run among all that a flow may have."""
+"""Far above the rounding errors of floats, far below the share of one task run in any flow."""
 
 
 def build_trigger(spec: Trigger, owner: str) -> Callable[..., Any]:
-    """Give the trigger function; raises FlowLoadError if it has to be imported and cannot be."""
+    """Return the trigger function; raise FlowLoadError if it cannot be imported."""
     if spec.function is not None:
         found: Callable[..., Any] = resolve_callable(spec.function, f"{owner}, trigger")
         return found
@@ -26,10 +26,10 @@ def build_trigger(spec: Trigger, owner: str) -> Callable[..., Any]:
 
 
 def _argument(name: str, given: int | str | None) -> int | float | None:
-    """Give counts as they are and percentages as fractions below 1, as triggers take them.
+    """Return counts unchanged and percentages as fractions below 1, as triggers expect.
 
-    A fraction is moved by `_ROUNDING` parts of itself to the generous side, so that 29% of 100 is 29 whatever floats
-    say (0.29 * 100 < 29), and 100%, which as 1.0 would be a count, stays below 1.
+    A fraction is widened by the relative amount `_ROUNDING`, so 29% of 100 is 29 despite rounding (0.29 * 100 < 29),
+    and 100%, which would be a count as 1.0, stays below 1.
     """
     if not isinstance(given, str):
         return given

@@ -1,4 +1,4 @@
-"""The syntax of YAML: text becomes events, and what is wrong with it becomes an error with a place."""
+"""Parse YAML text into events; syntax errors have a position."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BAD_SEPARATOR = re.compile(r"^---(?![ \t\r]*(?:#.*)?$).*", re.MULTILINE)
 
 
 class YamlError(FlowkilnError):
-    """A text is not YAML, or not what Kubernetes takes. Lines and columns count from 1."""
+    """A text is not YAML, or not accepted by Kubernetes. Lines and columns count from 1."""
 
     def __init__(self, problem: str, line: int, column: int) -> None:
         super().__init__(f"line {line}, column {column}: {problem}")
@@ -29,7 +29,7 @@ class YamlError(FlowkilnError):
 
 
 class Events(Reader, Scanner, Parser):
-    """PyYAML's own parser, with tabs allowed where Kubernetes' parser allows them: between words of one line."""
+    """PyYAML's parser that allows tabs where Kubernetes' parser does: between words of one line."""
 
     def __init__(self, text: str) -> None:
         check_separators(text)
@@ -45,7 +45,7 @@ class Events(Reader, Scanner, Parser):
         """Return the next event.
 
         Raises:
-            YamlError: the text goes on with something that is no YAML.
+            YamlError: the next part of the text is not YAML.
         """
         try:
             event: Event | None = self.get_event()  # type: ignore[no-untyped-call]
@@ -55,14 +55,14 @@ class Events(Reader, Scanner, Parser):
         return event
 
     def scan_to_next_token(self) -> None:
-        """Pass over blanks, comments, line breaks, and the byte order mark of a file that was appended to another."""
+        """Skip blanks, comments, line breaks, and the byte order mark of an appended file."""
         super().scan_to_next_token()
         while self._is_blank_here(self.peek()):
             self.forward()
             super().scan_to_next_token()
 
     def scan_plain_spaces(self, indent: int, start_mark: Mark) -> list[str]:
-        """Pass over what separates the words of a scalar without quotes, and return what it stands for."""
+        """Skip the whitespace between the words of a scalar without quotes, and return its meaning."""
         length = 0
         while self.peek(length) in (" ", "\t"):
             length += 1
@@ -80,14 +80,14 @@ class Events(Reader, Scanner, Parser):
 
 
 def check_separators(text: str) -> None:
-    """Raise YamlError where a line begins with --- and goes on: Kubernetes cuts a text there before it is parsed."""
+    """Raise YamlError if a line begins with --- and continues: Kubernetes splits the text there before it parses it."""
     if found := _BAD_SEPARATOR.search(text):
-        problem = f'"{found[0].rstrip()[:40]}" is no separator of documents; write --- in a line of its own'
+        problem = f'"{found[0].rstrip()[:40]}" is not a document separator; write --- on a line of its own'
         raise YamlError(problem, *place(text, found.start()))
 
 
 def place(text: str, position: int) -> tuple[int, int]:
-    """Return line and column of a position in a text, both counted from 1."""
+    """Return line and column of a position in a text, both from 1."""
     before = text[:position]
     return before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1
 

@@ -1,7 +1,7 @@
-"""What a scalar of YAML means for Kubernetes.
+"""The values of YAML scalars in Kubernetes.
 
 kubectl, Helm, Flux and the API server read YAML with one Go library (sigs.k8s.io/yaml): YAML 1.1 without sexagesimal
-numbers and dates, with octal numbers of both kinds. What it reads then travels as JSON, which has one kind of number.
+numbers and dates, with octal numbers of both kinds. It converts the values to JSON, which has one kind of number.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ _TIMESTAMP = re.compile(
     r"| [0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}(?:\.[0-9]+)?)?\Z"
 )
 _MAX_INTEGER_DIGITS = 100
-"""Digits. Far more than 64 bits have, far less than Python takes long to read."""
+"""Digits: far more than 64 bits need, far fewer than Python reads slowly."""
 
 _LARGEST_WRITTEN_OUT = 1e21
-"""From here on Go writes a float with an exponent, so that it stays a float for whoever reads the JSON."""
+"""From this value on Go writes a float with an exponent, so JSON readers still read a float."""
 
 
 class ScalarError(ValueError):
-    """A scalar means nothing, or nothing that JSON can say; the message has the reason."""
+    """A scalar has no value, or none that JSON can represent; the message has the reason."""
 
 
 def resolve(text: str) -> Scalar:
-    """Return what plain text without a tag means; an int has at most 64 bits, with or without a sign."""
+    """Return the value of plain text without a tag; an int has at most 64 bits, signed or unsigned."""
     if text in _WORDS:
         return _WORDS[text]
     first = text[0]
@@ -67,10 +67,10 @@ def resolve(text: str) -> Scalar:
 
 
 def resolve_tagged(tag: str, text: str) -> Scalar:
-    """Return what text with a tag means; unknown tags are passed over, and leave text.
+    """Return the value of text with a tag; unknown tags are ignored and leave text.
 
     Raises:
-        ScalarError: the text is nothing of the kind that the tag says.
+        ScalarError: the text is not a value of the tag's type.
     """
     if not tag.startswith(TAG_PREFIX):
         return text
@@ -93,10 +93,10 @@ def resolve_tagged(tag: str, text: str) -> Scalar:
 
 
 def as_json(value: Scalar) -> Scalar:
-    """Return what is left of a value once it was JSON for Go, which writes 5.0 as 5 and keeps 64 bits.
+    """Return a value after a round trip through Go's JSON, which writes 5.0 as 5 and keeps 64 bits.
 
     Raises:
-        ScalarError: it is infinity or no number.
+        ScalarError: it is infinite or not a number.
     """
     if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**63:
         value = float(value)
@@ -110,10 +110,10 @@ def as_json(value: Scalar) -> Scalar:
 
 
 def as_key(value: Scalar) -> str:
-    """Return the text that a key becomes in JSON.
+    """Return the text of a key in JSON.
 
     Raises:
-        ScalarError: it is a null, or an integer of more than 63 bits.
+        ScalarError: it is null, or an integer of more than 63 bits.
     """
     match value:
         case str():
@@ -141,7 +141,7 @@ def _integer(digits: str) -> int | None:
 
 
 def _finite(digits: str, text: str | None = None) -> float | str:
-    """Return the number, or the text where no float is as large."""
+    """Return the number, or the text if it is too large for a float."""
     value = float(digits)
     return value if math.isfinite(value) else (text or digits)
 
@@ -150,9 +150,9 @@ def _from_base64(text: str) -> str:
     try:
         return base64.b64decode(re.sub("[\r\n]", "", text), validate=True).decode()
     except binascii.Error:
-        raise ScalarError("!!binary is no base64") from None
+        raise ScalarError("!!binary is not base64") from None
     except UnicodeDecodeError:
-        raise ScalarError("!!binary is no UTF-8 text; leave the tag out, and decode it in the task") from None
+        raise ScalarError("!!binary is not UTF-8 text; omit the tag, and decode it in the task") from None
 
 
 def _special(value: float) -> str:
@@ -160,7 +160,7 @@ def _special(value: float) -> str:
 
 
 def _short_float(value: float) -> str:
-    """Write a float as Go writes one that is a key: with the fewest digits that give the same 32-bit float."""
+    """Format a float as Go formats a key: with the fewest digits that give the same 32-bit float."""
     if not math.isfinite(value):
         return _special(value)
     try:

@@ -1,4 +1,4 @@
-"""YAML and JSON as Kubernetes reads them: what these functions return is what the API server would get."""
+"""Read YAML and JSON as Kubernetes does: these functions return what the API server would get."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def read_text(path: Path) -> str:
     """Read a file of UTF-8.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
         YamlError: it is not UTF-8.
     """
     content = path.read_bytes()
@@ -31,10 +31,10 @@ def read_text(path: Path) -> str:
 
 
 def read_yaml(text: str) -> list[YamlDocument]:
-    """Read all documents but empty ones. A text that begins with { is JSON where it is JSON, as for kubectl.
+    """Read all documents except empty ones. A text that begins with { is JSON if it parses as JSON, as in kubectl.
 
     Raises:
-        YamlError: the text is no YAML, or not what Kubernetes takes.
+        YamlError: the text is not YAML, or not accepted by Kubernetes.
     """
     if _begins_as_json(text):
         documents = _read_json(text)
@@ -48,10 +48,7 @@ def _begins_as_json(text: str) -> bool:
 
 
 def _read_json(text: str) -> list[YamlDocument] | None:
-    """Read JSON values that follow each other; None where they are left to the reader of YAML.
-
-    That also knows the place of a key given twice.
-    """
+    """Read consecutive JSON values; return None to leave the text to the YAML reader."""
     decoder = strict_decoder(parse_int=lambda digits: as_json(_whole(digits)), parse_float=lambda t: as_json(float(t)))
     text = text.removeprefix(_BYTE_ORDER_MARK)
     documents: list[YamlDocument] = []
@@ -73,14 +70,14 @@ def _read_json(text: str) -> list[YamlDocument] | None:
 
 
 def _begin(text: str, position: int) -> int:
-    """Return where the next value begins."""
+    """Return the position of the next value."""
     while position < len(text) and text[position] in " \t\r\n":
         position += 1
     return position
 
 
 def _whole(digits: str) -> int | float:
-    """Read digits; a number that Python refuses for its length is a float for Go as well."""
+    """Read an integer; a number too long for Python is a float, as in Go."""
     return int(digits) if len(digits) < 100 else float(digits)
 
 

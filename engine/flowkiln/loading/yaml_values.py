@@ -1,4 +1,4 @@
-"""Events of YAML become values of JSON, in one pass whose work is bounded."""
+"""Convert YAML events into JSON values, in one pass with bounded work."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from flowkiln.loading.yaml_events import Events, YamlError
 from flowkiln.loading.yaml_scalars import MERGE_TAG, Scalar, ScalarError, as_json, as_key, resolve, resolve_tagged
 
 MAX_DEPTH = 100
-"""The deepest nesting that is read. The operator takes more than twice as much, people need a fraction."""
+"""Maximum nesting. The operator accepts more than twice as much, and people need far less."""
 
 _FEW = 400_000
 _MANY = 4_000_000
@@ -31,7 +31,7 @@ _MANY = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class YamlDocument:
-    """One document: a value of JSON, and where its parts stand. `written` is None for a text that is JSON."""
+    """One document: a JSON value, and the positions of its parts. `written` is None for JSON text."""
 
     value: Any
     written: SourceNode | None
@@ -39,20 +39,20 @@ class YamlDocument:
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """A value that was read, with what copies of it cost: its number of nodes, and how deep they are nested."""
+    """A value with the cost of copying it: its number of nodes and its depth."""
 
     value: Any
     written: SourceNode
     size: int = 1
     height: int = 0
     scalar: Scalar = None
-    """Of a scalar, the value before it became JSON: keys are made of that."""
+    """The value of a scalar before the conversion to JSON, used for keys."""
     is_mapping: bool = False
     is_scalar: bool = False
 
 
 class ValueReader:
-    """Reads the documents of one text, each with anchors of its own."""
+    """Read the documents of one text, each with its own anchors."""
 
     def __init__(self, text: str) -> None:
         self._events = Events(text)
@@ -61,10 +61,10 @@ class ValueReader:
         self._nodes_of_aliases = 0
 
     def documents(self) -> list[YamlDocument]:
-        """Read all documents but empty ones.
+        """Read all documents except empty ones.
 
         Raises:
-            YamlError: the text is no YAML, or not what Kubernetes takes.
+            YamlError: the text is not YAML, or not accepted by Kubernetes.
         """
         documents: list[YamlDocument] = []
         while True:
@@ -75,7 +75,7 @@ class ValueReader:
                 case StreamEndEvent():
                     return documents
                 case DocumentStartEvent(version=version, tags=tags) if version or tags:
-                    _fail(event, "Kubernetes reads no directives such as %YAML; leave them out")
+                    _fail(event, "Kubernetes does not read directives such as %YAML; omit them")
                 case DocumentStartEvent():
                     self._anchors = {}
                     self._nodes = self._nodes_of_aliases = 0
@@ -150,7 +150,7 @@ class ValueReader:
             _fail(event, str(error))
 
     def _merged(self, depth: int) -> tuple[list[_Node], int, int]:
-        """Read what follows the key <<: a mapping, or a list of them, of which the first wins."""
+        """Read the value of the key <<: a mapping, or a list of mappings, of which the first wins."""
         event = self._events.next_event()
         if isinstance(event, SequenceStartEvent):
             nodes = []
@@ -164,7 +164,7 @@ class ValueReader:
     def _mergeable(self, event: Event, depth: int) -> _Node:
         node = self._node(event, depth)
         if not node.is_mapping:
-            _fail(event, "what is merged with << must be a mapping, or a list of mappings")
+            _fail(event, "the value of << must be a mapping or a list of mappings")
         return node
 
     def _alias(self, event: AliasEvent, depth: int, *, is_key: bool) -> _Node:
@@ -181,23 +181,23 @@ class ValueReader:
         written = node.written.moved_to(*_place(event))
         value = _copied(node.value)
         if node.is_scalar and not is_key:
-            value = _as_value(event, node.scalar)  # the anchor may have been that of a key
+            value = _as_value(event, node.scalar)  # the anchor may be that of a key
         return replace(node, value=value, written=written, size=node.size + 1)
 
     def _count(self, event: Event, nodes: int) -> None:
-        """Refuse a document of which aliases make too large a share, with the bounds that Kubernetes has."""
+        """Reject a document with too large a share of aliases, with the limits of Kubernetes."""
         self._nodes += nodes
         if self._nodes_of_aliases <= 100 or self._nodes <= 1000:
             return
         if self._nodes_of_aliases / self._nodes > _allowed_share(self._nodes):
-            _fail(event, "document contains excessive aliasing: its aliases multiply what they stand for")
+            _fail(event, "document contains excessive aliasing: its aliases multiply their content")
 
 
 _TOO_DEEP = f"the document is nested more than {MAX_DEPTH} levels deep"
 
 
 def _allowed_share(nodes: int) -> float:
-    """Return the share of nodes that may come from aliases: 99 % of small documents, 10 % of large ones."""
+    """Return the share of nodes allowed from aliases: 99 % in small documents, 10 % in large ones."""
     over = min(max(nodes - _FEW, 0) / (_MANY - _FEW), 1.0)
     return 0.99 - 0.89 * over
 
@@ -229,7 +229,7 @@ def _as_value(event: Event, scalar: Scalar) -> Scalar:
 
 
 def _copied(value: Any) -> Any:
-    """Return a value that can be changed without changing what else the anchor stands for."""
+    """Return a copy, so changes do not affect other uses of the anchor."""
     match value:
         case dict():
             return {key: _copied(part) for key, part in value.items()}
@@ -267,7 +267,7 @@ def _deeper(event: Event, depth: int) -> int:
 
 def _place(event: Event) -> tuple[int, int]:
     mark = event.start_mark
-    assert mark is not None, "the parser gives each event a place"  # noqa: S101
+    assert mark is not None, "the parser gives each event a position"  # noqa: S101
     return mark.line + 1, mark.column + 1
 
 

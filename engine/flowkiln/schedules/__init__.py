@@ -1,4 +1,4 @@
-"""When a flow runs again: at intervals, once, or by a cron expression.
+"""Schedules of flows: at intervals, once, or by a cron expression.
 
 Dates are aware datetimes in the zone of the schedule's `start_date`, UTC without one; naive ones count as UTC.
 """

@@ -1,4 +1,4 @@
-"""Dates by a cron expression."""
+"""Schedules by a cron expression."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _NICKNAMES = {
     "@hourly": "0 * * * *",
 }
 _N_FIELDS = 5
-# Clocks are set back by less than this, so what comes from local times further apart comes in their order.
+# Clocks are set back by less than this, so local times further apart keep their order as instants.
 _MAX_OVERLAP = timedelta(hours=3)
 
 
 class CronSchedule(Schedule):
     """The dates that match a cron expression of five fields, or a nickname like `@daily`, in `start_date`'s zone.
 
-    When clocks change, an expression with a wildcard hour matches every real time whose local time matches: it leaves
-    out what the clock skips, and has what the clock repeats twice. One with fixed hours has each local time once: the
-    first of two, and one that the clock skips moves on by what it skips (2:30 to 3:30).
+    When clocks change, an expression with a wildcard hour matches every instant whose local time matches: skipped local
+    times have no match, repeated ones have two. An expression with fixed hours matches each local time once: the first
+    of two, and a skipped local time moves forward by the skipped span (2:30 to 3:30).
 
     Raises:
-        TypeError: `cron` is no str, or a date no datetime.
-        ValueError: `cron` is no valid expression.
+        TypeError: `cron` is not a str, or a date is not a datetime.
+        ValueError: `cron` is not a valid expression.
     """
 
     def __init__(self, cron: str, start_date: datetime | None = None, end_date: datetime | None = None) -> None:
@@ -52,7 +52,7 @@ class CronSchedule(Schedule):
         self._every_hour = parsed.parts[2].startswith("*") or len(parsed.hours) == 24
 
     def next(self, n: int, after: datetime | None = None) -> list[datetime]:
-        """Give at most `n` dates, strictly later than `after` (default: now)."""
+        """Return at most `n` dates, strictly later than `after` (default: now)."""
         later_than = instant_or_now(after)
         if self.start_date is not None:
             just_before = self.start_date.astimezone(UTC) - timedelta(microseconds=1)
@@ -60,7 +60,7 @@ class CronSchedule(Schedule):
         return self._first(n, self._instants(later_than), later_than)
 
     def _instants(self, after: datetime) -> Iterator[datetime]:
-        """Yield matching instants, each once, ascending, from some time before `after` on."""
+        """Yield matching instants, ascending and without duplicates, from some time before `after`."""
         zone = self._zone()
         start = wall_clock(after, zone) - _MAX_OVERLAP - _clock_change_near(after, zone)
         instants: list[datetime] = []
@@ -82,7 +82,7 @@ class CronSchedule(Schedule):
 
 
 def _walls(expression: str, start: datetime) -> Iterator[datetime]:
-    """Yield the matching local times; none once fifty years bring no match."""
+    """Yield the matching local times, until fifty years have no match."""
     try:
         yield from CronSim(expression, start)
     except OverflowError:  # the year 10000
@@ -90,7 +90,7 @@ def _walls(expression: str, start: datetime) -> Iterator[datetime]:
 
 
 def _clock_change_near(moment: datetime, zone: tzinfo) -> timedelta:
-    """Give by how much clocks are set in the two days before and after; zones have skipped whole days."""
+    """Return the clock change within two days before and after; zones have skipped whole days."""
     now = wall_clock(moment, zone) - moment.replace(tzinfo=None)
     near = [moment - timedelta(days=2), moment + timedelta(days=2)]
     return max(abs(wall_clock(each, zone) - each.replace(tzinfo=None) - now) for each in near)

@@ -1,4 +1,4 @@
-"""Dates at equal distances."""
+"""Schedules at equal intervals, and of a single date."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _MIN_INTERVAL = timedelta(seconds=60)
 class IntervalSchedule(Schedule):
     """The dates `start_date + k * interval`, microseconds included.
 
-    An interval of whole days is counted on the calendar of `start_date`'s zone: daily at 9:00 stays at 9:00 when clocks
-    change (a local time that the clock skips moves on by what it skips). Any other interval is elapsed time.
+    An interval of whole days follows the calendar of `start_date`'s zone: daily at 9:00 stays at 9:00 when clocks
+    change (a skipped local time moves forward by the skipped span). Any other interval is elapsed time.
 
     Raises:
-        TypeError: `start_date` is no datetime, or `interval` no timedelta.
+        TypeError: `start_date` is not a datetime, or `interval` is not a timedelta.
         ValueError: `interval` is under 60 seconds.
     """
 
@@ -37,7 +37,7 @@ class IntervalSchedule(Schedule):
         self.interval = interval
 
     def next(self, n: int, after: datetime | None = None) -> list[datetime]:
-        """Give at most `n` dates, strictly later than `after` (default: now)."""
+        """Return at most `n` dates, strictly later than `after` (default: now)."""
         later_than = instant_or_now(after)
         on_calendar = self.interval % _DAY == timedelta(0)
         dates = self._calendar_days(later_than) if on_calendar else self._elapsed(later_than)
@@ -52,7 +52,7 @@ class IntervalSchedule(Schedule):
     def _calendar_days(self, after: datetime) -> Iterator[datetime]:
         zone = self._zone()
         start = wall_clock(instant(self.start_date), zone)
-        # Two days back: further no clock was ever set, so nothing later than `after` is missed.
+        # Two days back: no clock was ever set back further, so no date later than `after` is missed.
         first = max(0, (wall_clock(after, zone) - 2 * _DAY - start) // self.interval)
         dates = (
             first_instant(start + k * self.interval, zone) if k else instant(self.start_date) for k in count(first)
@@ -64,7 +64,7 @@ class OneTimeSchedule(IntervalSchedule):
     """One date.
 
     Raises:
-        TypeError: `start_date` is no datetime.
+        TypeError: `start_date` is not a datetime.
     """
 
     def __init__(self, start_date: datetime) -> None:
@@ -79,7 +79,7 @@ def _until_the_end_of_time(dates: Iterator[datetime]) -> Iterator[datetime]:
 
 
 def _ascending(dates: Iterator[datetime]) -> Iterator[datetime]:
-    # A zone that skips a whole day, as Samoa did in 2011, moves that day's date onto the next day's.
+    # A zone that skips a whole day, as Samoa did in 2011, moves the date of that day onto the next day.
     last: datetime | None = None
     for date in dates:
         if last is None or date > last:

@@ -1,4 +1,4 @@
-"""What all schedules have in common."""
+"""The base of all schedules."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from flowkiln.schedules.zones import aware, instant
 
 
 class Schedule:
-    """Dates at which a flow is to run. Subclasses define `next`.
+    """Dates at which a flow runs. Subclasses define `next`.
 
     Args:
         start_date: no date is before it; its zone is the schedule's.
         end_date: no date is after it.
 
     Raises:
-        TypeError: one of them is no datetime.
+        TypeError: one of them is not a datetime.
     """
 
     def __init__(self, start_date: datetime | None = None, end_date: datetime | None = None) -> None:
@@ -28,7 +28,7 @@ class Schedule:
         self.end_date = None if end_date is None else aware(end_date)
 
     def next(self, n: int, after: datetime | None = None) -> list[datetime]:
-        """Give at most `n` dates, strictly later than `after` (default: now)."""
+        """Return at most `n` dates, strictly later than `after` (default: now)."""
         raise NotImplementedError(f"{type(self).__name__} does not say when.")
 
     def _zone(self) -> tzinfo:
@@ -36,7 +36,7 @@ class Schedule:
         return UTC if zone is None else zone
 
     def _first(self, n: int, ascending: Iterator[datetime], after: datetime) -> list[datetime]:
-        """Give the first `n` of strictly ascending instants that this schedule's bounds and `after` admit, as dates."""
+        """Return the first `n` of ascending instants within this schedule's bounds and later than `after`, as dates."""
         end = None if self.end_date is None else instant(self.end_date)
         start = None if self.start_date is None else instant(self.start_date)
         later = (moment for moment in ascending if moment > after and (start is None or moment >= start))
@@ -45,5 +45,5 @@ class Schedule:
 
 
 def instant_or_now(after: datetime | None) -> datetime:
-    """Give the instant of `after`, or now."""
+    """Return the instant of `after`, or now."""
     return datetime.now(UTC) if after is None else instant(after)

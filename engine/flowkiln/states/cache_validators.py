@@ -1,7 +1,7 @@
 """Decide whether a Cached state may be used: `fn(state, inputs, parameters) -> bool`.
 
 Inputs and cached inputs are dicts of argument name to value or `Result`. Values are compared by their digests (see
-`flowkiln.states.digests`): by type and content, NaN and missing values included. What has no digest is never the same.
+`flowkiln.states.digests`): by type and content, NaN and missing values included. Values without digest are never equal.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ Validator = Callable[[Any, Any, Any], bool]
 
 
 def never_use(state: Cached | None, inputs: Any, parameters: Any) -> bool:
-    """Never valid: the task runs."""
+    """Return False: the task runs."""
     return False
 
 
 def duration_only(state: Cached, inputs: Any, parameters: Any) -> bool:
-    """Valid until the state expires."""
+    """Return whether the state has not expired."""
     return state.cached_result_expiration is None or state.cached_result_expiration > utc_now()
 
 
 def all_inputs(state: Cached, inputs: Any, parameters: Any) -> bool:
-    """Valid until it expires, if all inputs are the same."""
+    """Return whether the state has not expired and all inputs are the same."""
     return duration_only(state, inputs, parameters) and _same_inputs(state, inputs, None)
 
 
 def all_parameters(state: Cached, inputs: Any, parameters: Any) -> bool:
-    """Valid until it expires, if all parameters of the flow are the same."""
+    """Return whether the state has not expired and all parameters of the flow are the same."""
     return duration_only(state, inputs, parameters) and _same_parameters(state, parameters, None)
 
 
 def partial_inputs_only(
     state: Cached | None = None, inputs: Any = None, parameters: Any = None, validate_on: Iterable[str] | None = None
 ) -> Any:
-    """Valid until it expires, if the inputs named in `validate_on` are the same. Without a state: a validator."""
+    """Return whether the state is valid and the inputs in `validate_on` are equal; without a state, a validator."""
     if state is None:
         return _Curried(partial_inputs_only, _names(validate_on))
     return duration_only(state, inputs, parameters) and _same_inputs(state, inputs, _names(validate_on))
@@ -48,7 +48,7 @@ def partial_inputs_only(
 def partial_parameters_only(
     state: Cached | None = None, inputs: Any = None, parameters: Any = None, validate_on: Iterable[str] | None = None
 ) -> Any:
-    """Valid until it expires, if the parameters named in `validate_on` are the same. Without a state: a validator."""
+    """Return whether the state is valid and the parameters in `validate_on` are equal; without a state, a validator."""
     if state is None:
         return _Curried(partial_parameters_only, _names(validate_on))
     return duration_only(state, inputs, parameters) and _same_parameters(state, parameters, _names(validate_on))
@@ -70,10 +70,9 @@ class _Curried:
 
 
 def record(validator: Validator, inputs: Mapping[str, Any], parameters: Mapping[str, Any] | None) -> CacheRecord:
-    """Take the digests of what a validator of this module looks at, for the Cached state that a task run may end with.
+    """Return the digests that a validator of this module compares, for the Cached state of a task run.
 
-    A body may change its inputs in place. To compare them as it left them would find them different, or the same by
-    mistake.
+    The digests are taken before the body, which may change its inputs in place.
     """
     if validator is all_inputs:
         return CacheRecord(inputs=all_digested(inputs))
@@ -115,5 +114,5 @@ def _same(
 
 
 def _before(value: Any, recorded: Digested | None) -> Digested:
-    """Give the digest that was recorded, unless the state was given another value since."""
+    """Return the recorded digest, unless the state got another value since."""
     return recorded if recorded is not None and recorded.value is value else digested(value)

@@ -1,11 +1,12 @@
-"""A digest of a value's type and content, which is the same in every process: how the inputs of cached tasks compare.
+"""Digests of the type and content of values, the same in every process, to compare the inputs of cached tasks.
 
-Two values with one digest are the same to a task, so a result for the one may stand for the other. The opposite need
-not hold: equal values of two types, or floats that only `==` calls equal (0.0 and -0.0), have two digests.
+Two values with the same digest are interchangeable for a task, so a result for one is valid for the other. The opposite
+need not hold: equal values of different types, or floats that are equal only for `==` (0.0 and -0.0), have different
+digests.
 
-`dask.tokenize` does a similar job for another purpose. It is not used, because it gives one token to values that
-differ: to text columns that are split elsewhere (["a", "b-c"] and ["a-b", "c"]), to tables with columns of two dtypes
-that changed places, to slices of one Arrow array. Masked arrays are beyond it.
+`dask.tokenize` has another purpose. It is not used, because it gives the same token to different values: to text
+columns that are split elsewhere (["a", "b-c"] and ["a-b", "c"]), to tables with columns of two dtypes that changed
+places, to slices of one Arrow array. It does not support masked arrays.
 """
 
 from __future__ import annotations
@@ -22,21 +23,22 @@ from flowkiln.states.table_parts import parts_of_table
 
 _PLAIN = {bool, int, float, complex, str, bytes, type(None)}
 _CHEAP = 16
-"""Items of a list of plain values that is not worth keeping in mind."""
+"""Maximum length of a list of plain values that is not memoised."""
 
 
 class NoDigest(ValueError):
-    """The value has no digest. The message names the part of it that has none, and says why."""
+    """The value has no digest. The message names the part without digest and the reason."""
 
 
 def digest(value: Any) -> str:
     """Return the digest of a value.
 
-    Lists, tuples, dicts (in any order), sets, arrays, tables, functions and instances of classes have one, if all in
-    them have one. Classes are told apart by name; an object's content is what it gives to `pickle`.
+    Lists, tuples, dicts (in any order), sets, arrays, tables, functions and instances of classes have one if all their
+    parts have one. Classes are identified by name; the content of an object is what it passes to `pickle`.
 
     Raises:
-        NoDigest: for a lock, a connection, an iterator, `object()`, a value that contains itself, and what holds one.
+        NoDigest: the value is, or contains, a lock, a connection, an iterator, `object()`, or a value that contains
+            itself.
     """
     try:
         return _Walk().of(value).hex()
@@ -45,10 +47,10 @@ def digest(value: Any) -> str:
 
 
 class _Walk:
-    """One walk through a value. What is met twice is digested once; what contains itself is refused."""
+    """One traversal of a value. A part that occurs twice is digested once; a cycle raises NoDigest."""
 
     def __init__(self) -> None:
-        # By id; with the object, so that no other one gets its id.
+        # By id, with the object, so its id is not reused.
         self._known: dict[int, tuple[Any, bytes]] = {}
         self._open: set[int] = set()
 
@@ -108,7 +110,7 @@ class _Walk:
         if _PLAIN.issuperset(map(type, values)):
             try:
                 return _hashed(name, b"plain", repr(values).encode())
-            except ValueError:  # an int with more digits than Python writes
+            except ValueError:  # an int with more digits than Python formats
                 pass
         return _hashed(name, *map(self.of, values))
 
@@ -116,7 +118,7 @@ class _Walk:
         return [self.of(key) + self.of(value) for key, value in pairs]
 
     def _reduced(self, value: Any) -> bytes:
-        """Digest what `pickle` would keep of an object."""
+        """Digest the content of an object that `pickle` would store."""
         kind = type(value)
         reduce = copyreg.dispatch_table.get(kind)
         try:
@@ -128,7 +130,7 @@ class _Walk:
         parts: tuple[Any, ...] = (*reduced, None, None, None, None)
         make, arguments, state, items, pairs, set_state = parts[:6]
         if type(state) is dict and not state:
-            state = None  # some objects have an empty dict only after they were read back
+            state = None  # some objects have an empty dict only after unpickling
         listed = b"" if items is None else self._several("items", list(items))
         paired = [] if pairs is None else self._pairs(pairs)
         if not isinstance(value, OrderedDict):
@@ -145,7 +147,7 @@ class _Walk:
         )
 
     def _class(self, cls: type) -> bytes:
-        """Digest a class by its name; one of a script or a function also by the code of its methods."""
+        """Digest a class by its name; a local class also by the code of its methods."""
         own = _is_local(cls)
         members = sorted(vars(cls).items()) if own else []
         return _hashed(
@@ -162,7 +164,7 @@ class _Walk:
         return [self._code(each.__code__) for each in (member, *functions) if isinstance(each, FunctionType)]
 
     def _function(self, function: FunctionType) -> bytes:
-        """Digest a function by name, code, defaults and closure; one of a script or a function also by its globals."""
+        """Digest a function by name, code, defaults and closure; a local function also by its globals."""
         used = _global_names(function.__code__) if _is_local(function) else ()
         return _hashed(
             "function",
@@ -207,7 +209,7 @@ def _name(named: Any) -> bytes:
 
 
 def _is_local(named: Any) -> bool:
-    """Whether a class or function is a script's or a function's own, so that its name says little about it."""
+    """Return whether a class or function is defined in a script or function, so its name does not identify it."""
     return named.__module__ in (None, "__main__") or "<" in named.__qualname__
 
 

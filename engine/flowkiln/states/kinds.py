@@ -1,6 +1,6 @@
-"""What the kind of a State means: which kinds are over, which have failed, which wait.
+"""The meaning of the kinds of States: finished, failed, waiting.
 
-A kind is the name of a built-in State class, as records and the custom resource have it. The sets follow from the
+A kind is the name of a built-in State class, as used in records and the custom resource. The sets follow from the
 classes: a new class is in the sets of its bases.
 """
 
@@ -30,14 +30,14 @@ def _kinds_of(*classes: type[State]) -> frozenset[str]:
 KNOWN: Final = frozenset(KINDS.values())
 FAILURES: Final = _kinds_of(Failed)
 ROOT_FAILURES: Final = FAILURES - _kinds_of(TriggerFailed)
-"""Failures of a task run's own: a failed trigger only passes on that of another task."""
+"""Failures of the task run itself: a failed trigger only reports the failure of another task."""
 SUCCESSES: Final = _kinds_of(Success)
 FINISHED: Final = _kinds_of(Finished) - _kinds_of(Looped)
-"""Kinds after which nothing more happens; a task run goes on after one iteration of its loop."""
+"""Kinds of finished task runs; a looping task run continues after an iteration."""
 RUNNING: Final = _kinds_of(Running)
 WAITING: Final = _kinds_of(Scheduled)
-"""Kinds that go on by themselves when their time comes."""
+"""Kinds of task runs that start by themselves at a given time."""
 
 NOT_STARTED: Final = KINDS[Pending]
-"""The kind of a task run of which nothing is known yet."""
+"""The kind of a task run without records."""
 MAPPED: Final = KINDS[Mapped]

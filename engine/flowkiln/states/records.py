@@ -1,6 +1,6 @@
-"""What is told about a run while it goes on: small values without results.
+"""Records of a run in progress: small values without results.
 
-Records are the one stream that the agent's status, the ledger, the CLI's progress display and the logs are made from.
+The agent's status, the progress display and the logs are derived from records alone.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from typing import NamedTuple, Protocol
 from flowkiln.states.state import State, kind_of, message_text, own_class_of
 
 NOT_MAPPED = -1
-"""The map index of a task run that is no child of a mapped task."""
+"""The map index of a task run that is not a mapped child."""
 
 
 class TaskRunRecord(NamedTuple):
     """The last known State of one task run, without its value.
 
     `task` is the local id; `map_index` is `NOT_MAPPED` for a plain task run and for a mapped parent.
-    `state` is the built-in class of the State, `state_class` the name of its own class where that is another one.
+    `state` is the built-in class of the State, `state_class` the name of its own class if that differs.
     Times are seconds since the epoch. `due` is when a waiting task run may start again.
-    `visit` counts submissions of this task run for whatever reason, `run_count` the attempts of its body.
-    `map_size` is the number of children, of a mapped parent only.
+    `visit` counts submissions of this task run for any reason, `run_count` the attempts of its body. `map_size` is the
+    number of children of a mapped parent.
 
     A named tuple: two of them or more are made, pickled and read for every task run.
     """
@@ -43,13 +43,13 @@ class TaskRunRecord(NamedTuple):
 
     @property
     def title(self) -> str:
-        """The state as people are told it: `Failed`, or `Failed (QualityFailed)` for a class of the flow's own."""
+        """Return the state for display: `Failed`, or `Failed (QualityFailed)` for a user's class."""
         return _title(self.state, self.state_class)
 
 
 @dataclass(frozen=True, slots=True)
 class FlowRunRecord:
-    """The State of the flow run as a whole: its built-in class, its message, and its own class as for a task run."""
+    """The State of the flow run: its built-in class, its message, and its own class as for a task run."""
 
     state: str
     message: str = ""
@@ -57,7 +57,7 @@ class FlowRunRecord:
 
     @property
     def title(self) -> str:
-        """The state as people are told it."""
+        """Return the state for display."""
         return _title(self.state, self.state_class)
 
 
@@ -71,10 +71,10 @@ def _title(state: str, state_class: str) -> str:
 
 
 class Observer(Protocol):
-    """Gets every record of a run, in order per task run; called from the engine's own thread, so it must be quick."""
+    """Receives every record of a run, in order per task run; called from the engine's thread, so it must be quick."""
 
     def on_task_runs(self, records: Sequence[TaskRunRecord]) -> None:
-        """Take State changes of task runs, oldest first."""
+        """Handle State changes of task runs, oldest first."""
 
     def on_flow_run(self, record: FlowRunRecord) -> None:
-        """Take a State change of the flow run."""
+        """Handle a State change of the flow run."""

@@ -1,4 +1,4 @@
-"""What a task run computed, wrapped so that "nothing was computed" and "the result is None" stay apart."""
+"""Results of task runs, wrapped to distinguish "no result" from "the result is None"."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from flowkiln.common.exceptions import SerializationError
 
 
 def same_value(one: Any, other: Any) -> bool:
-    """Whether two values are equal; what cannot be compared is not.
+    """Return whether two values are equal; values that cannot be compared are not.
 
-    Arrays and tables, and what holds some, are equal if type and content are (see `flowkiln.states.digests`): their own
-    `==` answers for each element, and for a missing one not at all.
+    Arrays and tables, and containers of them, are equal if type and content are (see `flowkiln.states.digests`): their
+    own `==` compares element by element and returns nothing for missing values.
     """
     if one is other:
         return True
@@ -26,7 +26,7 @@ def same_value(one: Any, other: Any) -> bool:
 
 
 def _same_elements(one: Any, other: Any) -> bool:
-    """Whether two collections of one type hold equal values: some arrays in them would let `==` say that they do."""
+    """Return whether two collections of one type have equal elements; `==` is unreliable if they contain arrays."""
     if len(one) != len(other):
         return False
     if isinstance(one, dict):
@@ -44,7 +44,7 @@ def _same_content(one: Any, other: Any) -> bool:
 
 
 def shape_of(value: Any) -> tuple[Any, ...]:
-    """The shape of an array or table; empty for all else."""
+    """Return the shape of an array or table; empty for other values."""
     shape = getattr(value, "shape", ())
     return shape if isinstance(shape, tuple) else ()
 
@@ -52,7 +52,7 @@ def shape_of(value: Any) -> tuple[Any, ...]:
 class Result:
     """A value that a task run computed.
 
-    `result_handler` is kept for flows that name one; the engine itself does not use it.
+    `result_handler` is stored but not used by the engine.
     """
 
     __slots__ = ("result_handler", "value")
@@ -62,7 +62,7 @@ class Result:
         self.result_handler = result_handler
 
     def to_result(self) -> Result:
-        """Give the wrapper itself, so that callers need not ask which kind they hold."""
+        """Return the wrapper itself, so callers need not check its type."""
         return self
 
     def __eq__(self, other: object) -> bool:
@@ -89,7 +89,7 @@ class NoResultType(Result):
         self.value = self
 
     def to_result(self) -> Result:
-        """Give the wrapper itself."""
+        """Return the wrapper itself."""
         return self
 
     def __eq__(self, other: object) -> bool:
@@ -109,13 +109,13 @@ class NoResultType(Result):
 
 
 NoResult = NoResultType()
-"""Nothing was computed; distinct from `Result(None)`."""
+"""The absence of a result; distinct from `Result(None)`."""
 
 
 class Undelivered(Result):
-    """Stands for a result that could not be brought to this process; reading it raises SerializationError.
+    """A result that could not be sent to this process; reading it raises SerializationError.
 
-    The state that has it is otherwise the one that the task run came to where it ran.
+    Apart from it, the state is the one with which the task run ended.
     """
 
     __slots__ = ("reason",)
@@ -126,11 +126,11 @@ class Undelivered(Result):
 
     @property
     def value(self) -> Any:
-        """Raise: there is none here."""
+        """Raise SerializationError: the result is not in this process."""
         raise SerializationError(self.reason)
 
     def to_result(self) -> Result:
-        """Raise: there is none here."""
+        """Raise SerializationError: the result is not in this process."""
         raise SerializationError(self.reason)
 
     def __eq__(self, other: object) -> bool:
@@ -147,5 +147,5 @@ class Undelivered(Result):
 
 
 def not_arrived(upstream: Any, error: SerializationError) -> SerializationError:
-    """Return an error that says of which upstream task a result could not be brought here."""
+    """Return an error that names the upstream task whose result could not be sent here."""
     return SerializationError(f"The result of {getattr(upstream, 'name', upstream)!r} did not arrive. {error}")

@@ -1,4 +1,4 @@
-"""Exceptions by which a task body, trigger or handler says which state it wants."""
+"""Exceptions by which a body, trigger or handler chooses a state."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 class ENDRUN(Exception):
     """Stops the pipeline with `state` as the outcome.
 
-    Raised in a task body with a Failed state it means: fail, and do not retry.
+    Raised in a body with a Failed state, it fails the task run without a retry.
     """
 
     def __init__(self, state: states.State) -> None:
@@ -37,8 +37,8 @@ class ENDRUN(Exception):
 class StateSignal(FlowkilnError):
     """Base of the signals. `state` is an instance of the signal's state class.
 
-    The signal itself is the state's result unless `result` is given. Further arguments go to the state class;
-    wrong ones raise TypeError at once.
+    The signal itself is the state's result unless `result` is given. Other arguments are passed to the state class;
+    invalid ones raise TypeError at once.
     """
 
     _state_class: type[states.State] = states.State
@@ -57,49 +57,49 @@ class StateSignal(FlowkilnError):
 
 
 class FAIL(StateSignal):
-    """Fail; retried like any failure."""
+    """Fail the task run; it is retried like any failure."""
 
     _state_class = states.Failed
 
 
 class TRIGGERFAIL(FAIL):
-    """The trigger says no."""
+    """Fail the task run because its trigger is not satisfied."""
 
     _state_class = states.TriggerFailed
 
 
 class VALIDATIONFAIL(FAIL):
-    """The result does not pass validation."""
+    """Fail the task run because its result is invalid."""
 
     _state_class = states.ValidationFailed
 
 
 class SUCCESS(StateSignal):
-    """Succeed at once."""
+    """End the task run as Success."""
 
     _state_class = states.Success
 
 
 class RETRY(StateSignal):
-    """Try again at `start_time` (default: now), whatever `max_retries` says."""
+    """Retry at `start_time` (default: now), regardless of `max_retries`."""
 
     _state_class = states.Retrying
 
 
 class SKIP(StateSignal):
-    """Skip this task run."""
+    """Skip the task run."""
 
     _state_class = states.Skipped
 
 
 class PAUSE(StateSignal):
-    """Wait until somebody resumes the task run."""
+    """Pause the task run until somebody resumes it."""
 
     _state_class = states.Paused
 
 
 class LOOP(StateSignal):
-    """Run the same task again at once, with `result` in the context as `task_loop_result`.
+    """Run the task again at once, with `result` in the context as `task_loop_result`.
 
     Without a result the next iteration gets the signal's repr.
     """

@@ -1,7 +1,7 @@
-"""States: what a task run or flow run is doing, and what came of it.
+"""States of task runs and flow runs.
 
-States are values. The engine never modifies one that it did not just make, and steps that have nothing to do
-give back the same object: handlers fire only for a different one.
+States are values. The engine never modifies a state that it did not just create. A step without effect returns the same
+object: handlers fire only for a different one.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from flowkiln.states.result import NoResult, Result, same_value
 
 
 def utc_now() -> dt.datetime:
-    """The present moment as an aware datetime."""
+    """Return the current time as an aware datetime."""
     return dt.datetime.now(dt.UTC)
 
 
 def as_aware(moment: dt.datetime) -> dt.datetime:
-    """Read a naive datetime as UTC; leave an aware one alone."""
+    """Return a datetime with a time zone; a naive one counts as UTC."""
     return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment
 
 
 def wrap(value: Any) -> Result:
-    """Wrap a payload in `Result` unless it is wrapped already."""
+    """Return a payload wrapped in `Result`, unless it is already wrapped."""
     return value if isinstance(value, Result) else Result(value)
 
 
@@ -39,9 +39,9 @@ def message_text(state: State, limit: int | None = None) -> str:
 class State:
     """The base of all states.
 
-    `message` is any object, stored as given. `result` is the payload, or `NoResult`.
+    `message` is any object, stored unchanged. `result` is the payload, or `NoResult`.
     Two states are equal if they have the same type, result value and public attributes; the message does not count.
-    The hash is by identity, so that states with mutable payloads can be in sets.
+    The hash is by identity, so states with mutable payloads can be in sets.
     """
 
     color = "#000000"
@@ -55,7 +55,7 @@ class State:
 
     @property
     def result(self) -> Any:
-        """The payload: the raw value, or `NoResult`."""
+        """Return the payload: the raw value, or `NoResult`."""
         return self._result.value
 
     @result.setter
@@ -73,7 +73,7 @@ class State:
     __hash__ = object.__hash__
 
     def __copy__(self) -> Self:
-        # The way by which `copy` would find out how takes five times as long, and elements of maps are copies.
+        # The default implementation of `copy` takes five times as long, and elements of maps are copies.
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         return twin
@@ -83,51 +83,51 @@ class State:
         return f'{type(self).__name__}("{text}")' if text else f"{type(self).__name__}()"
 
     def is_pending(self) -> bool:
-        """Whether this is a Pending state: not started, waiting, paused or about to be retried."""
+        """Return whether this is a Pending state: not started, waiting, paused or about to be retried."""
         return isinstance(self, Pending)
 
     def is_scheduled(self) -> bool:
-        """Whether this state waits for a start time."""
+        """Return whether this state waits for a start time."""
         return isinstance(self, Scheduled)
 
     def is_retrying(self) -> bool:
-        """Whether this state waits for another attempt."""
+        """Return whether this state waits for another attempt."""
         return isinstance(self, Retrying)
 
     def is_running(self) -> bool:
-        """Whether the work goes on now."""
+        """Return whether the body is running."""
         return isinstance(self, Running)
 
     def is_finished(self) -> bool:
-        """Whether nothing more will happen."""
+        """Return whether it is final."""
         return isinstance(self, Finished)
 
     def is_successful(self) -> bool:
-        """Whether it ended well; skips count."""
+        """Return whether it succeeded; skips count."""
         return isinstance(self, Success)
 
     def is_failed(self) -> bool:
-        """Whether it ended in failure."""
+        """Return whether it ended in failure."""
         return isinstance(self, Failed)
 
     def is_skipped(self) -> bool:
-        """Whether it was skipped."""
+        """Return whether it was skipped."""
         return isinstance(self, Skipped)
 
     def is_cached(self) -> bool:
-        """Whether its result may be used again."""
+        """Return whether later runs may use its result."""
         return isinstance(self, Cached)
 
     def is_mapped(self) -> bool:
-        """Whether it is the parent of mapped children."""
+        """Return whether it is the parent of mapped children."""
         return isinstance(self, Mapped)
 
     def is_looped(self) -> bool:
-        """Whether one iteration of a loop ended."""
+        """Return whether one iteration of a loop ended."""
         return isinstance(self, Looped)
 
     def is_meta_state(self) -> bool:
-        """Whether it only wraps another state."""
+        """Return whether it only wraps another state."""
         return isinstance(self, _MetaState)
 
 
@@ -205,7 +205,7 @@ class _MetaState(State):
 
 
 class Submitted(_MetaState):
-    """Handed over for execution."""
+    """Submitted for execution."""
 
 
 class Queued(_MetaState):
@@ -213,19 +213,19 @@ class Queued(_MetaState):
 
 
 class Running(State):
-    """The body is running."""
+    """In progress."""
 
     color = "#00FF00"
 
 
 class Cancelling(Running):
-    """The body is being stopped."""
+    """Being stopped."""
 
     color = "#FF8C00"
 
 
 class Finished(State):
-    """Nothing more will happen."""
+    """Final."""
 
     color = "#BA55D3"
 
@@ -285,12 +285,12 @@ class Mapped(Success):
 
     @property
     def n_map_states(self) -> int:
-        """The number of children."""
+        """Return the number of children."""
         return len(self.map_states)
 
 
 class Skipped(Success):
-    """Did not run, on purpose."""
+    """Skipped on purpose."""
 
     color = "#F0FFF0"
 
@@ -326,7 +326,7 @@ class ValidationFailed(Failed):
 
 
 class Crashed(Failed):
-    """The platform lost the task run: its worker died too often, or its result is gone for good."""
+    """The platform lost the task run: its worker was lost too often, or its result cannot be recovered."""
 
     color = "#8B0000"
 
@@ -336,20 +336,20 @@ KINDS: dict[type[State], str] = {
     for name, one in tuple(globals().items())
     if isinstance(one, type) and issubclass(one, State) and one is not State and not name.startswith("_")
 }
-"""The State classes of this module, with the names by which displays, the custom resource and its counts know them."""
+"""The State classes of this module, with their names in displays, the custom resource and its counts."""
 
 
 def kind_of(state: State) -> str:
-    """Return the name of the built-in class that a state is of: for one of a user's class, the nearest base.
+    """Return the name of a state's built-in class: for a user's class, the nearest built-in base.
 
-    A state that has no other base than State itself neither runs nor has ended: it counts as Pending.
+    A state whose only base is State neither runs nor has ended: it counts as Pending.
     """
     kind = KINDS.get(type(state))
     return kind or next((KINDS[base] for base in type(state).__mro__ if base in KINDS), "Pending")
 
 
 def own_class_of(state: State) -> str:
-    """Return the name of the state's class if it is a user's, else an empty text."""
+    """Return the name of the state's class if it is a user's class, else an empty string."""
     return "" if type(state) in KINDS else type(state).__name__
 
 
@@ -361,9 +361,9 @@ def _from_context(key: str, default: int) -> int:
 
 
 def without_result(state: State) -> State:
-    """Make a copy that carries no values, only type, message and plain attributes: what the driver keeps.
+    """Return a copy without values for the driver: only type, message and plain attributes.
 
-    Messages that are objects (an exception, say) become text, so that the copy always travels.
+    Messages that are objects (an exception, for example) become text, so the copy can always be pickled.
     """
     light = copy.copy(state)
     light._result = NoResult

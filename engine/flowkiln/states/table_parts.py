@@ -1,7 +1,7 @@
-"""What arrays of NumPy and tables of pandas consist of, as simpler values that can be compared one by one.
+"""Split NumPy arrays and pandas tables into simpler values that can be compared one by one.
 
-What a library computes from the rest, or leaves undefined, is no part: memory order, values under a mask, the bits of a
-NaN, how columns are kept. Neither library is imported: without it, no value is of its kind.
+Derived or undefined parts are omitted: memory order, values under a mask, the bits of a NaN, the layout of columns.
+Neither library is imported: if it is not imported yet, no value has its types.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _array(numpy: Any, value: Any) -> Parts:
     if isinstance(array, numpy.ma.MaskedArray):
         mask = numpy.ma.getmaskarray(array)
         return kind, dtype, shape, own, mask, numpy.asarray(array.compressed()), array.fill_value
-    # A flat copy only where the array does not lie in memory in order.
+    # A flat copy only if the array is not contiguous.
     flat = numpy.ascontiguousarray(numpy.asarray(array)).reshape(-1)
     return kind, dtype, shape, own, _flat_content(numpy, flat)
 

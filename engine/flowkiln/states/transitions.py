@@ -1,8 +1,9 @@
-"""Which state may follow which in the records of one task run: the one table of the transitions that the engine makes.
+"""The table of the state transitions that the engine makes, in the records of one task run.
 
 A state handler, or the caller, may replace an outcome by any state; such overrides need not be in the table.
-Inside one visit a failure becomes Retrying and a Success becomes Cached; between visits a result that was lost with its
-worker makes its task run Pending again. One that cannot be brought to the process of the run fails it in the end.
+Within one visit a failure becomes Retrying and a Success becomes Cached. Between visits, a task run whose result was
+lost with its worker becomes Pending again. A result that cannot be sent to the process of the run fails the task run at
+the end.
 """
 
 from __future__ import annotations
@@ -74,9 +75,9 @@ _BY_NAME = {old.__name__: frozenset(new.__name__ for new in following) for old, 
 
 
 def is_legal(old: str, new: str) -> bool:
-    """Whether the engine may go from one state class to another; classes are given by name, as records name them.
+    """Return whether the engine may go from one state class to another, given by name as in records.
 
-    Classes that are not the engine's own come from handlers, and are legal anywhere.
+    Classes that are not built in come from handlers, and are always legal.
     """
     return old not in _BY_NAME or new not in _BY_NAME or new in _BY_NAME[old]
 
@@ -84,9 +85,9 @@ def is_legal(old: str, new: str) -> bool:
 def illegal_transitions(
     records: Iterable[TaskRunRecord], start: Mapping[tuple[str, int], str] | None = None
 ) -> list[tuple[TaskRunRecord, str]]:
-    """Give the records of a run that must not follow the one before of the same task run, each with that one's state.
+    """Return the records of a run that must not follow the previous record of their task run, with its state.
 
-    `start` names the states that task runs, by local id and map index, were given to start from; Pending otherwise.
+    `start` has the initial states of task runs, by local id and map index; the default is Pending.
     """
     last = dict(start or {})
     found = []

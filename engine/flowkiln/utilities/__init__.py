@@ -1,4 +1,4 @@
-"""Helpers for those who write flows; each module holds one thing."""
+"""Helpers for authors of flows."""
 
 from flowkiln.common.lazy_modules import lazy_submodules
 

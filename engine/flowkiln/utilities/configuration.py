@@ -1,4 +1,4 @@
-"""Change settings for a while."""
+"""Change settings temporarily."""
 
 from __future__ import annotations
 

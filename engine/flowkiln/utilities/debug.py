@@ -1,4 +1,4 @@
-"""Help for the person who looks for a fault."""
+"""Help for debugging."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from flowkiln.common.context import context
 
 @contextmanager
 def raise_on_exception() -> Iterator[None]:
-    """Let runs inside the block raise the errors and signals of tasks, triggers and handlers."""
+    """Make runs inside the block raise the errors and signals of tasks, triggers and handlers."""
     with context(raise_on_exception=True):
         yield

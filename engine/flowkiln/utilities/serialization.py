@@ -1,4 +1,4 @@
-"""Names for objects that live in modules."""
+"""Qualified names of objects in modules."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 
 def to_qualified_name(obj: Any) -> str:
-    """Give the dotted name of a class or function: its module and its qualified name."""
+    """Return the dotted name of a class or function: its module and its qualified name."""
     return f"{obj.__module__}.{obj.__qualname__}"
 
 
 def from_qualified_name(name: str) -> Any:
-    """Find an object by its dotted name in the modules that are already imported; the longest module name wins.
+    """Return an object by its dotted name from an imported module; the longest module name wins.
 
     Raises:
         ValueError: no imported module has such an object.

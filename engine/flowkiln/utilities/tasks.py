@@ -1,4 +1,4 @@
-"""What people use to write tasks: the decorator, annotations of arguments, tags."""
+"""Write tasks: the decorator, annotations of arguments, tags."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def task(fn: Callable[..., Any] | None = None, /, **task_args: Any) -> Any:
     The keywords are those of `Task`. Inside `with Flow`, calling the task adds a copy of it, bound to the arguments.
 
     Raises:
-        ValueError: the signature cannot be that of a task.
+        ValueError: the function cannot be a task.
     """
     if fn is None:
         return lambda function: FunctionTask(fn=function, **task_args)
@@ -52,13 +52,13 @@ def task(fn: Callable[..., Any] | None = None, /, **task_args: Any) -> Any:
 
 @contextmanager
 def tags(*words: str) -> Iterator[None]:
-    """Tag every task that is made, copied or bound inside the block; nested blocks add up."""
+    """Tag every task that is created, copied or bound inside the block; the tags of nested blocks accumulate."""
     with context(tags={*(context.get("tags") or ()), *words}):
         yield
 
 
 def pause_task(message: str | None = None) -> None:
-    """Pause the task run whose body calls this; after somebody resumed it, do nothing.
+    """Pause the task run whose body calls this; do nothing once it is resumed.
 
     Raises:
         signals.PAUSE: the task run was not resumed.
@@ -68,9 +68,9 @@ def pause_task(message: str | None = None) -> None:
 
 
 def defaults_from_attrs(*names: str) -> Callable[[F], F]:
-    """Let arguments of `run` that were not passed take the values of the attributes of the same names.
+    """Set arguments of `run` that were not passed from the attributes with the same names.
 
-    An explicit None counts as passed. The other arguments are untouched.
+    An explicit None counts as passed. Other arguments are unchanged.
 
     Raises:
         AttributeError: at the call, if the task has no such attribute.

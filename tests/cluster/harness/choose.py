@@ -47,7 +47,7 @@ def way_offered(environment: Mapping[str, str], docker: Callable[[], bool], node
 
 
 def node_can_be_built() -> bool:
-    """Whether this host can build and run a node: what apt can install is not asked for."""
+    """Return whether this host can build and run a node: what apt can install is not asked for."""
     return sys.platform == "linux" and os.geteuid() == 0 and bool(shutil.which("go")) and bool(shutil.which("apt-get"))
 
 

@@ -12,7 +12,7 @@ PATIENCE = 30  # seconds for an engine to answer
 
 
 def docker_answers() -> bool:
-    """Whether kind is installed and a Docker engine answers."""
+    """Return whether kind is installed and a Docker engine answers."""
     return not _missing() and _engine_answers()
 
 

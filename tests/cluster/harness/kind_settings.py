@@ -76,7 +76,7 @@ def usable(config: Any) -> dict[str, Any]:
 
 
 def is_control_plane(node: Mapping[str, Any]) -> bool:
-    """Whether a node of a kind configuration is a control plane, as one without a role is."""
+    """Return whether a node of a kind configuration is a control plane, as one without a role is."""
     return (node.get("role") or "control-plane") == "control-plane"
 
 

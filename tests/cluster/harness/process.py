@@ -32,7 +32,7 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        """Whether it still runs; a zombie does not."""
+        """Return whether it still runs; a zombie does not."""
         return _start_time(self.pid) == self.started
 
     def kill(self, *, seconds: float = 20) -> None:

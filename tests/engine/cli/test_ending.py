@@ -198,7 +198,7 @@ def test_a_second_ctrl_c(begin: Callable[..., Run], executor: str) -> None:
         assert line, "the program ended too early"
         said += line
     said = run.end(signal.SIGINT)
-    assert "Left at once: what still ran was killed" in said
+    assert "Interrupted again: running tasks were killed" in said
     assert run.program.returncode == 130
 
 

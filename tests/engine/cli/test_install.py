@@ -13,7 +13,7 @@ class TestInstall:
         ended = invoke("install", flag, image)
         assert ended.exit_code == 2
         assert flag in ended.output
-        assert "is no name of an image" in ended.output
+        assert "is not a valid image" in ended.output
         assert "kind:" not in ended.output
 
     def test_images_are_put_in(self) -> None:

@@ -150,7 +150,7 @@ class TestGraph:
 
     def test_entrypoint_that_is_no_flow(self) -> None:
         """It is said what it is."""
-        with pytest.raises(FlowLoadError, match=r"spec\.entrypoint: 'kiln:numbers' is function, and no flowkiln\.Flow"):
+        with pytest.raises(FlowLoadError, match=r"spec\.entrypoint: 'kiln:numbers' is function, not a flowkiln\.Flow"):
             build_flow(FlowSpec(entrypoint="kiln:numbers"), "other")
 
 

@@ -53,7 +53,7 @@ class TestReading:
                 "f.yaml:2:4: cannot be read: expected the node content, but found '<stream end>'",
             ),
             ("a: 1\na: 2\n", 'f.yaml:2:1: cannot be read: the key "a" is given in line 1 already'),
-            ("- 1\n", "a document is no mapping of fields to values"),
+            ("- 1\n", "a document must be a mapping of fields to values"),
         ],
     )
     def test_files_without_a_flow(self, tmp_path: Path, text: str, said: str) -> None:
@@ -191,13 +191,13 @@ class TestLists:
         """kubectl does not look into it, and says something else."""
         inner = {"apiVersion": "v1", "kind": "List", "items": [flow_document("x")]}
         assert findings(tmp_path, {"apiVersion": "v1", "kind": "List", "items": [inner]}) == [
-            "items[0]: a list inside of a list is not read by kubectl either"
+            "items[0]: kubectl does not read a list inside a list either"
         ]
 
     def test_an_item_that_is_no_object(self, tmp_path: Path) -> None:
         """It is told like a document that is none."""
         assert findings(tmp_path, {"apiVersion": "v1", "kind": "List", "items": [1]}) == [
-            "a document is no mapping of fields to values"
+            "a document must be a mapping of fields to values"
         ]
 
 
@@ -208,9 +208,7 @@ class TestTogether:
         write_documents(first, flow_document("x"))
         write_documents(second, flow_document("k"), flow_document("x"), in_namespace("dev", flow_document("x")))
         (finding,) = check_documents(read_documents([first, second]))
-        assert str(finding).endswith(
-            f"Flow 'x': metadata.name: {first}:1 has a Flow \"x\" already; give one of them another name"
-        )
+        assert str(finding).endswith(f"Flow 'x': metadata.name: {first}:1 has a Flow \"x\" already; rename one of them")
         assert finding.file == second
 
     def test_one_file_given_twice_is_one(self, tmp_path: Path) -> None:

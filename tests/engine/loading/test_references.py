@@ -67,5 +67,5 @@ class TestResolve:
 
     def test_what_cannot_be_called(self) -> None:
         """A constant is no function."""
-        with pytest.raises(FlowLoadError, match="'os:sep' is str, and no callable"):
+        with pytest.raises(FlowLoadError, match="'os:sep' is str, not a callable"):
             resolve_callable("os:sep", "task 'a'")

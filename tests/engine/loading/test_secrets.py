@@ -29,7 +29,7 @@ class TestReadSecret:
         monkeypatch.setenv("FLOWKILN_SECRETS_DIR", str(tmp_path))
         (tmp_path / "station").mkdir()
         (tmp_path / "station" / "token").write_bytes(b"\xff\xfe s3cret")
-        with pytest.raises(SecretNotFoundError, match="no UTF-8 text") as caught:
+        with pytest.raises(SecretNotFoundError, match="not UTF-8 text") as caught:
             read_secret(KEY)
         assert "s3cret" not in str(caught.value)
         assert caught.value.__cause__ is None

@@ -236,7 +236,7 @@ def test_documents(text: str) -> None:
 @pytest.mark.parametrize("directive", ["%YAML 1.1", "%YAML 1.2", "%TAG ! tag:x,2000:"])
 def test_directives(directive: str) -> None:
     """kubectl cuts a text at --- first, so that a directive stands alone."""
-    with pytest.raises(YamlError, match="line 1, column 1: Kubernetes reads no directives"):
+    with pytest.raises(YamlError, match="line 1, column 1: Kubernetes does not read directives"):
         ours(f"{directive}\n---\n{FRAME}")
     with pytest.raises(KubectlError):
         kubectl_reads(f"{directive}\n---\n{FRAME}")
@@ -251,7 +251,7 @@ def test_directives(directive: str) -> None:
         (json_text('{"a": 1, "a": 2}'), {"a": 2}, r'line 1, column 84: the key "a" is given in line 1 already'),
         (json_text('"\\ud800"'), "\ufffd", r"line 1, column 75: \\ud800 is half a character"),
         (FRAME + "x: 1\n...\n" + FRAME, 1, r"line 6, column 1: expected '<document start>'"),
-        (FRAME + "x: !!binary //79", "\ufffd\ufffd\ufffd", r"line 4, column 4: !!binary is no UTF-8"),
+        (FRAME + "x: !!binary //79", "\ufffd\ufffd\ufffd", r"line 4, column 4: !!binary is not UTF-8"),
     ],
 )
 def test_where_kubectl_loses_something_we_refuse(text: str, lost: object, said: str) -> None:

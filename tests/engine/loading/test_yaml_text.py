@@ -70,7 +70,7 @@ class TestReadYaml:
             ("a: 1\nb:\n  - .inf\n", "line 3, column 5: .inf cannot be written in JSON, so Kubernetes refuses it"),
             ('a: 1\nb: "\\udc00"\n', "line 2, column 4: \\udc00 is half a character (a lone surrogate)"),
             ("a: \ud800\n", "line 1, column 4: the character U+D800 is not allowed"),
-            ("a: 1\n--- b\n", 'line 2, column 1: "--- b" is no separator of documents'),
+            ("a: 1\n--- b\n", 'line 2, column 1: "--- b" is not a document separator'),
             ('{"a": 1,\n "a": 2}', 'line 2, column 2: the key "a" is given in line 1 already'),
             ('{"a": 1,\n "b": 1e999}', "line 2, column 7: the number 1e999 is too large"),
             ('{"a": 1,\n "b": }}', "line 2, column 8: expected "),

@@ -35,7 +35,7 @@ def check_names(spec: FlowSpec) -> Iterator[Problem]:
 
 
 def _as_local_id(name: str) -> str:
-    """Give the id that a parameter has in status, where it stands beside tasks."""
+    """Return the id that a parameter has in status, where it stands beside tasks."""
     return _NOT_IN_LOCAL_IDS.sub("-", name.lower()).strip("-")
 
 

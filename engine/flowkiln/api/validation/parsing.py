@@ -64,7 +64,7 @@ def _parse(
 
 
 def _is_echo(detail: ErrorDetails) -> bool:
-    """Whether a list is only called too short because its items have problems, which are told on their own."""
+    """Return whether a list is only called too short because its items have problems, which are told on their own."""
     return detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]
 
 

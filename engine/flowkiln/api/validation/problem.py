@@ -26,7 +26,7 @@ class Problem:
         return sentence if len(sentence) <= MAX_SENTENCE else f"{sentence[: MAX_SENTENCE - 1]}…"
 
     def under(self, prefix: str) -> Problem:
-        """Give the same problem of a field that is inside another one."""
+        """Return the same problem of a field that is inside another one."""
         return replace(self, field=f"{prefix}.{self.field}" if self.field else prefix)
 
     def __str__(self) -> str:

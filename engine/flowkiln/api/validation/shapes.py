@@ -34,7 +34,7 @@ def fields_of(model: type[BaseModel] | None) -> list[str]:
 
 
 def patterns_of(part: object) -> Iterator[str]:
-    """Give the patterns in the type of a field."""
+    """Return the patterns in the type of a field."""
     for constraint in getattr(part, "metadata", ()):
         if isinstance(pattern := getattr(constraint, "pattern", None), str):
             yield pattern

@@ -49,7 +49,7 @@ def check_plan_size(
 
 
 def schema_is_too_large(parameter: ParameterSpec) -> bool:
-    """Whether a parameter's schema is larger than what is compared with values."""
+    """Return whether a parameter's schema is larger than what is compared with values."""
     return any(True for _ in _check("schema", parameter.json_schema, MAX_SCHEMA_BYTES))
 
 

@@ -1,4 +1,4 @@
-"""Captures what this process and its children write to standard output and error, for the log of a run."""
+"""Capture the standard output and error of this process and its children, for the log of a run."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ from flowkiln.common.run_facts import RunFacts, run_facts
 from flowkiln.engine.bodies.observer import observing_bodies
 
 PIPE_SIZE = 64 * 1024
-"""Bytes that a pipe holds: one read takes all that was written before it."""
+"""Capacity of a pipe in bytes: one read returns everything written before it."""
 
 PAUSE = 0.02
-"""Seconds between two looks at the pipes while little comes."""
+"""Seconds between two polls of the pipes while there is little output."""
 
 IDLE = 0.1
-"""Seconds between two looks at what waits to be shown."""
+"""Seconds between two polls of pending lines."""
 
 _FIRST_PRIVATE = 10
 
 
 @dataclass(frozen=True, slots=True)
 class OutputAddress:
-    """Where worker processes of this run send their output: a folder for named pipes, and what marks messages."""
+    """The address for the output of this run's worker processes: a folder for named pipes, and the message token."""
 
     folder: str
     token: bytes
 
 
 class StandardStreams:
-    """Standard output and error as this program got them.
+    """The original standard output and error of this program.
 
-    From then on, whatever else is written to standard output goes to standard error, so standard output has only the
-    outcome of the run. `capturing` turns both into lines of a run's log.
+    All other writes to standard output go to standard error, so standard output has only the outcome of the run.
+    `capturing` turns both into lines of a run's log.
     """
 
     def __init__(self, out: TextIO, err: TextIO, streams: tuple[LineStream, LineStream]) -> None:
@@ -59,7 +59,7 @@ class StandardStreams:
 
     @contextmanager
     def capturing(self, log: OrderedLog) -> Iterator[OutputAddress]:
-        """Inside the block, what bodies and their children write is said to the log, line by line."""
+        """Pass the output of bodies and their children to the log, line by line, inside the block."""
         capture = _Capture(log, self._streams)
         with ExitStack() as held:
             held.callback(shutil.rmtree, capture.address.folder, ignore_errors=True)
@@ -73,7 +73,7 @@ class StandardStreams:
 
 @contextmanager
 def standard_streams() -> Iterator[StandardStreams]:
-    """Take standard output and error over, for the time of the block; for good where they are this process's own."""
+    """Take over standard output and error inside the block; permanently if they are the process's own."""
     before = sys.stdout, sys.stderr
     is_own = _number(sys.stdout) == 1
     with ExitStack() as held:
@@ -82,7 +82,7 @@ def standard_streams() -> Iterator[StandardStreams]:
         os.dup2(err.number, 1)
         sys.stdout, sys.stderr = map(text_stream, streams)
         if not is_own:
-            # A test's program within a process that goes on.
+            # A test that runs the program within its own process.
             held.callback(_restore, before, (out, err))
         yield StandardStreams(out.text, err.text, streams)
 
@@ -96,7 +96,7 @@ class _Private:
         try:
             self.number = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, _FIRST_PRIVATE)
         except OSError:
-            # The program was started without it.
+            # The program was started without this stream.
             self.number = os.open(os.devnull, os.O_WRONLY)
         if stream is not None and _number(stream) != number:
             self.text = stream
@@ -136,7 +136,7 @@ class _Capture:
         self._reader = threading.Thread(target=self._read, name="flowkiln-output", daemon=True)
 
     def start(self) -> None:
-        """Put the pipe in the place of standard output and error."""
+        """Replace standard output and error by the pipe."""
         for number in (1, 2):
             os.dup2(self._write_end, number)
         for stream in self._streams:
@@ -145,7 +145,7 @@ class _Capture:
         self._reader.start()
 
     def close(self) -> None:
-        """Say everything, and give standard output and error back."""
+        """Emit everything, and restore standard output and error."""
         for stream in self._streams:
             stream.end_lines()
             stream.tell_line = None
@@ -153,7 +153,7 @@ class _Capture:
         for number, saved in zip((1, 2), self._saved, strict=True):
             os.dup2(saved, number)
             os.close(saved)
-        # Unless a child that was left behind holds it, too, this wakes the reader.
+        # This wakes the reader, unless a child process still holds the pipe.
         os.close(self._write_end)
         self._reader.join()
         with self._log.lock:
@@ -166,19 +166,19 @@ class _Capture:
                 source.close()
 
     def show_open_lines(self) -> None:
-        """Say what the body of this thread has not completed, such as a prompt."""
+        """Emit incomplete lines of the body of this thread, such as a prompt."""
         for stream in self._streams:
             stream.end_lines(run_facts())
 
     def began(self, facts: RunFacts) -> None:
-        """Take that a body begins in this thread."""
+        """Handle the start of a body in this thread."""
         with self._log.lock:
             self._drain()
             self._bodies.setdefault(threading.get_ident(), []).append(facts)
             self._own.body = self._only_body()
 
     def ended(self, facts: RunFacts) -> None:
-        """Take that a body of this thread has ended, and say what it has not completed."""
+        """Handle the end of a body in this thread, and emit its incomplete lines."""
         thread = threading.get_ident()
         with self._log.lock:
             self._drain()
@@ -194,11 +194,11 @@ class _Capture:
             self._own.body = self._only_body()
 
     def _only_body(self) -> RunFacts | None:
-        """Whose it is what a child process writes, if only one body runs here."""
+        """Return the origin of output of child processes, if only one body runs in this process."""
         return next(iter(self._bodies.values()))[-1] if len(self._bodies) == 1 else None
 
     def say(self, text: str, level: str, origin: str, when: float, facts: RunFacts) -> None:
-        """Say a line of this process, after what its children wrote before."""
+        """Emit a line of this process, after earlier output of its children."""
         with self._log.lock:
             self._drain()
             self._log.say(Line(text, facts, when, level, origin))
@@ -207,7 +207,7 @@ class _Capture:
         self.say(text, "", "", time.time(), facts)
 
     def _drain(self) -> int:
-        """Say what was written to the pipes until now, and give its size."""
+        """Emit everything written to the pipes so far, and return its size."""
         size = 0
         with self._log.lock:
             for source in list(self._sources):

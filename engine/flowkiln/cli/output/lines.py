@@ -1,4 +1,4 @@
-"""Lines of the run's log, and bytes cut into lines."""
+"""Lines of the run's log, and splitting bytes into lines."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from flowkiln.common.run_facts import RunFacts
 
 LINE_LIMIT = 16 * 1024
-"""Bytes after which a line without an end is shown in parts."""
+"""Bytes after which an unfinished line is split."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Something that is shown as a whole. `origin` names a logger; output has none."""
+    """A line of the log. `origin` is the name of a logger; output has none."""
 
     text: str
     facts: RunFacts
@@ -24,9 +24,9 @@ class Line:
 
 
 class LineSplitter:
-    """Cuts the bytes of one writer into lines.
+    """Split the bytes of one writer into lines.
 
-    A carriage return starts the line again, as on a terminal: of a progress bar the last state is shown.
+    A carriage return restarts the line, as on a terminal: only the last state of a progress bar is shown.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class LineSplitter:
         self._is_cut = False
 
     def feed(self, data: bytes) -> Iterator[str]:
-        """Take bytes and give the lines that they complete."""
+        """Add bytes and return the completed lines."""
         *whole, rest = (self._rest + data).split(b"\n")
         self._rest = b""
         for line in whole:
@@ -49,14 +49,14 @@ class LineSplitter:
         self._rest = rest
 
     def end(self) -> Iterator[str]:
-        """Give what was not completed."""
+        """Return the incomplete line."""
         rest, self._rest, self._is_cut = self._rest, b"", False
         if rest:
             yield from _parts(rest)
 
     @property
     def is_empty(self) -> bool:
-        """Whether no line waits for its end."""
+        """Return whether there is no incomplete line."""
         return not self._rest and not self._is_cut
 
 
@@ -68,7 +68,7 @@ def _parts(line: bytes) -> Iterator[str]:
 
 
 def _last_state(line: bytes, *, keep_end: bool) -> bytes:
-    """The text after the last carriage return that is followed, or with `keep_end` may yet be, by something."""
+    """Return the text after the last carriage return that is followed by text, or with `keep_end` may be."""
     stripped = line.rstrip(b"\r")
     last = stripped.rpartition(b"\r")[2]
     return last + b"\r" if keep_end and stripped != line else last

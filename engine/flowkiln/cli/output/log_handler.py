@@ -1,4 +1,4 @@
-"""A logging handler that makes lines of records."""
+"""A logging handler that turns records into lines."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from flowkiln.common.logging import configured_level, get_logger
 from flowkiln.common.run_facts import RunFacts
 
 Say = Callable[[str, str, str, float, RunFacts], None]
-"""Takes text, level as it is shown, the logger's name, time, and the task run."""
+"""Called with text, displayed level, logger name, time, and task run."""
 
 
 class LineHandler(logging.Handler):
-    """Says the text of each record, whatever is in it. A forked process writes it to standard error."""
+    """Emit each record as a line. A forked process writes it to standard error."""
 
     def __init__(self, say: Say) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class LineHandler(logging.Handler):
         self._process = os.getpid()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Say a record; values that are no plain text are shown as one."""
+        """Emit a record; values that are not plain text are converted."""
         level = "" if record.levelno <= logging.INFO else f"{record.levelname} "
         text = text_of(record)
         if os.getpid() != self._process:
@@ -47,7 +47,7 @@ def _whole(value: Any) -> int | None:
 
 @contextmanager
 def logging_to(say: Say) -> Iterator[None]:
-    """Say the records of flowkiln's loggers, which those of bodies are among, at the configured level."""
+    """Emit the records of flowkiln's loggers, including those of bodies, at the configured level."""
     logger = get_logger()
     handler, level = LineHandler(say), logger.level
     logger.addHandler(handler)

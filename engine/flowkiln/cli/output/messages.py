@@ -1,7 +1,7 @@
-"""What a worker process tells the process of the run, between the raw output of bodies in the same pipe.
+"""Messages from a worker process to the process of the run, between raw output of bodies in the same pipe.
 
-A message is written by one call and has at most `PIPE_BUF` bytes, so the kernel never mixes it with what others write;
-a long text takes several. Each starts with a token that only these processes know.
+A message is written by one call and has at most `PIPE_BUF` bytes, so the kernel never interleaves it with other writes;
+a long text is split into several messages. Each starts with a token that only these processes know.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class Message:
 
 
 def new_token() -> bytes:
-    """Make a token that no output has in it."""
+    """Return a new token that output does not contain."""
     return os.urandom(TOKEN_LENGTH)
 
 
 def encode(token: bytes, message: Message) -> Iterator[bytes]:
-    """Give the writes that carry a message."""
+    """Return the writes that carry a message."""
     values = [value[:_NAME_LIMIT] if isinstance(value, str) else value for value in message.values]
     text = message.text.encode(errors="backslashreplace")
     for start in range(0, max(1, len(text)), _TEXT_PER_MESSAGE):
@@ -50,7 +50,7 @@ def encode(token: bytes, message: Message) -> Iterator[bytes]:
 
 
 class Decoder:
-    """Takes what comes out of a pipe apart again: raw bytes, and messages."""
+    """Split the bytes of a pipe into raw output and messages."""
 
     def __init__(self, token: bytes) -> None:
         self._token = token
@@ -58,7 +58,7 @@ class Decoder:
         self._unfinished: dict[int, bytes] = {}
 
     def feed(self, data: bytes) -> Iterator[bytes | Message]:
-        """Take bytes and give, in order, what they complete."""
+        """Add bytes and return the completed parts, in order."""
         data = self._waiting + data
         while True:
             raw, found, after = data.partition(self._token)
@@ -84,7 +84,7 @@ class Decoder:
         self._waiting = self._token + after
 
     def end(self) -> bytes:
-        """Give what waited for more."""
+        """Return the incomplete part."""
         rest, self._waiting = self._waiting, b""
         return b"" if rest.startswith(self._token) else rest
 
@@ -98,7 +98,7 @@ class Decoder:
 
 
 def _overlap(data: bytes, token: bytes) -> int:
-    """How many bytes at the end of the data may be the start of a token."""
+    """Return how many bytes at the end of the data may be the start of a token."""
     for length in range(min(len(data), len(token) - 1), 0, -1):
         if data.endswith(token[:length]):
             return length

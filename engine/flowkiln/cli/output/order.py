@@ -1,4 +1,4 @@
-"""Brings lines and State changes into their order: "Running", then what the body says, then its end."""
+"""Order lines and State changes: "Running", then the output of the body, then its end."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from flowkiln.cli.output.printing import LinePrinting
 from flowkiln.states.records import NOT_MAPPED, FlowRunRecord, Observer, TaskRunRecord
 
 HELD_FOR = 2.0
-"""Seconds that a line waits for the news that its task run began, which takes another way."""
+"""Maximum seconds that a line waits for the record that its task run started."""
 
 HELD_AT_MOST = 10_000
-"""Lines that wait at the same time."""
+"""Maximum number of waiting lines."""
 
 _Key = tuple[str | None, int]
 
 _NO_TASK: _Key = (None, NOT_MAPPED)
-"""The key of lines that belong to no task run of this flow run."""
+"""The key of lines that do not belong to a task run of this flow run."""
 
 
 class OrderedLog:
-    """An Observer in front of a display, and the place where all lines of the run's log arrive.
+    """An Observer in front of a display that also receives all lines of the run's log.
 
-    Thread-safe; `lock` is held while something is shown. `gather` is called before a State change is shown: it says all
-    lines that were written until then.
+    Thread-safe; `lock` is held while output is shown. `gather` is called before a State change is shown, to emit all
+    lines written until then.
     """
 
     def __init__(self, display: Observer, printing: LinePrinting, run_id: str) -> None:
@@ -43,7 +43,7 @@ class OrderedLog:
         facts = line.facts
         with self.lock:
             if facts.run != self._run_id or facts.task is None:
-                # It keeps its place among those that wait.
+                # It keeps its position among the waiting lines.
                 key, is_due = _NO_TASK, not self._held
             else:
                 key = (facts.task, NOT_MAPPED if facts.map_index is None else facts.map_index)
@@ -59,7 +59,7 @@ class OrderedLog:
                 self._release_all()
 
     def on_task_runs(self, records: Sequence[TaskRunRecord]) -> None:
-        """Show State changes of task runs, each after what was said before it."""
+        """Show State changes of task runs, each after the lines before it."""
         with self.lock:
             self.gather()
             if not self._held:
@@ -85,7 +85,7 @@ class OrderedLog:
             self._display.on_flow_run(record)
 
     def tick(self) -> None:
-        """Show what has waited long enough; to be called now and then."""
+        """Show lines that have waited long enough; call it periodically."""
         with self.lock:
             if self._held and time.monotonic() >= self._release_at:
                 self._release_all()
@@ -106,7 +106,7 @@ class OrderedLog:
             self._running.pop(key, None)
 
     def _release(self, key: _Key, attempt: int) -> None:
-        """Show what a task run has said up to an attempt."""
+        """Show the lines of a task run up to an attempt."""
         lines = self._held.pop(key, [])
         due = [line for line in lines if (line.facts.run_count or 0) <= attempt]
         later = [line for line in lines if (line.facts.run_count or 0) > attempt]

@@ -1,4 +1,4 @@
-"""Prints lines of the run's log on the console, where the progress is shown too."""
+"""Print lines of the run's log on the console that also shows the progress."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from rich.text import Text
 from flowkiln.cli.output.lines import Line
 
 INTERVAL = 0.1
-"""Seconds between two prints above a live table, which is drawn anew each time."""
+"""Seconds between two prints above a live table, which each print redraws."""
 
 MANY = 1000
-"""Lines that do not wait for the end of the interval."""
+"""Number of lines that are printed before the interval ends."""
 
 
 class LinePrinting:
-    """Prints lines: at once, but above a live table together with others. Not thread-safe."""
+    """Print lines at once, or batched above a live table. Not thread-safe."""
 
     def __init__(self, console: Console, name: str) -> None:
-        """`name` is that of the flow, for lines that belong to no task."""
+        """`name` is the flow's name, for lines without a task."""
         self._console, self._name = console, name
         self._waiting: list[Line] = []
         self._printed = 0.0
 
     def print(self, lines: Sequence[Line]) -> None:
-        """Print lines, now or soon."""
+        """Print lines now or with the next batch."""
         if self._console.quiet:
             return
         self._waiting.extend(lines)
@@ -37,12 +37,12 @@ class LinePrinting:
             self.tick()
 
     def tick(self) -> None:
-        """Print what has waited long enough."""
+        """Print lines that have waited long enough."""
         if self._waiting and time.monotonic() - self._printed >= INTERVAL:
             self.flush()
 
     def flush(self) -> None:
-        """Print what waits."""
+        """Print waiting lines."""
         lines, self._waiting = self._waiting, []
         if not lines:
             return
@@ -54,7 +54,7 @@ class LinePrinting:
                 self._console.file.write(f"{text}\n")
                 self._console.file.flush()
         except (OSError, ValueError):
-            # Nobody reads on, or the disk is full: that is no reason to end the run.
+            # A closed pipe or a full disk must not end the run.
             pass
         self._printed = time.monotonic()
 

@@ -1,4 +1,4 @@
-"""One pipe that output comes from: raw bytes of child processes, and messages of a worker process."""
+"""Read one pipe: raw bytes of child processes, and messages of a worker process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NOBODY = RunFacts(None, None, None, None)
 
 
 class Source:
-    """The read end of a pipe. `body` is whose raw output it is; `opened` are named pipes that were announced."""
+    """The read end of a pipe. `body` is the origin of its raw output; `opened` are announced named pipes."""
 
     def __init__(self, number: int, token: bytes) -> None:
         self.number = number
@@ -24,7 +24,7 @@ class Source:
         os.set_blocking(number, False)
 
     def read(self, size: int) -> bytes | None:
-        """Give what there is: None if nothing now, nothing at all if nobody can write any more."""
+        """Return available bytes: None if there are none now, empty bytes at the end."""
         try:
             return os.read(self.number, size)
         except BlockingIOError:
@@ -48,7 +48,7 @@ class Source:
                     self.opened.append(path)
 
     def end_lines(self) -> Iterator[Line]:
-        """Give raw output that was not completed."""
+        """Return incomplete raw output."""
         yield from self._lines(self._raw.end())
 
     def close(self) -> None:

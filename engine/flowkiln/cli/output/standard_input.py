@@ -1,4 +1,4 @@
-"""Standard input of bodies: what a body wrote is shown before it reads, so that a prompt comes before its answer."""
+"""Standard input of bodies: show pending output before a body reads, so a prompt comes before its answer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TextIO, cast
 
 
 class PromptingInput:
-    """A text stream that calls `before_read` each time before it reads; anything else is that of `stream`."""
+    """A text stream that calls `before_read` before each read; all else is delegated to `stream`."""
 
     def __init__(self, stream: TextIO, before_read: Callable[[], object]) -> None:
         self._stream, self._before_read = stream, before_read
@@ -39,9 +39,9 @@ class PromptingInput:
 
 @contextmanager
 def prompting(before_read: Callable[[], object]) -> Iterator[None]:
-    """Call `before_read`, inside the block, before something reads `sys.stdin`."""
+    """Call `before_read` before each read of `sys.stdin` inside the block."""
     before = sys.stdin
-    if before is not None:  # The program may be started without one.
+    if before is not None:  # The program may have no standard input.
         sys.stdin = cast(TextIO, PromptingInput(before, before_read))
     try:
         yield

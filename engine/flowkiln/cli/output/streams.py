@@ -1,4 +1,4 @@
-"""Text streams in the place of standard output and error, which know whose line it is."""
+"""Text streams that replace standard output and error and know the origin of each line."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from flowkiln.cli.output.lines import LineSplitter
 from flowkiln.common.run_facts import RunFacts, run_facts
 
 Tell = Callable[[str, RunFacts], None]
-"""Takes a line, and whose it is."""
+"""Called with a line and its origin."""
 
 
 class LineStream(io.BufferedIOBase):
-    """Gathers what each thread writes into lines of its own, and tells them.
+    """Collect the writes of each thread into lines, and pass them to `tell`.
 
-    As long as there is nobody to `tell`, what is written goes `through` as it is. In a forked process lines are written
-    to the file descriptor `number`, which this stream takes the place of.
+    Without `tell`, writes go `through` unchanged. In a forked process lines are written to the file descriptor
+    `number`, which this stream replaces.
     """
 
     def __init__(self, number: int, through: TextIO | None = None) -> None:
@@ -29,7 +29,7 @@ class LineStream(io.BufferedIOBase):
         self._open: dict[int, tuple[LineSplitter, RunFacts]] = {}
 
     def write(self, data: bytes, /) -> int:  # type: ignore[override]
-        """Take bytes and tell the lines that they complete."""
+        """Add text and pass on the completed lines."""
         written = bytes(data)
         if os.getpid() != self._process:
             self._become_child()
@@ -40,7 +40,7 @@ class LineStream(io.BufferedIOBase):
         thread, facts = threading.get_ident(), run_facts()
         known = self._open.get(thread)
         if known is not None and known[1] != facts:
-            # The thread works for somebody else now.
+            # The thread now runs another body.
             self._end(thread)
             known = None
         splitter = LineSplitter() if known is None else known[0]
@@ -53,13 +53,13 @@ class LineStream(io.BufferedIOBase):
         return len(written)
 
     def flush(self) -> None:
-        """A line that is not complete waits: for its end, or for that of the body."""
+        """Do nothing: an incomplete line waits for its end, or for the end of the body."""
         if os.getpid() != self._process:
-            # Multiprocessing does this before it ends a child.
+            # Multiprocessing flushes before it ends a child process.
             self.end_lines()
 
     def end_lines(self, facts: RunFacts | None = None) -> None:
-        """Tell what the threads of a task run, or all, have not completed."""
+        """Pass on the incomplete lines of the threads of a task run, or of all threads."""
         if os.getpid() != self._process:
             self._become_child()
         for thread, (_, known) in list(self._open.items()):
@@ -67,15 +67,15 @@ class LineStream(io.BufferedIOBase):
                 self._end(thread)
 
     def fileno(self) -> int:
-        """The file descriptor whose place this stream takes; child processes inherit that."""
+        """Return the file descriptor that this stream replaces; child processes inherit it."""
         return self._number
 
     def isatty(self) -> bool:
-        """Whether what is written arrives on a terminal as it is."""
+        """Return whether writes reach a terminal unchanged."""
         return self.tell_line is None and self._through is not None and self._through.isatty()
 
     def writable(self) -> bool:
-        """Yes."""
+        """Return True."""
         return True
 
     def _end(self, thread: int) -> None:
@@ -91,14 +91,14 @@ class LineStream(io.BufferedIOBase):
 
     def _become_child(self) -> None:
         self._process = os.getpid()
-        # The parent tells what it began.
+        # The parent passes on the line that it started.
         self._open.clear()
         if self.tell_line is not None:
             self.tell_line = lambda line, _: write_raw(self._number, f"{line}\n")
 
 
 def write_raw(number: int, text: str) -> None:
-    """Write to a file descriptor, and ignore a reader that is gone."""
+    """Write to a file descriptor, and ignore a closed reader."""
     data = text.encode(errors="backslashreplace")
     try:
         while data:
@@ -108,5 +108,5 @@ def write_raw(number: int, text: str) -> None:
 
 
 def text_stream(lines: LineStream) -> TextIO:
-    """Make a stream for `sys.stdout` or `sys.stderr` that never raises for what it is given to write."""
+    """Return a stream for `sys.stdout` or `sys.stderr` that accepts any text."""
     return io.TextIOWrapper(lines, "utf-8", errors="backslashreplace", write_through=True)  # type: ignore[type-var]  # `raw` is never asked for

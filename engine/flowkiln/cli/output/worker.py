@@ -1,4 +1,4 @@
-"""What a worker process of the local Dask cluster does with output: it goes to the process of the run."""
+"""Send the output of a worker process of the local Dask cluster to the process of the run."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ from flowkiln.engine.bodies.observer import observing_bodies
 
 
 class OutputOfWorker(WorkerPlugin):  # type: ignore[misc]
-    """Sends what a worker process writes and logs through a named pipe of its own.
+    """A plugin that sends the output and logs of a worker process through its own named pipe.
 
-    What is in the pipe is read even if the process dies right after. A process that writes faster than the run's reads
-    waits.
+    Data in the pipe is read even if the process dies. A process that writes faster than the reader waits.
     """
 
     name = "flowkiln-cli-output"
@@ -32,7 +31,7 @@ class OutputOfWorker(WorkerPlugin):  # type: ignore[misc]
         self._address = address
 
     def setup(self, worker: Worker) -> None:
-        """Called by Dask in each worker process."""
+        """Set up the worker process; called by Dask."""
         outlet = _Outlet(self._address.token, _open_pipe(self._address))
         outlet.take_over()
         self._for_ever = ExitStack()
@@ -41,15 +40,15 @@ class OutputOfWorker(WorkerPlugin):  # type: ignore[misc]
 
 
 def _open_pipe(address: OutputAddress) -> int:
-    """Make the pipe and announce it through the one that this process has inherited."""
+    """Create the pipe and announce it through the inherited one."""
     path = str(Path(address.folder, str(os.getpid())))
     try:
         os.mkfifo(path, 0o600)
-        # Opened for both, so that it waits for nobody, and as a writer that notices when nobody reads any more.
+        # Opened for reading and writing, so opening does not block, and as a writer that notices a closed reader.
         both = os.open(path, os.O_RDWR)
         write_end = os.open(path, os.O_WRONLY)
     except OSError:
-        # Only raw output of child processes is then without a name.
+        # Only raw output of child processes has no origin then.
         return os.dup(2)
     for part in encode(address.token, Message("opened", (), path)):
         os.write(2, part)
@@ -64,7 +63,7 @@ class _Outlet:
         self._streams = LineStream(1), LineStream(2)
 
     def take_over(self) -> None:
-        """Put the pipe in the place of standard output and error."""
+        """Replace standard output and error by the pipe."""
         for number, stream in zip((1, 2), self._streams, strict=True):
             os.dup2(self._pipe, number)
             stream.tell_line = self._print
@@ -75,11 +74,11 @@ class _Outlet:
         self._send(Message("said", (when, level, origin, *facts), text))
 
     def began(self, facts: RunFacts) -> None:
-        """Take that a body begins."""
+        """Handle the start of a body."""
         self._send(Message("began", facts))
 
     def ended(self, facts: RunFacts) -> None:
-        """Take that a body has ended, and send what it has not completed."""
+        """Handle the end of a body, and send its incomplete lines."""
         for stream in self._streams:
             stream.end_lines(facts)
         self._send(Message("ended", ()))
@@ -92,5 +91,5 @@ class _Outlet:
             try:
                 os.write(self._pipe, part)
             except OSError:
-                # The run's process is gone, and this one soon.
+                # The run's process is gone; this one ends soon.
                 return

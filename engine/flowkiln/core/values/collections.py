@@ -1,4 +1,4 @@
-"""Collections whose elements are results of tasks."""
+"""Tasks that collect the results of other tasks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PREFIX = "arg_"
 
 
 class _Sequence(Task):
-    """Element i, from 1, comes in as the argument `arg_i`."""
+    """Base class: element i, from 1, is the argument `arg_i`."""
 
     is_implicit = True
 
@@ -38,7 +38,7 @@ class List(_Sequence):
     """A list of results."""
 
     def run(self, /, **elements: Any) -> list[Any]:
-        """Give the elements in argument order."""
+        """Return the elements in argument order."""
         return _in_order(elements)
 
 
@@ -46,7 +46,7 @@ class Tuple(_Sequence):
     """A tuple of results."""
 
     def run(self, /, **elements: Any) -> tuple[Any, ...]:
-        """Give the elements in argument order."""
+        """Return the elements in argument order."""
         return tuple(_in_order(elements))
 
 
@@ -54,7 +54,7 @@ class Set(_Sequence):
     """A set of results."""
 
     def run(self, /, **elements: Any) -> set[Any]:
-        """Give the elements as a set."""
+        """Return the elements as a set."""
         return set(elements.values())
 
 
@@ -64,5 +64,5 @@ class Dict(Task):
     is_implicit = True
 
     def run(self, /, **items: Any) -> dict[str, Any]:
-        """Give the items as a dict."""
+        """Return the items as a dict."""
         return items

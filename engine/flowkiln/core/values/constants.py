@@ -22,5 +22,5 @@ class Constant(Task):
         super().__init__(name=name, **kwargs)
 
     def run(self) -> Any:
-        """Give the value."""
+        """Return the value."""
         return self.value

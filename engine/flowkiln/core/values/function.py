@@ -14,14 +14,14 @@ R = TypeVar("R")
 
 
 class FunctionTask(Task, Generic[P, R]):
-    """A task whose `run` is a function; named after it.
+    """A task whose `run` is a function, and which has the function's name.
 
-    Type checkers see the function's signature in calls, where a task fits every type. They do not check calls with
-    `mapped`, `task_args`, `upstream_tasks` or `flow`, nor the arguments of `map`, which are of other types than the
+    Type checkers see the function's signature in calls, and accept a task for every type. They do not check calls with
+    `mapped`, `task_args`, `upstream_tasks` or `flow`, nor the arguments of `map`, whose types differ from the
     function's. All are checked when the flow is built.
 
     Raises:
-        TypeError: `fn` cannot be called.
+        TypeError: `fn` is not callable.
         ValueError: its signature cannot be that of a task.
     """
 
@@ -62,7 +62,7 @@ class FunctionTask(Task, Generic[P, R]):
     @overload
     def __call__(self, /, *args: Any, flow: Building | None, **kwargs: Any) -> Self: ...
     def __call__(self, /, *args: Any, **kwargs: Any) -> Self:
-        """Bind a copy of this task to its arguments, and give the copy; see `Task.__call__`."""
+        """Bind a copy of this task to its arguments, and return the copy; see `Task.__call__`."""
         return super().__call__(*args, **kwargs)
 
     @overload  # type: ignore[override]  # fewer arguments fit than those of a Task that is nobody's function

@@ -1,4 +1,4 @@
-"""Operators as tasks; the operators of `Task` make them."""
+"""Tasks of Python's operators, made by the operators of `Task`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Add(_Operator):
     """`x + y`."""
 
     def run(self, x: Any, y: Any) -> Any:
-        """Give the sum."""
+        """Return the sum."""
         return x + y
 
 
@@ -23,7 +23,7 @@ class Sub(_Operator):
     """`x - y`."""
 
     def run(self, x: Any, y: Any) -> Any:
-        """Give the difference."""
+        """Return the difference."""
         return x - y
 
 
@@ -31,7 +31,7 @@ class Mul(_Operator):
     """`x * y`."""
 
     def run(self, x: Any, y: Any) -> Any:
-        """Give the product."""
+        """Return the product."""
         return x * y
 
 
@@ -39,7 +39,7 @@ class Div(_Operator):
     """`x / y`."""
 
     def run(self, x: Any, y: Any) -> Any:
-        """Give the quotient."""
+        """Return the quotient."""
         return x / y
 
 
@@ -47,7 +47,7 @@ class FloorDiv(_Operator):
     """`x // y`."""
 
     def run(self, x: Any, y: Any) -> Any:
-        """Give the floored quotient."""
+        """Return the floored quotient."""
         return x // y
 
 
@@ -55,7 +55,7 @@ class Mod(_Operator):
     """`x % y`."""
 
     def run(self, x: Any, y: Any) -> Any:
-        """Give the remainder."""
+        """Return the remainder."""
         return x % y
 
 
@@ -63,7 +63,7 @@ class Pow(_Operator):
     """`x**y`."""
 
     def run(self, x: Any, y: Any) -> Any:
-        """Give the power."""
+        """Return the power."""
         return x**y
 
 
@@ -71,7 +71,7 @@ class And(_Operator):
     """`bool(x and y)`."""
 
     def run(self, x: Any, y: Any) -> bool:
-        """Give whether both are true."""
+        """Return whether both are true."""
         return bool(x and y)
 
 
@@ -79,7 +79,7 @@ class Or(_Operator):
     """`bool(x or y)`."""
 
     def run(self, x: Any, y: Any) -> bool:
-        """Give whether one is true."""
+        """Return whether one is true."""
         return bool(x or y)
 
 
@@ -87,7 +87,7 @@ class Equal(_Operator):
     """`bool(x == y)`."""
 
     def run(self, x: Any, y: Any) -> bool:
-        """Give whether both are equal."""
+        """Return whether both are equal."""
         return bool(x == y)
 
 
@@ -95,7 +95,7 @@ class NotEqual(_Operator):
     """`bool(x != y)`."""
 
     def run(self, x: Any, y: Any) -> bool:
-        """Give whether both differ."""
+        """Return whether both differ."""
         return bool(x != y)
 
 
@@ -103,7 +103,7 @@ class GreaterThan(_Operator):
     """`bool(x > y)`."""
 
     def run(self, x: Any, y: Any) -> bool:
-        """Give whether x is greater."""
+        """Return whether x is greater."""
         return bool(x > y)
 
 
@@ -111,7 +111,7 @@ class GreaterThanOrEqual(_Operator):
     """`bool(x >= y)`."""
 
     def run(self, x: Any, y: Any) -> bool:
-        """Give whether x is greater or equal."""
+        """Return whether x is greater or equal."""
         return bool(x >= y)
 
 
@@ -119,7 +119,7 @@ class LessThan(_Operator):
     """`bool(x < y)`."""
 
     def run(self, x: Any, y: Any) -> bool:
-        """Give whether x is less."""
+        """Return whether x is less."""
         return bool(x < y)
 
 
@@ -127,7 +127,7 @@ class LessThanOrEqual(_Operator):
     """`bool(x <= y)`."""
 
     def run(self, x: Any, y: Any) -> bool:
-        """Give whether x is less or equal."""
+        """Return whether x is less or equal."""
         return bool(x <= y)
 
 
@@ -135,7 +135,7 @@ class Not(_Operator):
     """`not x`."""
 
     def run(self, x: Any) -> bool:
-        """Give the negated truth."""
+        """Return the negated truth."""
         return not x
 
 
@@ -145,5 +145,5 @@ class GetItem(_Operator):
     is_implicit = True
 
     def run(self, task_result: Any, key: Any) -> Any:
-        """Give the item under the key."""
+        """Return the item under the key."""
         return task_result[key]

@@ -1,4 +1,4 @@
-"""Branches of a flow: which tasks run depends on results."""
+"""Branches of a flow that depend on results."""
 
 from flowkiln.common.lazy_modules import lazy_submodules
 from flowkiln.tasks.control_flow.case_block import case

@@ -14,14 +14,15 @@ from flowkiln.tasks.control_flow.conditional import CompareValue
 
 
 class case:  # noqa: N801 (used like a statement)
-    """`with case(task, value):` tasks added to the flow inside run only if the result of `task` equals `value`.
+    """`with case(task, value):` tasks added to the flow inside the block run only if the result of `task` equals
+    `value`.
 
-    One `CompareValue` is put upstream of those that have no upstream task inside the block; the others follow from it.
-    `merge` joins branches.
+    A `CompareValue` task is added upstream of the tasks that have no upstream task inside the block. `merge` joins
+    branches.
 
     Raises:
         TypeError: `value` is a task.
-        ValueError: at the end of the block or before, if tasks of two flows were added in it.
+        ValueError: tasks of two flows were added in the block.
     """
 
     def __init__(self, task: Any, value: Any) -> None:
@@ -36,7 +37,7 @@ class case:  # noqa: N801 (used like a statement)
         self._block: AbstractContextManager[Any] | None = None
 
     def add_task(self, task: Task, flow: Flow) -> None:
-        """Take note of a task that is added to a flow inside the block."""
+        """Record a task that is added to a flow inside the block."""
         if self._flow is not None and flow is not self._flow:
             raise ValueError(f"Tasks of {self._flow} and of {flow} are in one case block; use a block for each flow.")
         self._flow = flow
@@ -57,7 +58,7 @@ class case:  # noqa: N801 (used like a statement)
         if kind is not None or self._flow is None:
             return
         flow = self._flow
-        # A parameter cannot wait, so a task that has nothing else inside the block upstream must wait itself.
+        # A parameter has no upstream, so a task that depends on nothing else inside the block needs the edge itself.
         inside = {task for task in self._tasks if task in flow.tasks and not isinstance(task, Parameter)}
         first = [task for task in self._tasks if task in inside and not flow.upstream_tasks(task) & inside]
         if not first:

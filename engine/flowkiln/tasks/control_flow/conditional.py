@@ -1,4 +1,4 @@
-"""Branches by the result of a task, and their join."""
+"""Branches that depend on the result of a task, and their join."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from flowkiln.utilities.tasks import tags
 
 
 class CompareValue(Task):
-    """Skips itself, and so what is downstream, unless its input equals `value`."""
+    """Skip this task, and so its downstream tasks, unless its input equals `value`."""
 
     def __init__(self, value: Any, **kwargs: Any) -> None:
         self.value = value
@@ -26,7 +26,7 @@ class CompareValue(Task):
         super().__init__(**kwargs)
 
     def run(self, value: Any) -> None:
-        """Compare.
+        """Compare the input with `value`.
 
         Raises:
             signals.SKIP: the values differ.
@@ -36,7 +36,7 @@ class CompareValue(Task):
 
 
 def _differ(one: Any, other: Any) -> bool:
-    """Say what `!=` says; where that is no truth value, as for arrays, tables and `pd.NA`, compare the contents."""
+    """Return the result of `!=`; if it is not a truth value, as for arrays and tables, compare the contents."""
     if shape_of(one) or shape_of(other):
         return not same_value(one, other)
     try:
@@ -46,14 +46,14 @@ def _differ(one: Any, other: Any) -> bool:
 
 
 class _CompareTruth(CompareValue):
-    """Compares the truth of its input with `value`."""
+    """Compare the truth of its input with `value`."""
 
     def run(self, value: Any) -> None:
         super().run(bool(value))
 
 
 class Merge(Task):
-    """Gives the first result among branches of which all but some were skipped; skipped itself if all were.
+    """Return the first result of branches that were not skipped; skipped itself if all were.
 
     Raises:
         ValueError: `skip_on_upstream_skip` is true.
@@ -68,31 +68,31 @@ class Merge(Task):
         super().__init__(**kwargs)
 
     def run(self, /, **task_results: Any) -> Any:
-        """Give the first result, in the order of the numbers in the arguments' names; None if there is none."""
+        """Return the first result, in the order of the argument numbers; None if there is none."""
         in_order = (task_results[key] for key in sorted(task_results, key=lambda key: (len(key), key)))
         return next((result for result in in_order if not isinstance(result, NoResultType)), None)
 
 
 def switch(condition: Any, cases: Mapping[Any, Any], mapped: bool = False) -> None:
-    """Run, of several tasks, those whose case equals the result of `condition`; the others are skipped.
+    """Run the tasks whose case equals the result of `condition`; skip the others.
 
     Args:
-        condition: the task (or value) to look at.
-        cases: tasks by the values that they are for.
-        mapped: whether to decide once per element of the condition's result; the cases are then mapped too.
+        condition: the task (or value) to compare.
+        cases: tasks by value.
+        mapped: whether to compare each element of the condition's result; the cases are then mapped too.
     """
     with tags("switch"):
         _branch(condition, [(CompareValue(value), task) for value, task in cases.items()], mapped)
 
 
 def ifelse(condition: Any, true_task: Any, false_task: Any, mapped: bool = False) -> None:
-    """Run one of two tasks by the truth of the result of `condition`; the other is skipped.
+    """Run one of two tasks, depending on the truth of the result of `condition`; skip the other.
 
     Args:
-        condition: the task (or value) to look at.
-        true_task: runs if the result is true, as `bool` says.
-        false_task: runs if not.
-        mapped: whether to decide once per element of the condition's result; both tasks are then mapped too.
+        condition: the task (or value) to compare.
+        true_task: runs if `bool(result)` is true.
+        false_task: runs otherwise.
+        mapped: whether to compare each element of the condition's result; both tasks are then mapped too.
     """
     with tags("switch"):
         _branch(condition, [(_CompareTruth(True), true_task), (_CompareTruth(False), false_task)], mapped)
@@ -117,11 +117,11 @@ def _branch(condition: Any, branches: list[tuple[CompareValue, Any]], mapped: bo
 
 
 def merge(*tasks: Any, flow: Flow | None = None, mapped: bool = False) -> Merge:
-    """Join branches: give a task whose result is that of the first branch, in this order, that was not skipped.
+    """Join branches: return a task whose result is that of the first branch that was not skipped.
 
     Args:
         *tasks: the ends of the branches.
-        flow: where to bind; None means the active flow.
+        flow: the flow to bind in; None means the active flow.
         mapped: whether to join once per element.
     """
     numbered = {f"task_{i}": task for i, task in enumerate(tasks, start=1)}

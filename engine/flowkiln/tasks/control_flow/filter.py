@@ -1,4 +1,4 @@
-"""Keep some of a list of results."""
+"""Filter a list of results."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def _is_result(item: Any) -> bool:
 
 
 class FilterTask(Task):
-    """Keeps the items for which `filter_func` is true; by default all but exceptions and missing results.
+    """Keep the items for which `filter_func` is true; by default all except exceptions and missing results.
 
-    Unlike other tasks it runs when all upstream tasks are finished, failed and skipped ones included.
+    Its default trigger is `all_finished`, so failed and skipped upstream tasks do not prevent it.
     """
 
     def __init__(self, filter_func: Callable[[Any], Any] | None = None, **kwargs: Any) -> None:
@@ -27,5 +27,5 @@ class FilterTask(Task):
         super().__init__(**kwargs)
 
     def run(self, task_results: Iterable[Any]) -> list[Any]:
-        """Give the items that are kept."""
+        """Return the kept items."""
         return [item for item in task_results if self.filter_func(item)]

@@ -1,4 +1,4 @@
-"""The tasks that flowkiln makes itself of operators, collections, functions and constants."""
+"""Tasks made from operators, collections, functions and constants."""
 
 from flowkiln.common.lazy_modules import lazy_submodules
 

@@ -1,4 +1,4 @@
-"""A program as a task."""
+"""Tasks that run a program."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ INPUT_PREFIX = "FLOWKILN_INPUT_"
 FILE_SUFFIX = "_FILE"
 LARGEST_VARIABLE = 32 * 1024
 ERROR_TAIL = 4 * 1024
-# Between two looks at the program Python may raise in this thread what others set there, such as a deadline.
+# Between two polls Python can raise exceptions that other threads set in this one, such as a deadline.
 _LOOK_EVERY = 0.05
 _GRACE = 2.0
 
 
 class CommandTask(Task):
-    """Runs a program where the task runs.
+    """Run a program on the worker.
 
-    Its result is the last line of standard output: as JSON if it is, else as text. An object that names a key twice
-    and a number larger than a float can be stay text. Each input arrives as JSON in the environment variable
-    `FLOWKILN_INPUT_<NAME>`; past 32 KiB in a file, named by `FLOWKILN_INPUT_<NAME>_FILE`. Output goes to the run's log.
-    The program and what it started are one process group, which is ended when the program ends, when the timeout is
-    over or the task run is stopped.
+    Its result is the last line of standard output, as JSON if it parses as JSON, else as text. An object with a
+    duplicate key and a number too large for a float stay text. Each input is JSON in the environment variable
+    `FLOWKILN_INPUT_<NAME>`; above 32 KiB it is in the file that `FLOWKILN_INPUT_<NAME>_FILE` names. Output goes to the
+    run's log. The program and its children are one process group, which is ended when the program ends, when the
+    timeout is over, or when the task run is stopped.
 
     Args:
-        command: program and arguments; a str is given to `/bin/sh -c`.
-        env: environment variables beside those of this process.
-        **kwargs: those of `Task`.
+        command: program and arguments; a str is passed to `/bin/sh -c`.
+        env: environment variables in addition to those of this process.
+        **kwargs: arguments of `Task`.
 
     Raises:
-        TypeError: `command` is neither a str nor a list of str, or `env` no dict of str to str.
+        TypeError: `command` is neither a str nor a list of str, or `env` is not a dict of str to str.
         ValueError: `command` is empty.
     """
 
@@ -67,10 +67,10 @@ class CommandTask(Task):
         """Run the program.
 
         Raises:
-            signals.FAIL: it cannot be started; or its exit code is not zero: the message has the code and the end of
-            standard error.
-            TimeoutError: the task has a timeout, and it is over.
-            FlowkilnError: an input cannot be written as JSON, or two differ by case only.
+            signals.FAIL: it cannot be started, or its exit code is not zero; the message has the code and the end of
+                standard error.
+            TimeoutError: the task's timeout is over.
+            FlowkilnError: an input cannot be written as JSON, or two inputs differ only in case.
         """
         logger = get_run_logger()
         output = _LastLine(lambda line: logger.info("%s", line))
@@ -110,7 +110,7 @@ def _run_program(
     take_output: Callable[[str], None],
     take_error: Callable[[str], None],
 ) -> int:
-    """Give the exit code. Whatever happens, the program and what it started are ended, and their output is taken."""
+    """Return the exit code. Always end the process group and read its output."""
     deadline = None if timeout is None else time.monotonic() + timeout
     try:
         process = subprocess.Popen(
@@ -132,7 +132,7 @@ def _run_program(
     finally:
         _end(process)
         for reader in readers:
-            # Only a descendant that left the process group can still hold the stream; it shall not hold the task too.
+            # Only a descendant that left the process group can still hold the stream; the task does not wait for it.
             reader.join(_GRACE)
 
 
@@ -146,7 +146,7 @@ def _wait(process: subprocess.Popen[bytes], deadline: float | None) -> int:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the whole process group: politely, then not."""
+    """End the whole process group with SIGTERM, then with SIGKILL."""
     _signal_group(process, signal.SIGTERM)
     try:
         with suppress(subprocess.TimeoutExpired):
@@ -159,12 +159,12 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
     try:
         os.killpg(process.pid, number)
-    except (ProcessLookupError, PermissionError):  # nobody is left in it
+    except (ProcessLookupError, PermissionError):  # the group is empty
         return
 
 
 def _start_reading(stream: IO[bytes] | None, take: Callable[[str], None]) -> Thread:
-    """Take the lines of a stream as they come, in a thread that has the context of this one."""
+    """Read the lines of a stream in a thread with the context of this one."""
 
     def read() -> None:
         with stream or nullcontext(()) as lines:
@@ -177,7 +177,7 @@ def _start_reading(stream: IO[bytes] | None, take: Callable[[str], None]) -> Thr
 
 
 class _LastLine:
-    """Logs each line and keeps the last one that says something."""
+    """Log each line and keep the last non-blank one."""
 
     def __init__(self, log: Callable[[str], None]) -> None:
         self._log = log
@@ -198,7 +198,7 @@ class _LastLine:
 
 
 class _Tail:
-    """Logs each line and keeps the last of them, up to 4 KiB."""
+    """Log each line and keep the last ones, up to 4 KiB."""
 
     def __init__(self, log: Callable[[str], None]) -> None:
         self._log = log

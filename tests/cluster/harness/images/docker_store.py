@@ -8,7 +8,7 @@ from tests.cluster.harness.interface import HarnessError
 
 
 def has(image: str) -> bool:
-    """Whether Docker has an image of this reference."""
+    """Return whether Docker has an image of this reference."""
     return run(["docker", "image", "inspect", image], check=False).returncode == 0
 
 

@@ -23,7 +23,7 @@ class Layout:
         self.folder = folder
 
     def has(self, reference: str) -> bool:
-        """Whether an image of this reference is in it."""
+        """Return whether an image of this reference is in it."""
         return any(_reference(descriptor) == reference for descriptor in self._index()["manifests"])
 
     def blobs(self, reference: str) -> list[str]:

@@ -65,7 +65,7 @@ class NodeCluster:
 
     @property
     def running(self) -> bool:
-        """Whether it is up."""
+        """Return whether it is up."""
         return self._record.running
 
     def prepare(self) -> None:

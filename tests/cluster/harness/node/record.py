@@ -45,12 +45,12 @@ class Record:
 
     @property
     def abandoned(self) -> bool:
-        """Whether the session that it belongs to is gone."""
+        """Return whether the session that it belongs to is gone."""
         return self.owner is not None and not self.owner.alive
 
     @property
     def running(self) -> bool:
-        """Whether its namespaces are there."""
+        """Return whether its namespaces are there."""
         return self.first is not None and self.first.alive
 
     def save(self) -> None:

@@ -83,7 +83,7 @@ class Sandbox:
 
 
 def _runs(process: Process, program: Path) -> bool:
-    """Whether this process has become this program, which it does when its namespaces are made."""
+    """Return whether this process has become this program, which it does when its namespaces are made."""
     if not process.alive:
         raise HarnessError("the first process of the node's namespaces ended")
     return Path(f"/proc/{process.pid}/exe").samefile(program)

@@ -41,7 +41,7 @@ class StandIns:
     record: Path
 
     def answer(self, answers: dict[str, str]) -> None:
-        """Give answers that go before the usual ones; the first that fits is taken."""
+        """Return answers that go before the usual ones; the first that fits is taken."""
         known = answers | {command: script for command, script in USUAL.items() if command not in answers}
         cases = [f"  {_pattern(command)}) {script or ':'} ;;" for command, script in known.items()]
         for name in NAMES:

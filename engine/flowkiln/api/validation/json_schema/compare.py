@@ -80,7 +80,7 @@ class _Comparison:
         return _Breach(place, value, "{value} fits none of the schemas of which it must fit one")
 
     def matches(self, pattern: str, text: str) -> bool:
-        """Whether a regular expression of the schema matches a text."""
+        """Return whether a regular expression of the schema matches a text."""
         return self.schema.patterns[pattern].matches(text, self.steps)
 
 

@@ -12,7 +12,7 @@ _CHARACTERS_PER_STEP = 256
 
 
 def are_equal(one: JsonValue, other: JsonValue, steps: Steps) -> bool:
-    """Whether two values are equal. Takes steps for what they have in common."""
+    """Return whether two values are equal. Takes steps for what they have in common."""
     steps.take(2)
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other

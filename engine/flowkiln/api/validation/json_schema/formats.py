@@ -16,7 +16,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.I
 
 
 def has_format(text: str, name: str) -> bool:
-    """Whether a text has a format; any text has a format that is not known."""
+    """Return whether a text has a format; any text has a format that is not known."""
     check = _CHECKS.get(name)
     if check is None:
         return True

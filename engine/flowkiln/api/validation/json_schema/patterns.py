@@ -87,7 +87,7 @@ class Pattern:
             raise PatternError(_COMPLAINT) from error
 
     def matches(self, text: str, steps: Steps) -> bool:
-        """Whether it matches anywhere in the text."""
+        """Return whether it matches anywhere in the text."""
         length = len(text) if text.isascii() else 4 * len(text)
         steps.take(2 + self._states * length // STATE_BYTES_PER_STEP)
         return bool(self._matcher.isinstance_python(text))

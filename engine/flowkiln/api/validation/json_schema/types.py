@@ -11,22 +11,22 @@ TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a number; true and false are none."""
+    """Return whether a value is a number; true and false are none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def is_integer(value: Any) -> bool:
-    """Whether a value is a whole number, written with a fraction or not."""
+    """Return whether a value is a whole number, written with a fraction or not."""
     return is_number(value) and (isinstance(value, int) or value.is_integer())
 
 
 def is_count(value: Any) -> bool:
-    """Whether a value is a whole number of 0 or more."""
+    """Return whether a value is a whole number of 0 or more."""
     return is_integer(value) and value >= 0
 
 
 def is_finite(value: Any) -> bool:
-    """Whether a value is a number that JSON can express."""
+    """Return whether a value is a number that JSON can express."""
     return is_number(value) and (isinstance(value, int) or math.isfinite(value))
 
 
