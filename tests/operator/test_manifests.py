@@ -25,7 +25,7 @@ Document = dict[str, Any]
 def build(folder: str) -> list[Document]:
     """Return what kustomize makes of a folder below manifests/, as `kubectl apply -k` would."""
     command = [KUBECTL, "kustomize", str(MANIFESTS / folder)]
-    built = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    built = subprocess.run(command, check=True, capture_output=True, text=True, timeout=240)
     return [document for document in yaml.load_all(built.stdout, Loader=LOADER) if document]
 
 

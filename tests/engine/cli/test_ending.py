@@ -96,7 +96,7 @@ del flow
 
 def wait_for(condition: Callable[[], object], what: str) -> None:
     """Wait until something is true."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.02)
@@ -134,7 +134,7 @@ class Run:
 
     def wait(self) -> str:
         """Wait for the end of the program, and of all others."""
-        output, errors = self.program.communicate(timeout=60)
+        output, errors = self.program.communicate(timeout=240)
         for pid in self.pids:
             wait_for(lambda pid=pid: not is_alive(pid), f"process {pid} is still there")
         return output + errors
@@ -154,7 +154,7 @@ def begin(tmp_path: Path) -> Iterator[Callable[..., Run]]:
         run.program.kill()
         for pid in filter(is_alive, run.pids):
             os.kill(pid, signal.SIGKILL)
-        run.program.communicate(timeout=60)
+        run.program.communicate(timeout=240)
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
@@ -226,7 +226,7 @@ def test_the_timeout_of_a_flow(tmp_path: Path, executor: str, monkeypatch: pytes
     timeout = "15s" if executor == "dask" else "4s"
     file = write_documents(tmp_path / "f.yaml", flow_document("x", source=source, tasks=tasks, timeout=timeout))
     program = start("run", file, "--executor", executor, "--workers", "2")
-    _, errors = program.communicate(timeout=60)
+    _, errors = program.communicate(timeout=240)
     assert (program.returncode, "longer than its timeout" in errors) == (1, True)
     pids = [int(path.read_text()) for path in tmp_path.glob("up-*")]
     assert len(pids) == (2 if executor in ("threads", "dask") else 1)

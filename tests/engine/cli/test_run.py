@@ -269,7 +269,7 @@ class TestEnding:
         No process stays: each of them holds the pipes that are read to their ends here.
         """
         os.killpg(running.pid, signal.SIGINT)
-        output, errors = running.communicate(timeout=60)
+        output, errors = running.communicate(timeout=240)
         assert running.returncode == 130
         assert "Ending the run; Ctrl-C again to leave at once." in errors
         assert "KeyboardInterrupt" not in errors
@@ -283,7 +283,7 @@ class TestEnding:
         while "Ctrl-C again" not in running.stderr.readline():
             assert running.poll() is None
         os.killpg(running.pid, signal.SIGINT)
-        output, _ = running.communicate(timeout=60)
+        output, _ = running.communicate(timeout=240)
         assert (running.returncode, "Cancelled" in output) == (130, False)
 
     def test_timeout(self, tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ class TestContext:
 
     def test_interleaved_threads(self) -> None:
         """Two threads inside blocks at the same time see their own values."""
-        barrier, seen = threading.Barrier(2, timeout=30), {}
+        barrier, seen = threading.Barrier(2, timeout=240), {}
 
         def work(name: str) -> None:
             with context(name=name):

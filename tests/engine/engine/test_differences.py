@@ -425,7 +425,7 @@ _ended = [threading.Event() for _ in range(8)]
 
 def _begin(x: int) -> int:
     time.sleep(0.2)
-    if x >= 4 and not _ended[x - 4].wait(timeout=30):
+    if x >= 4 and not _ended[x - 4].wait(timeout=240):
         raise TimeoutError(x)
     return x
 

@@ -91,7 +91,7 @@ def _in_thread(conductor: Conductor) -> tuple[threading.Thread, list[object]]:
 
 
 def _wait_for_a_file(folder: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not any(folder.iterdir()):
         assert time.monotonic() < deadline, f"nothing came into {folder}"
         time.sleep(0.01)
@@ -110,7 +110,7 @@ def test_a_closed_gate_lets_the_rest_wait(any_executor: Executor, tmp_path: Path
     _wait_for_a_file(marks)
     conductor.post(GateChanged(open=False))
     (signs / "closing").touch()
-    assert watcher.paused.acquire(timeout=60)
+    assert watcher.paused.acquire(timeout=240)
     before = len(list(marks.iterdir()))
     assert 0 < before < 60
     time.sleep(0.2)
@@ -132,7 +132,7 @@ def test_pausing_and_resuming_twice(any_executor: Executor) -> None:
     conductor = Conductor(flow, any_executor, observer=watcher, return_tasks=(first, second), until_resumed=True)
     thread, ended = _in_thread(conductor)
     for local_id in ("by-hand", "asks-in-between"):
-        assert watcher.paused.acquire(timeout=60)
+        assert watcher.paused.acquire(timeout=240)
         assert local_id in watcher.messages[-1]
         conductor.post(StartRequested(local_id))
     thread.join(60)

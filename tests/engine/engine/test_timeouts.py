@@ -299,7 +299,7 @@ class TestThreadsLeftBehind:
             "final = flow.run(executor=DaskExecutor(local_processes=False, n_workers=1, threads_per_worker=1))\n"
             "print(type(final.result[left]).__name__)\n"
         )
-        ended = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, timeout=120)
+        ended = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, timeout=240)
         assert (ended.returncode, ended.stdout) == (0, "TimedOut\n")
 
 

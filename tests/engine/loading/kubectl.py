@@ -19,7 +19,7 @@ class KubectlError(Exception):
 def kubectl_reads(text: str) -> list[dict[str, Any]]:
     """Return the objects that kubectl would send for a text, or raise KubectlError."""
     command = [kubectl_path(), "annotate", "--local", "--filename=-", "a=b", "--output=json"]
-    ended = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(command, input=text, capture_output=True, text=True, timeout=240, check=False)
     if ended.returncode != 0:
         raise KubectlError(ended.stderr.strip())
     objects, rest = [], ended.stdout.strip()

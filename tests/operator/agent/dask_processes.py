@@ -15,7 +15,7 @@ from pathlib import Path
 
 from distributed.security import Security
 
-LIMIT = 60.0
+LIMIT = 240.0
 
 
 @dataclass
@@ -75,7 +75,7 @@ def dask_processes(folder: Path) -> Iterator[DaskProcesses]:
                 process.send_signal(signal.SIGTERM)
         for process in (worker, scheduler):
             try:
-                process.wait(timeout=10)
+                process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -26,7 +26,7 @@ from tests.operator.agent.api_server import NAME, NAMESPACE, ApiServer, Problem,
 from tests.operator.agent.certificates import server_tls
 from tests.operator.agent.dask_processes import DaskProcesses, dask_processes
 
-LIMIT = 60.0
+LIMIT = 240.0
 CODE = """
 import os, pathlib, time
 

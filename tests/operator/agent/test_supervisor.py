@@ -13,7 +13,7 @@ import pytest
 
 from flowkiln_operator.agent.supervisor import describe_exit, restart_delay
 
-LIMIT = 60.0
+LIMIT = 240.0
 
 
 def supervise(tmp_path: Path, child: str, *, grace: float = LIMIT, pause: float | None = None) -> subprocess.Popen[str]:

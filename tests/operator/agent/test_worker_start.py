@@ -194,7 +194,7 @@ def running(name: str, folder: Path, environment: dict[str, str], *arguments: st
     finally:
         program.terminate()
         try:
-            program.wait(timeout=20)
+            program.wait(timeout=240)
         except subprocess.TimeoutExpired:
             program.kill()
             program.wait()

@@ -201,7 +201,7 @@ class TestDask:
         """What a task puts in comes out here."""
         queue = dask_processes.queue(maxsize=3)
         dask_processes.wait(dask_processes.submit(lambda q: q.put(5), queue))
-        assert queue.get(timeout=60) == 5
+        assert queue.get(timeout=240) == 5
 
     def test_a_copy_on_a_worker_submits_from_there(self, dask_threads: DaskExecutor) -> None:
         """Without a deadlock, though all threads are busy with it."""
@@ -243,7 +243,7 @@ _second_ran = threading.Event()
 
 
 def _wait_for_second(x: int) -> int:
-    if x == 0 and not _second_ran.wait(timeout=60):
+    if x == 0 and not _second_ran.wait(timeout=240):
         raise TimeoutError
     if x == 1:
         _second_ran.set()
@@ -254,7 +254,7 @@ _barrier = threading.Barrier(2)
 
 
 def _meet() -> None:
-    _barrier.wait(timeout=60)
+    _barrier.wait(timeout=240)
 
 
 def test_units_have_their_turn_by_depth_then_by_submission_and_order() -> None:

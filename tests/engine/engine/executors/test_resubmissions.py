@@ -40,7 +40,7 @@ class CallLog:
 
     def wait_for(self, word: str, times: int = 1) -> None:
         """Return once a word has been written so often."""
-        until = time.monotonic() + 60
+        until = time.monotonic() + 240
         while not self.path.exists() or self.counts()[word] < times:
             assert time.monotonic() < until, f"nobody wrote {word}"
             time.sleep(0.02)

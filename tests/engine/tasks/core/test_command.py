@@ -35,7 +35,7 @@ def alive(pid: int) -> bool:
 
 def wait_until_gone(pid: int) -> None:
     """Wait for the end of a process."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while alive(pid):
         assert time.monotonic() < deadline, "the process is still there"
         time.sleep(0.02)
