@@ -16,6 +16,7 @@ from flowkiln.api.model import (
     LIST_SET,
     CallablePath,
     CountOrPercent,
+    DataKey,
     DnsLabel,
     Duration,
     Flag,
@@ -26,6 +27,7 @@ from flowkiln.api.model import (
     ShortText,
     WholeSeconds,
     any_of,
+    list_map_by,
     listed,
 )
 from flowkiln.triggers import DEFAULT_RULE, RULES
@@ -34,7 +36,6 @@ MAX_SOURCE_BYTES = 128 * 1024
 """The most that all source files of a flow may hold together, in bytes of UTF-8."""
 
 ContextKey = Annotated[str, Field(min_length=1, max_length=63)]
-SecretKey = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
 
 
 class ParameterSpec(Model):
@@ -74,7 +75,7 @@ class Source(Model):
     files: tuple[SourceFile, ...] = Field(
         min_length=1,
         max_length=64,
-        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["path"]},
+        json_schema_extra=list_map_by("path"),
         description=f"The files; {MAX_SOURCE_BYTES // 1024} KiB in all. Larger code belongs in the image.",
     )
 
@@ -83,7 +84,7 @@ class SecretKeyRef(Model):
     """One key of a Secret."""
 
     name: ObjectName = Field(description="Name of the Secret, in the namespace of the run.")
-    key: SecretKey = Field(description="Key in the Secret.")
+    key: DataKey = Field(description="Key in the Secret.")
 
 
 class ValueFrom(Model):

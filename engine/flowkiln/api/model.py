@@ -47,7 +47,13 @@ PATTERNS_IN_WORDS: Mapping[str, str] = MappingProxyType(
 )
 """What each pattern asks for, for people."""
 
-LIST_MAP_BY_NAME: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
+
+def list_map_by(key: str) -> dict[str, Any]:
+    """Say that the items of a list are told apart by a field, so that several writers can own one each."""
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
+
+
+LIST_MAP_BY_NAME = list_map_by("name")
 LIST_SET: dict[str, Any] = {"x-kubernetes-list-type": "set"}
 LIST_ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
 
@@ -158,6 +164,9 @@ Count: TypeAlias = Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
 CountOrPercent: TypeAlias = Count | Percent
 """Either a number of things, or a share of them such as `50%`."""
 
+DataKey: TypeAlias = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
+"""A key in a ConfigMap or Secret."""
+
 Flag: TypeAlias = Annotated[bool, Field(strict=True)]
 
 Label: TypeAlias = Annotated[str, Field(max_length=63)]
@@ -175,6 +184,7 @@ __all__ = [
     "CallablePath",
     "Count",
     "CountOrPercent",
+    "DataKey",
     "DnsLabel",
     "Duration",
     "FilePath",
@@ -193,5 +203,6 @@ __all__ = [
     "WholeSeconds",
     "any_of",
     "has_type",
+    "list_map_by",
     "listed",
 ]

@@ -13,6 +13,7 @@ from pydantic import Field
 from flowkiln.api.model import (
     LIST_ATOMIC,
     LIST_MAP_BY_NAME,
+    DataKey,
     DnsLabel,
     FilePath,
     Flag,
@@ -23,13 +24,13 @@ from flowkiln.api.model import (
     QualifiedName,
     Quantity,
     any_of,
+    list_map_by,
 )
 from flowkiln.api.pods import RESERVED_NAME, RESERVED_PATHS, RESERVED_VARIABLES, TEMPORARY_DIRECTORY
 
 AttributeName = Annotated[str, Field(min_length=1, max_length=317)]
 AnnotationText = Annotated[str, Field(max_length=4096)]
 EnvName = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[-._a-zA-Z][-._a-zA-Z0-9]*$")]
-DataKey = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
 FileMode = Annotated[int, Field(strict=True, ge=0, le=511)]
 
 
@@ -238,7 +239,7 @@ class PodTemplate(Model):
     volume_mounts: tuple[VolumeMount, ...] = Field(
         default=(),
         max_length=64,
-        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["mountPath"]},
+        json_schema_extra=list_map_by("mountPath"),
         description="Where the volumes appear in every container.",
     )
     env: tuple[EnvVar, ...] = Field(

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from flowkiln.api.flow_run import Timestamp
 from flowkiln.api.limits import MAX_INDEXES, MAX_MESSAGE, MAX_STATES, MAX_TASKS, MAX_TRACEBACK, MAX_UID
-from flowkiln.api.model import LIST_ATOMIC, Model, ObjectName, any_of, listed
+from flowkiln.api.model import LIST_ATOMIC, Model, ObjectName, any_of, list_map_by, listed
 from flowkiln.api.reasons import ConditionStatus, ConditionType, FlowReason, FlowState, RunState
 
 INDEXES_PATTERN = r"^([0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*)?$"
@@ -135,7 +135,7 @@ class FlowRunStatus(Model):
     conditions: tuple[Condition, ...] = Field(
         default=(),
         max_length=16,
-        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+        json_schema_extra=list_map_by("type"),
         description=f"What tools look at: {listed(ConditionType)}.",
     )
     flow: FlowStatus | None = Field(default=None, description="The flow run as the engine sees it.")

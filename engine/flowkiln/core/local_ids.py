@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
-
+from flowkiln.common.names import MAX_LENGTH, local_id
 from flowkiln.core.flow_graph import FlowGraph
 from flowkiln.core.task import Task
-
-MAX_LENGTH = 63
-_DEFAULT_ID = "task"
 
 
 def local_ids(flow: FlowGraph) -> dict[Task, str]:
@@ -23,14 +18,9 @@ def local_ids(flow: FlowGraph) -> dict[Task, str]:
     tried: dict[str, int] = {}
     tasks = list(flow.tasks)
     for task in [*(task for task in tasks if task.slug), *(task for task in tasks if not task.slug)]:
-        chosen[task] = _free(_escape(str(task.slug or task.name)), taken, tried)
+        chosen[task] = _free(local_id(str(task.slug or task.name)), taken, tried)
         taken.add(chosen[task])
     return {task: chosen[task] for task in tasks}
-
-
-def _escape(name: str) -> str:
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:MAX_LENGTH].rstrip("-") or _DEFAULT_ID
 
 
 def _free(wanted: str, taken: set[str], tried: dict[str, int]) -> str:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, get_type_hints
 from weakref import WeakKeyDictionary
 
-_CACHED = type(functools.cache(lambda: None))
+from flowkiln.common.names import RESERVED_ARGUMENTS
 
-RESERVED_ARGUMENTS = frozenset({"upstream_tasks", "mapped", "task_args", "flow"})
+_CACHED = type(functools.cache(lambda: None))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,6 +27,7 @@ from flowkiln_operator.controller.snapshot import RejectionKind, RunView, Snapsh
 from flowkiln_operator.resources import dask_cluster, tls
 from flowkiln_operator.resources.dask_cluster import ClusterConfig
 from flowkiln_operator.resources.run import RunIdentity, is_controlled_by
+from flowkiln_operator.status.text import timestamp
 
 logger = logging.getLogger(__name__)
 
@@ -87,9 +89,9 @@ def _steps(actions: Actions) -> Iterator[tuple[list[CreateChild], Action | None]
         yield children, None
 
 
-def _whole_second(time: datetime) -> datetime:
+def _whole_second(moment: datetime) -> datetime:
     """Round up: a look is taken at whole seconds, and would find that the time has not come."""
-    return time.replace(microsecond=0) + timedelta(seconds=1) if time.microsecond else time
+    return moment.replace(microsecond=0) + timedelta(seconds=1) if moment.microsecond else moment
 
 
 def _log(run: RunView, action: Action) -> None:
@@ -207,7 +209,7 @@ def _status_manifest(run: RunView, status: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def _record(api: KubernetesApi, run: RunIdentity, type: str, reason: str, message: str) -> None:
-    time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    now = timestamp(time.time())
     event = {
         "apiVersion": "v1",
         "kind": "Event",
@@ -224,8 +226,8 @@ async def _record(api: KubernetesApi, run: RunIdentity, type: str, reason: str, 
         "message": message,
         "source": {"component": COMPONENT},
         "reportingComponent": COMPONENT,
-        "firstTimestamp": time,
-        "lastTimestamp": time,
+        "firstTimestamp": now,
+        "lastTimestamp": now,
         "count": 1,
     }
     try:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from flowkiln.api.model import LabelValue
+from flowkiln_operator.resources.dask_cluster import CLUSTER_DOMAIN
 
 PREFIX = "FLOWKILN_"
 
@@ -33,7 +34,7 @@ class Settings(BaseModel):
     """The class of runs that are this operator's, by the label `flowkiln.dev/class`; empty: those without the label."""
     runtime_image_pull_secrets: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
     """Secrets in the runs' namespaces with which the runtime image is pulled, separated by commas."""
-    cluster_domain: Annotated[str, Field(min_length=1)] = "cluster.local"
+    cluster_domain: Annotated[str, Field(min_length=1)] = CLUSTER_DOMAIN
     """The DNS suffix of Services."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8080

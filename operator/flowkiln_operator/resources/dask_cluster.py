@@ -35,6 +35,9 @@ from . import pods
 from .plan import PlanWithSources, source_key
 from .run import Manifest, RunIdentity
 
+CLUSTER_DOMAIN = "cluster.local"
+"""What clusters have unless somebody sets another one."""
+
 API_VERSION = "kubernetes.dask.org/v1"
 KIND = "DaskCluster"
 
@@ -59,7 +62,7 @@ class ClusterConfig:
 
     runtime_image: str
     runtime_image_pull_secrets: tuple[str, ...] = ()
-    cluster_domain: str = "cluster.local"
+    cluster_domain: str = CLUSTER_DOMAIN
 
 
 def dask_cluster(

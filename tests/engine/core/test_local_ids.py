@@ -38,6 +38,10 @@ class TestLocalIds:
         flow = flow_of(("Lädt Äpfel", None), ("Constant[list]", None), ("--x--", None), ("∅", None))
         assert ids(flow) == ["ladt-apfel", "constant-list", "x", "task"]
 
+    def test_a_name_that_is_an_id_is_its_own(self) -> None:
+        """Names of documents are ids already: status calls a task what its author does."""
+        assert ids(flow_of(("a--b", None), ("a-b", None), ("a - b", None))) == ["a--b", "a-b", "a-b-2"]
+
     def test_long_names_stay_unique(self) -> None:
         """Truncation leaves room for the number."""
         first, second = ids(flow_of(("n" * 100, None), ("n" * 90, None)))

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import keyword
-import re
 from collections.abc import Iterable, Iterator
 
 from flowkiln.api.flow import FlowSpec
 from flowkiln.api.validation.problem import Problem
-
-_NOT_IN_LOCAL_IDS = re.compile(r"[^a-z0-9-]")
-_TAKEN_INPUTS = frozenset({"upstream_tasks", "mapped", "task_args", "flow"})
+from flowkiln.common.names import RESERVED_ARGUMENTS, local_id
 
 
 def check_names(spec: FlowSpec) -> Iterator[Problem]:
     """Check that names are unique where they must be, and that inputs have names that a function can take."""
     yield from _unique("parameters", (parameter.name for parameter in spec.parameters))
     yield from _unique("tasks", (task.name for task in spec.tasks))
-    parameters = {_as_local_id(parameter.name): parameter.name for parameter in spec.parameters}
+    # In status, parameters stand beside tasks.
+    parameters = {local_id(parameter.name): parameter.name for parameter in spec.parameters}
     for index, parameter in enumerate(spec.parameters):
         yield from _no_keyword(f"parameters[{index}].name", parameter.name)
     for index, task in enumerate(spec.tasks):
@@ -30,13 +28,8 @@ def check_names(spec: FlowSpec) -> Iterator[Problem]:
         for position, given in enumerate(task.inputs):
             field = f"tasks[{index}].inputs[{position}].name"
             yield from _no_keyword(field, given.name)
-            if given.name in _TAKEN_INPUTS and task.function is not None:
+            if given.name in RESERVED_ARGUMENTS and task.function is not None:
                 yield Problem(field, f'no argument of a task\'s function can be called "{given.name}"')
-
-
-def _as_local_id(name: str) -> str:
-    """Return the id that a parameter has in status, where it stands beside tasks."""
-    return _NOT_IN_LOCAL_IDS.sub("-", name.lower()).strip("-")
 
 
 def _unique(field: str, names: Iterable[str]) -> Iterator[Problem]:

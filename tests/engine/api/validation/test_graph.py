@@ -73,6 +73,11 @@ def test_map_goes_with_tasks_only() -> None:
             'spec.tasks[1].name: "first-year" is taken by the parameter "First_Year"; rename one of them',
         ),
         (
+            {"name": "a-b"},
+            {"parameters": [{"name": "a__b"}]},
+            'spec.tasks[1].name: "a-b" is taken by the parameter "a__b"; rename one of them',
+        ),
+        (
             {"name": "use"},
             {"parameters": [{"name": "a"}, {"name": "a"}]},
             'spec.parameters[1].name: parameters[0] is called "a" already',
