@@ -73,6 +73,12 @@ Exit codes:
     is_flag=True,
     help="Print nothing if the run succeeds, otherwise only the failures, on standard error; with --json, only JSON.",
 )
+@click.option(
+    "--record-events",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Write what happened to a file in FOLDER, for a report of a defect; docs/debugging.md says what is in it.",
+)
 def run(
     files: tuple[str, ...],
     given: tuple[str, ...],
@@ -81,12 +87,17 @@ def run(
     workers: int | None,
     as_json: bool,
     quiet: bool,
+    record_events: Path | None,
 ) -> None:
     """Run the command; the help text is `_HELP`."""
     from flowkiln.cli.output.capture import standard_streams
     from flowkiln.cli.parameters import parse_parameter, read_parameters
     from flowkiln.cli.run_locally import run_locally
 
+    if record_events is not None:
+        from flowkiln.common.configuration import config
+
+        config.set_nested("engine.driver.record", str(record_events))
     parameters = {} if parameters_file is None else read_parameters(parameters_file)
     parameters.update(parse_parameter(text) for text in given)
     with standard_streams() as streams, _load(files, parameters) as loaded:

@@ -6,7 +6,10 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowkiln.common.configuration import config
@@ -106,17 +109,10 @@ class RunLoop:
         """
         follow_threads()
         self._thread = threading.get_ident()
-        session = self._executor.open_session(self._environment, self._deliver)
-        try:
-            self._driver = Driver(
-                self._graph,
-                self._environment.run_id,
-                given=self._given,
-                policy=session.policy,
-                repeats=self._options.repeats,
-                kept=fetch,
-                validates=bool(config.engine.driver.validate),
-            )
+        with ExitStack() as stack:
+            session = self._executor.open_session(self._environment, self._deliver)
+            stack.callback(session.close)
+            self._driver = self._make_driver(session, fetch, stack)
             self._handle(Started(time.time()), session)
             while True:
                 while not self._over:
@@ -124,8 +120,27 @@ class RunLoop:
                 found = self._fetch(fetch, session)
                 if self._over:
                     return found
-        finally:
-            session.close()
+
+    def _make_driver(self, session: Session, kept: Sequence[int], stack: ExitStack) -> Driver:
+        """Make the driver: by a setting, one that records what it is told until the stack is closed."""
+        settings, run_id = config.engine.driver, self._environment.run_id
+        driver_class: Callable[..., Driver] = Driver
+        if settings.record:
+            from flowkiln.engine.driver.recording import RecordingDriver
+
+            folder = Path(str(settings.record))
+            folder.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context((folder / f"{run_id}.jsonl").open("w", encoding="utf-8"))
+            driver_class = partial(RecordingDriver, file)
+        return driver_class(
+            self._graph,
+            run_id,
+            given=self._given,
+            policy=session.policy,
+            repeats=self._options.repeats,
+            kept=kept,
+            validates=bool(settings.validate),
+        )
 
     def _deliver(self, item: Delivery) -> None:
         if isinstance(item, TaskRunRecord) and threading.get_ident() == self._thread:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -36,6 +36,7 @@ from flowkiln.engine.driver import (
     WaitUntil,
     WorkerLost,
 )
+from flowkiln.engine.driver.encoding import encode
 from flowkiln.engine.driver.units import InlineState, UnitKey
 from flowkiln.engine.initial_states import initial_state
 from flowkiln.engine.mapping import parts
@@ -80,11 +81,12 @@ class Simulation:
         given: dict[Task, State] | None = None,
         terminate_after: int | None = None,
         resume: bool = False,
+        driver_class: Callable[..., Driver] = Driver,
     ) -> None:
         self.random, self.weather = random, weather or Weather()
         self.prepared = prepare(flow)
         self.environment = make_environment(self.prepared, "r", {}, {}, TaskRunner, None, None)
-        self.driver = Driver(
+        self.driver = driver_class(
             self.prepared.graph,
             "r",
             policy=UnitPolicy(fuse=fuse, threads=1, chain=4, largest=3, waves=1, gather=2),
@@ -111,7 +113,8 @@ class Simulation:
         self.records_of: dict[UnitKey, tuple[TaskRunRecord, ...]] = {}
         self.due: float | None = None
         self.finish: Finish | None = None
-        self.story: list[str] = []
+        self.events: list[Event] = []
+        self.instructions: list[Any] = []
 
     def run(self) -> list[State]:
         """Run to the end and give the states by node number, with values if results are kept."""
@@ -243,11 +246,12 @@ class Simulation:
         self.mail.append(WorkerLost(tuple(lost), "worker lost", charged, time.time()))
 
     def _handle(self, event: Event) -> None:
-        self.story.append(repr(event)[:300])
         if isinstance(event, UnitEnded) and self.driver.expects(event.key):
             self.records.extend(self.records_of[event.key])
-        for instruction in self.driver.handle(event):
-            self.story.append(f"  {type(instruction).__name__}")
+        self.events.append(event)
+        instructions = self.driver.handle(event)
+        self.instructions.append(encode(instructions))
+        for instruction in instructions:
             match instruction:
                 case SubmitUnits(units):
                     self._submit(units)
