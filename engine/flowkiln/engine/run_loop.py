@@ -143,10 +143,10 @@ class RunLoop:
         )
 
     def _deliver(self, item: Delivery) -> None:
-        if isinstance(item, TaskRunRecord) and threading.get_ident() == self._thread:
-            # Of a body that begins now in this thread: it is told before the body says anything. All that was
-            # delivered earlier has been handled.
-            self._notify((item,))
+        if isinstance(item, list) and threading.get_ident() == self._thread:
+            # Of a body that begins or ends now in this thread: it is told before the next one says anything. All that
+            # was delivered earlier has been handled.
+            self._notify(item)
         else:
             self._inbox.put(item)
 
@@ -158,13 +158,20 @@ class RunLoop:
         item = self._next(timeout=0)
         if item is not None:
             self._take(item, session)
-        elif self._due is not None and self._due <= time.time():
+        elif self._is_due():
             self._due = None
             self._handle(TimerDue(time.time()), session)
-        elif not session.pump() and self._go_on_waiting():
+        elif not session.pump(self._is_awaited) and self._go_on_waiting():
             item = self._next(timeout=None if self._due is None else max(0.0, self._due - time.time()))
             if item is not None:
                 self._take(item, session)
+
+    def _is_due(self) -> bool:
+        return self._due is not None and self._due <= time.time()
+
+    def _is_awaited(self) -> bool:
+        """Whether there is something to do between two bodies that run in this thread."""
+        return not self._inbox.empty() or self._is_due()
 
     def _next(self, timeout: float | None) -> Delivery | Event | None:
         try:
@@ -184,8 +191,8 @@ class RunLoop:
         match item:
             case BaseException():
                 raise item
-            case TaskRunRecord():
-                self._notify((item,))
+            case list():
+                self._notify(item)
             case UnitReport(key):
                 if self._driver.expects(key):
                     self._notify(item.records)

@@ -97,6 +97,7 @@ def run_unit(
     *,
     worker: str = "",
     announce: Callable[[int, TaskRunRecord], None] | None = None,
+    tell: Callable[[list[TaskRunRecord]], None] | None = None,
     abandon: Callable[[tuple[Outcome, ...], tuple[TaskRunRecord, ...]], None] | None = None,
     slot: Callable[[], ThreadSlot] | None = None,
     may_begin: Callable[[int], bool] = lambda position: True,
@@ -104,10 +105,10 @@ def run_unit(
     """Run the members of a unit one after another.
 
     It starts no further member after half a second of work. `announce` is told that the member at a position began,
-    while it runs; all else is in the report. `abandon` ends this process, for a member whose body cannot be stopped in
-    time: it gets the outcomes and records of all members that ran, those of this one last. Without it such a body is
-    left behind in a thread of its own, which runs it in the `slot` of this one. `may_begin` is asked before the member
-    at a position starts, or is retried.
+    while it runs; `tell` gets the records of what came of it once it ends. Without them, these are in the report.
+    `abandon` ends this process, for a member whose body cannot be stopped in time: it gets the outcomes and records of
+    all members that ran, those of this one last. Without it such a body is left behind in a thread of its own, which
+    runs it in the `slot` of this one. `may_begin` is asked before the member at a position starts, or is retried.
 
     A unit does not run where another one left nothing that it needs: that one has not run, or what it left is lost.
     """
@@ -145,7 +146,10 @@ def run_unit(
             state = _run_member(
                 environment, member._replace(initial=InlineState(state)), held, recorder, on_stuck, slot
             )
-        records.extend(recorder.end(state))
+        if tell is None:
+            records.extend(recorder.end(state))
+        else:
+            tell(recorder.end(state))
         if states and before is not None and before.only_for_next and state.is_finished():
             states[-1] = without_result(states[-1])
         states.append(state)

@@ -18,11 +18,13 @@ from flowkiln.states.records import NOT_MAPPED
 class UnitPolicy:
     """How large units may be.
 
-    `threads` is how many units can run at the same time; with `fuse` False every task run is a unit by itself.
-    So many children, or more, that many task runs use whole are gathered once (`gather`).
+    `threads` is how many units can run at the same time. Without `fuse` every plain task run is a unit by itself, and
+    every child of a map too unless `fuse_children`. So many children, or more, that many task runs use whole are
+    gathered once (`gather`).
     """
 
     fuse: bool = False
+    fuse_children: bool = False
     threads: int = 1
     chain: int = 100
     largest: int = 50
@@ -44,10 +46,13 @@ def group(
 
     `batch_size` says how many plain chains go into one unit if there are so many.
     """
-    if not policy.fuse:
+    if policy.fuse:
+        return _batch_chains(_chains(batch, policy, upstreams), policy, batch_size)
+    if not policy.fuse_children:
         return [[run] for run in batch]
-    chains = _chains(batch, policy, upstreams)
-    return _batch_chains(chains, policy, batch_size)
+    units = [[run] for run in batch if run.index == NOT_MAPPED]
+    children = [run for run in batch if run.index != NOT_MAPPED]
+    return [*units, *_batch_chains(_chains(children, policy, upstreams), policy, batch_size)]
 
 
 def _chains(batch: Sequence[TaskRun], policy: UnitPolicy, upstreams: UpstreamView) -> list[list[TaskRun]]:

@@ -16,9 +16,9 @@ from flowkiln.states.state import State
 if TYPE_CHECKING:
     from flowkiln.engine.environment import RunEnvironment
 
-Delivery = (
-    UnitReport | UnitLost | UnitForgotten | UnitShortened | WorkerLost | MemberStuck | TaskRunRecord | BaseException
-)
+Records = list[TaskRunRecord]
+
+Delivery = UnitReport | UnitLost | UnitForgotten | UnitShortened | WorkerLost | MemberStuck | Records | BaseException
 Deliver = Callable[[Delivery], None]
 """Where a session puts what it has to say; may be called from any thread. An exception ends the run."""
 
@@ -34,8 +34,11 @@ class Session(Protocol):
     def set_gate(self, is_open: bool) -> None:
         """With the gate closed, have units that have not begun come back without having run."""
 
-    def pump(self) -> bool:
-        """Make some progress in the calling thread; False when there is nothing that it could do."""
+    def pump(self, is_awaited: Callable[[], bool]) -> bool:
+        """Make some progress in the calling thread; False when there is nothing that it could do.
+
+        It returns soon when `is_awaited`: the caller has something to do.
+        """
 
     def fetch(self, sources: Sequence[StateSource]) -> list[State]:
         """Get states with their values."""
@@ -101,9 +104,13 @@ class _UnitQueue:
 
 
 class SequentialSession:
-    """Runs one unit at a time, in the thread that pumps."""
+    """Runs one unit at a time, in the thread that pumps.
 
-    policy = UnitPolicy()
+    Children of a map travel together, but not so that it could be seen: each one's records are told when it ends, and
+    the rest of a unit comes back where the run has something else to do.
+    """
+
+    policy = UnitPolicy(fuse_children=True, waves=1)
 
     def __init__(self, executor: Submits, environment: RunEnvironment, deliver: Deliver) -> None:
         self._executor, self._environment, self._deliver = executor, environment, deliver
@@ -118,22 +125,22 @@ class SequentialSession:
         """Open or close the gate that units look at before each member."""
         self._open = is_open
 
-    def pump(self) -> bool:
+    def pump(self, is_awaited: Callable[[], bool]) -> bool:
         """Run one unit."""
         unit = self._units.take()
         if unit is None:
             return False
-        needs = [self._units.held[key] for key in unit.needs]
-        held, report = self._run(unit, needs)
+        held, report = run_unit(
+            self._environment,
+            unit,
+            [self._units.held[key] for key in unit.needs],
+            announce=lambda _position, record: self._deliver([record]),
+            tell=self._deliver,
+            may_begin=lambda position: self._open and not (position and is_awaited()),
+        )
         self._units.hold(unit.key, held)
         self._deliver(report)
         return True
-
-    def _run(self, unit: Unit, needs: list[UnitResult]) -> tuple[UnitResult, UnitReport]:
-        return run_unit(self._environment, unit, needs, announce=self._announce, may_begin=lambda _: self._open)
-
-    def _announce(self, position: int, record: TaskRunRecord) -> None:
-        self._deliver(record)
 
     def fetch(self, sources: Sequence[StateSource]) -> list[State]:
         """Get states with their values."""
@@ -158,11 +165,13 @@ class SubmittingSession(SequentialSession):
     A unit is submitted when what it needs is there, so lazy executors run nothing twice.
     """
 
+    policy = UnitPolicy()
+
     def __init__(self, executor: Submits, environment: RunEnvironment, deliver: Deliver) -> None:
         super().__init__(executor, environment, deliver)
         self._outstanding: deque[tuple[Unit, Any]] = deque()
 
-    def pump(self) -> bool:
+    def pump(self, is_awaited: Callable[[], bool]) -> bool:
         """Submit all that is ready, then wait for the oldest."""
         while (unit := self._units.take()) is not None:
             needs = [self._units.held[key] for key in unit.needs]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from distributed import Client, Future
@@ -139,7 +139,7 @@ class DaskSession:
         else:
             self._client.register_plugin(ClosedGate(self._run_id))
 
-    def pump(self) -> bool:
+    def pump(self, is_awaited: Callable[[], bool]) -> bool:
         """The cluster makes progress by itself."""
         return False
 
@@ -180,7 +180,7 @@ class DaskSession:
                 # It was given up; its body goes on all the same.
                 continue
             self._began[began.key] = (event.address, began.position)
-            self._deliver(began.record)
+            self._deliver([began.record])
         match event.end:
             case UnitReport(key):
                 self._began.pop(key, None)
@@ -196,8 +196,7 @@ class DaskSession:
                 self._ended_on_purpose.add(event.address)
                 self._began.pop(key, None)
                 self._unreported.pop(key, None)
-                for record in records:
-                    self._deliver(record)
+                self._deliver([*records])
                 self._deliver(MemberStuck(key, outcomes, time.time()))
 
     def on_worker_loss(self, loss: WorkerLoss) -> None:
