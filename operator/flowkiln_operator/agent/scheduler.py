@@ -16,7 +16,7 @@ TIMEOUT = 5.0
 """Seconds for one question and its answer."""
 CONNECT_TIMEOUT = 30.0
 """Seconds that names and handshakes may take in a network that is slow, as Dask itself allows."""
-CONNECT_PAUSE = 0.25
+CONNECT_PAUSE = 0.1
 """Seconds between two looks for a scheduler that starts."""
 QUICK_TIMEOUT = 1.0
 """Seconds that a scheduler which is well takes to answer, at most."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -26,6 +28,7 @@ PAGE_BYTES = 1 << 20
 FIRST_PAGE = 10
 LARGEST_PAGE = 500
 
+_TIMEOUT = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
 _JSON = "application/json"
 _APPLY = "application/apply-patch+yaml"
 _METADATA = "application/json;as=PartialObjectMetadata{list};g=meta.k8s.io;v=v1"
@@ -68,31 +71,38 @@ class Selection:
 
 
 class KubernetesApi:
-    """A connection to the API server. `learn` is called with each object that a request returns."""
+    """A connection to the API server, to be used in `async with`.
 
-    def __init__(self, api_client: client.ApiClient, learn: Callable[[Document], None] = lambda document: None) -> None:
-        self._client = api_client
+    `learn` is called with each object that a request returns. Of the kubernetes package only the configuration is used:
+    its low-level requests differ from version to version, and decode objects into models that nothing here needs.
+    """
+
+    def __init__(
+        self, configuration: client.Configuration, learn: Callable[[Document], None] = lambda document: None
+    ) -> None:
+        self._configuration = configuration
         self._learn = learn
 
     @classmethod
     async def connect(cls, learn: Callable[[Document], None]) -> Self:
         """Connect as the pod's ServiceAccount, or outside of a cluster as kubectl would."""
         configuration = client.Configuration()
-        # No limit, because each watch occupies a connection.
-        configuration.connection_pool_maxsize = 0
         try:
             config.load_incluster_config(client_configuration=configuration)
         except config.ConfigException:
             await config.load_kube_config(client_configuration=configuration)
-        return cls(client.ApiClient(configuration), learn)
+        return cls(configuration, learn)
 
     async def __aenter__(self) -> Self:
+        # No limit on connections, because each watch occupies one.
+        connector = aiohttp.TCPConnector(limit=0, ssl=_tls(self._configuration))
+        self._session = aiohttp.ClientSession(connector=connector, trust_env=True)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._client.close()
+        await self._session.close()
 
     async def get(self, api_version: str, kind: str, namespace: str, name: str) -> Document | None:
         """Return the object, or None when there is none."""
@@ -121,8 +131,9 @@ class KubernetesApi:
         limit, token = FIRST_PAGE, ""
         while limit:
             more = {"limit": str(limit), **({"continue": token} if token else {})}
-            response = await self._send("GET", f"{path}?{urlencode(query | more)}", accept=_accept(selection, "List"))
-            data = await response.read()
+            url, accept = f"{path}?{urlencode(query | more)}", _accept(selection, "List")
+            async with self._send("GET", url, accept=accept) as response:
+                data = await response.read()
             page = _checked(response, data)
             yield page
             token = page["metadata"].get("continue") or ""
@@ -139,12 +150,11 @@ class KubernetesApi:
             "resourceVersion": version,
         }
         limit = aiohttp.ClientTimeout(total=WATCH_SECONDS + TIMEOUT_SECONDS, sock_connect=CONNECT_SECONDS)
-        response = await self._send("GET", f"{path}?{urlencode(query)}", accept=_accept(selection), limit=limit)
-        if response.status != 200:
-            _checked(response, await response.read())
-        async with response.response:
+        async with self._send("GET", f"{path}?{urlencode(query)}", accept=_accept(selection), limit=limit) as response:
+            if response.status != 200:
+                _checked(response, await response.read())
             parts: list[bytes] = []
-            async for chunk in response.response.content.iter_any():
+            async for chunk in response.content.iter_any():
                 first, *later = chunk.split(b"\n")
                 parts.append(first)
                 for following in later:
@@ -183,9 +193,10 @@ class KubernetesApi:
         return document
 
     async def _request(self, method: str, path: str, *, body: Any = None, content_type: str = _JSON) -> Document:
-        response = await self._send(method, path, body=body, content_type=content_type)
-        return _checked(response, await response.read())
+        async with self._send(method, path, body=body, content_type=content_type) as response:
+            return _checked(response, await response.read())
 
+    @asynccontextmanager
     async def _send(
         self,
         method: str,
@@ -194,20 +205,39 @@ class KubernetesApi:
         body: Any = None,
         content_type: str = _JSON,
         accept: str = _JSON,
-        limit: Any = TIMEOUT_SECONDS,
-    ) -> Any:
+        limit: aiohttp.ClientTimeout = _TIMEOUT,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         headers = {"Accept": accept, "Content-Type": content_type}
-        await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
-        return await self._client.call_api(
+        # Asked each time, because the token of a ServiceAccount is renewed.
+        for setting in (await self._configuration.auth_settings()).values():
+            headers[setting["key"]] = setting["value"]
+        async with self._session.request(
             method,
-            f"{self._client.configuration.host}{path}",
-            header_params=headers,
-            body=body,
-            _request_timeout=limit,
-        )
+            f"{self._configuration.host}{path}",
+            headers=headers,
+            data=json.dumps(body) if body is not None else None,
+            timeout=limit,
+            allow_redirects=False,
+            proxy=self._configuration.proxy,
+            proxy_headers=self._configuration.proxy_headers,
+            server_hostname=self._configuration.tls_server_name,
+        ) as response:
+            yield response
 
 
-def _checked(response: Any, data: bytes) -> Document:
+def _tls(configuration: client.Configuration) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+    if configuration.cert_file:
+        context.load_cert_chain(configuration.cert_file, keyfile=configuration.key_file)
+    if not configuration.verify_ssl:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if configuration.disable_strict_ssl_verification:
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
+
+
+def _checked(response: aiohttp.ClientResponse, data: bytes) -> Document:
     document = _parse(data)
     if not 200 <= response.status <= 299:
         raise ApiError(response.status, document.get("reason", ""), document.get("message") or response.reason or "")

@@ -49,7 +49,7 @@ async def api(cluster: Cluster) -> AsyncIterator[KubernetesApi]:
     """Connect to the API server, with all rights."""
     configuration = client.Configuration()
     await config.load_kube_config(config_file=str(cluster.kubeconfig), client_configuration=configuration)
-    async with KubernetesApi(client.ApiClient(configuration)) as connected:
+    async with KubernetesApi(configuration) as connected:
         yield connected
 
 

@@ -234,5 +234,4 @@ async def running_api_server() -> AsyncIterator[ApiServer]:
 
 def connect(server: ApiServer, learn: Any = lambda document: None) -> KubernetesApi:
     """Return a connection to the server."""
-    configuration = client.Configuration(host=server.host, connection_pool_maxsize=0)
-    return KubernetesApi(client.ApiClient(configuration), learn)
+    return KubernetesApi(client.Configuration(host=server.host), learn)
