@@ -20,7 +20,7 @@ from flowkiln.api.reasons import CONDITIONS_OF_STATE, Reason, RunState
 from flowkiln.cli import json_values
 from flowkiln.engine import unit_runner
 from flowkiln.loading.yaml_values import MAX_DEPTH
-from flowkiln_operator.controller.settings import Settings
+from flowkiln_operator.controller.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -103,6 +103,30 @@ def test_the_chart_has_the_defaults_of_the_operator() -> None:
     assert {name: value["default"] for name, value in settings.items()} == {
         name: Settings.model_fields[name].default for name in settings
     }
+
+
+def test_the_page_of_installing_has_the_defaults_of_the_settings() -> None:
+    """Every setting is in docs/install.md with its default, but for the port, which probes rely on."""
+    written = {name.strip("`"): default.strip("`") for name, default, _ in rows("install.md", "setting")}
+    fields = {f"{PREFIX}{name.upper()}": field for name, field in Settings.model_fields.items() if name != "http_port"}
+    assert written.keys() == fields.keys()
+    for name, default in written.items():
+        empty = fields[name].is_required() or fields[name].default in ((), "")
+        assert default in ("", "all") if empty else default == str(fields[name].default)
+
+
+def test_the_page_of_installing_has_values_of_the_chart() -> None:
+    """Each value of the chart that docs/install.md names is there, with that default."""
+    values = yaml.safe_load((ROOT / "charts/flowkiln/values.yaml").read_text("utf-8"))
+    for names, default, _ in rows("install.md", "value"):
+        for name in re.findall(r"`([\w.]+)(?:\.…)?`", names):
+            value: Any = values
+            for part in name.strip(".").split("."):
+                value = value[part]
+            if default in ("true", "false"):
+                assert value is json.loads(default), name
+            elif default[:1].isdigit():
+                assert value == json.loads(f"[{default}]"), name
 
 
 def test_manifests_mean_the_names_that_the_code_has() -> None:
