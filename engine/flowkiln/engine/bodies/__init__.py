@@ -1,1 +1,1 @@
-"""The bodies of tasks: how they are called, told that their run is over, and stopped at their deadlines."""
+"""Call the bodies of tasks, interrupt them when their run is over, and stop them at their deadlines."""

@@ -1,8 +1,8 @@
-"""Deadlines in the main thread, by the process's one alarm clock.
+"""Deadlines in the main thread, by the process's alarm timer (SIGALRM).
 
-An alarm ends a call also inside a blocking system call. A body that catches what it raises is stopped again, with what
-`except Exception` does not catch. For one that catches that too the next stop comes within microseconds, a little later
-each time: until one hits outside of the `try`, or in the handler itself.
+An alarm also interrupts blocking system calls. A body that catches the first exception is stopped again with one that
+`except Exception` does not catch. If the body catches that too, further stops follow within microseconds, with varying
+delays, until one hits outside the `try` block or inside the handler.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from flowkiln.engine.bodies.deadlines import GRACE, StopBody, StopBodyNow
 from flowkiln.engine.bodies.registry import BOOKKEEPING
 
 STOP_INTERVAL = 0.1
-"""Seconds between two stops of a body that goes on."""
+"""Seconds between two stops of a body that continues."""
 
 MAX_SPACED_STOPS = 10
 """Stops that a body may catch before the next ones come within microseconds."""
@@ -30,7 +30,7 @@ AT_ONCE = 1e-6
 
 
 class Alarm:
-    """Raises StopBody, then StopBodyNow inside a call. Somebody else's alarm that is due earlier still reaches them."""
+    """Raise StopBody, then StopBodyNow inside a call. A previously set alarm that is due earlier still fires."""
 
     def __init__(self, timeout: float) -> None:
         self._timeout_at = self._deadline = time.monotonic() + timeout
@@ -43,11 +43,11 @@ class Alarm:
 
     @property
     def fired(self) -> bool:
-        """Whether the deadline was over while the call went on."""
+        """Return whether the deadline passed during the call."""
         return self._stops > 0 or self._is_late
 
     def call(self, fn: Callable[..., Any], kwargs: Mapping[str, Any]) -> Any:
-        """Call `fn(**kwargs)`; what was set before, handler and timer, is there again afterwards."""
+        """Call `fn(**kwargs)`; restore the previous handler and timer afterwards."""
         self._save_previous()
         self._previous_handler = signal.signal(signal.SIGALRM, self._ring)
         self._arm()
@@ -55,7 +55,7 @@ class Alarm:
             return _body(self, fn, kwargs)
         finally:
             self._is_over = True
-            # The body may have set an alarm of its own, which takes the place of this one.
+            # The body may have set its own alarm, which replaces this one.
             self._is_late = time.monotonic() >= self._timeout_at
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, self._previous_handler or signal.SIG_DFL)
@@ -78,7 +78,7 @@ class Alarm:
             return
         now = time.monotonic()
         if self._previous_due is not None and self._previous_due <= now and callable(self._previous_handler):
-            # They find the timer as if it was theirs, and may set it anew.
+            # The previous handler sees its own timer, and may set it again.
             signal.setitimer(signal.ITIMER_REAL, self._previous_interval, self._previous_interval)
             try:
                 self._previous_handler(number, frame)
@@ -88,7 +88,7 @@ class Alarm:
         elif self._deadline > now:
             self._arm()
         elif not _is_in_body(self, frame):
-            # Nothing of ours may be torn apart.
+            # The engine's own code must not be interrupted.
             self._rearm(now)
         else:
             self._stops += 1
@@ -106,7 +106,7 @@ class Alarm:
 
 
 def _body(alarm: Alarm, fn: Callable[..., Any], kwargs: Mapping[str, Any]) -> Any:
-    """Call the body. Nothing else is done here: an alarm may ring before and after each step."""
+    """Call the body and do nothing else: an alarm can fire between any two steps."""
     return fn(**kwargs)
 
 

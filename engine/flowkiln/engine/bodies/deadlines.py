@@ -1,9 +1,9 @@
-"""What is raised when a deadline is over: inside the body, and to who called it."""
+"""Exceptions of deadlines, raised inside the body and to its caller."""
 
 from __future__ import annotations
 
 GRACE = 1.0
-"""Seconds after its deadline in which a body may end by itself, before what it catches is no longer respected."""
+"""Seconds after its deadline in which a body may end by itself, before StopBodyNow is raised."""
 
 
 class DeadlineExceeded(TimeoutError):
@@ -14,13 +14,13 @@ class DeadlineExceeded(TimeoutError):
 
 
 class StopBody(DeadlineExceeded):
-    """Raised inside a body at its deadline, so that it cleans up and ends."""
+    """Raised inside a body at its deadline, so it cleans up and ends."""
 
 
 class StopBodyNow(BaseException):
-    """Raised inside a body that goes on nevertheless; `except Exception` does not catch it."""
+    """Raised inside a body that continues after StopBody; `except Exception` does not catch it."""
 
 
 def is_stop(error: BaseException) -> bool:
-    """Whether an exception was raised inside a body by its deadline."""
+    """Return whether an exception was raised inside a body by its deadline."""
     return isinstance(error, StopBody | StopBodyNow)

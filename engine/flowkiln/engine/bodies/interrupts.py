@@ -1,6 +1,6 @@
-"""Ctrl-C, told apart from a KeyboardInterrupt that a task body raises by itself.
+"""Distinguish Ctrl-C from a KeyboardInterrupt that a body raises itself.
 
-A Ctrl-C ends the program; what a body raises by itself fails its task. Python raises the same class for both, so the
+Ctrl-C ends the program; a KeyboardInterrupt of a body fails its task. Python raises the same class for both, so the
 handler of SIGINT marks the exception that it raises.
 """
 
@@ -16,7 +16,7 @@ _MARK = "_raised_by_sigint"
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    # The class itself, not one of our own: by it Python decides with which exit code the program ends.
+    # The class itself, not a subclass: Python derives the exit code of the program from it.
     interrupt = KeyboardInterrupt()
     setattr(interrupt, _MARK, True)
     raise interrupt
@@ -24,7 +24,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def marked_interrupts() -> Iterator[None]:
-    """Mark, inside the block, the exceptions that Ctrl-C raises.
+    """Mark the exceptions that Ctrl-C raises inside the block.
 
     Only Python's own handler is replaced, and only in the main thread: other handlers belong to the program.
     """
@@ -43,7 +43,7 @@ def marked_interrupts() -> Iterator[None]:
 
 
 def is_interrupt(error: BaseException) -> bool:
-    """Whether an exception is a Ctrl-C, or was raised while one was handled."""
+    """Return whether an exception is a Ctrl-C, or was raised while one was handled."""
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:

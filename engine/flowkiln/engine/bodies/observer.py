@@ -1,4 +1,4 @@
-"""Tells who takes the output of bodies when a body begins and ends in this process."""
+"""Notify an observer when bodies start and end in this process."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from flowkiln.common.run_facts import RunFacts
 
 
 class BodyObserver(Protocol):
-    """Is called in the thread of the body."""
+    """An observer of bodies, called in the thread of the body."""
 
     def began(self, facts: RunFacts) -> None:
-        """Take that a body begins."""
+        """Handle the start of a body."""
 
     def ended(self, facts: RunFacts) -> None:
-        """Take that a body that began has ended."""
+        """Handle the end of a body that started."""
 
 
 _watch: BodyObserver | None = None
-"""One for a process, as its standard output is."""
+"""One per process, like standard output."""
 
 
 def current_body_observer() -> BodyObserver | None:
-    """Return who is to be told; nobody as a rule."""
+    """Return the current observer, if any."""
     return _watch
 
 
 @contextmanager
 def observing_bodies(watch: BodyObserver) -> Iterator[None]:
-    """Tell `watch` of all bodies of this process, inside the block."""
+    """Notify `watch` of all bodies of this process inside the block."""
     global _watch
     before, _watch = _watch, watch
     try:

@@ -1,7 +1,7 @@
-"""The task bodies that run in this process, and how they are told that their run is over.
+"""The running bodies of this process, and their interruption when their run is over.
 
-A body is told by an exception that is raised inside it: its `finally` blocks run. Python wakes a blocking call for that
-in the main thread only; in any other thread the exception comes when the call returns.
+A body is interrupted by an exception that is raised inside it, so its `finally` blocks run. Python interrupts a
+blocking call only in the main thread; in other threads the exception is raised when the call returns.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from flowkiln.common.context import current_content
 from flowkiln.common.thread_exceptions import raise_in, take_back
 
 _WAKE = signal.SIGURG
-"""Wakes the main thread. Nobody uses it, and by default it does nothing."""
+"""The signal that wakes the main thread. It is rarely used, and ignored by default."""
 
 _POLL_INTERVAL = 0.02
 
 RUNS_REMEMBERED = 1024
-"""Runs that are known to be over. A worker process may serve runs for months."""
+"""Maximum number of finished runs to remember. A worker process may serve runs for months."""
 
 
 class BodyInterrupted(BaseException):
-    """Raised inside a body when its run is over before it is. `except Exception` does not catch it."""
+    """Raised inside a body when its run ends before the body. `except Exception` does not catch it."""
 
 
 class _Body:
-    """A body that runs. `outer` is the body that started the run of this one, in the same thread."""
+    """A running body. `outer` is the body that started the run of this one, in the same thread."""
 
     __slots__ = ("_facts", "is_told", "outer")
 
@@ -62,9 +62,9 @@ _lock = threading.Lock()
 
 
 def call_body(run: Callable[..., Any], /, **inputs: Any) -> Any:
-    """Call a body of the run in the context. What it forks does not come back from here.
+    """Call a body of the run in the context. Processes that it forks end here.
 
-    Raises BodyInterrupted when the run is over, and what the body raises.
+    Raise BodyInterrupted when the run is over, and the exceptions of the body.
     """
     thread = threading.get_ident()
     body = _Body(current_content(), _bodies.get(thread))
@@ -78,12 +78,12 @@ def call_body(run: Callable[..., Any], /, **inputs: Any) -> Any:
             _leave(thread, body)
     finally:
         if _bodies.get(thread) is body:
-            # The exception came inside the first one.
+            # The exception was raised inside the first `_leave`.
             _leave(thread, body)
 
 
 def forget(thread: int) -> None:
-    """Forget the body of a thread, which is left behind: nothing waits for it."""
+    """Remove the body of a thread that is left behind; nothing waits for it."""
     with _lock:
         _bodies.pop(thread, None)
 
@@ -95,7 +95,7 @@ def _leave(thread: int, body: _Body) -> None:
         if body.outer is None:
             del _bodies[thread]
             if body.is_told:
-                # It must not hit what this thread does next.
+                # The exception must not hit other code of this thread.
                 take_back()
         else:
             _bodies[thread] = body.outer
@@ -103,16 +103,16 @@ def _leave(thread: int, body: _Body) -> None:
 
 
 BOOKKEEPING = frozenset({call_body.__code__, _leave.__code__, take_back.__code__})
-"""Code that must not be interrupted, though it runs as part of a body."""
+"""Code that runs as part of a body but must not be interrupted."""
 
 
 def is_over(run_id: str | None) -> bool:
-    """Whether the bodies of a run were told that it is over."""
+    """Return whether the bodies of a run were interrupted."""
     return run_id in _over
 
 
 def running(run_id: str | None = None) -> dict[int, str]:
-    """The names of the bodies that run in this process, by thread: those of one run, or all."""
+    """Return the names of the bodies that run in this process, by thread: those of one run, or all."""
     return {
         thread: body.name
         for thread, body in list(_bodies.items())
@@ -121,7 +121,7 @@ def running(run_id: str | None = None) -> dict[int, str]:
 
 
 def interrupt(run_id: str | None = None) -> None:
-    """Tell the bodies of a run, or of all runs, that it is over; no further body of it begins in this process."""
+    """Interrupt the bodies of a run, or of all runs; no further body of the run starts in this process."""
     with _lock:
         if run_id is not None:
             _note_over(run_id)
@@ -151,12 +151,12 @@ def _raise_in(thread: int) -> None:
 
 
 def unstopped() -> list[str]:
-    """The names of the bodies that still run here although their runs are over."""
+    """Return the names of the bodies that still run in this process although their runs are over."""
     return [body.name for body in list(_bodies.values()) if any(one.run_id in _over for one in body.chain())]
 
 
 def wait_until_ended(seconds: float, run_id: str | None = None) -> bool:
-    """Wait for the bodies of a run, or all; False if some still run after that time."""
+    """Wait for the bodies of a run, or all; return False if some still run after that time."""
     deadline = time.monotonic() + seconds
     while running(run_id):
         if time.monotonic() > deadline:
@@ -167,9 +167,9 @@ def wait_until_ended(seconds: float, run_id: str | None = None) -> bool:
 
 @contextmanager
 def waking_main_thread() -> Iterator[None]:
-    """Inside the block, bodies in the main thread are interrupted in blocking calls too. Main thread only.
+    """Interrupt bodies in blocking calls of the main thread too, inside the block. Main thread only.
 
-    For programs of our own: the signal SIGURG is used.
+    Only for Flowkiln's own programs, because it uses the signal SIGURG.
     """
     before = signal.signal(_WAKE, _on_wake)
     try:
@@ -199,7 +199,7 @@ def _call_in_one_process(run: Callable[..., Any], inputs: dict[str, Any]) -> Any
 
 
 def _end_forked(error: BaseException | None) -> NoReturn:
-    """End a forked process that has left the body as Python ends a program; the rest of the flow is not its own."""
+    """End a forked process that has left the body, as Python ends a program; it must not continue the flow."""
     code = 0
     try:
         if isinstance(error, SystemExit):
@@ -220,5 +220,5 @@ def _flush() -> None:
             stream.flush()
 
 
-# What was printed before a fork would be written by both processes.
+# Both processes would write buffered output from before the fork.
 os.register_at_fork(before=_flush)

@@ -1,7 +1,7 @@
-"""Deadlines outside of the main thread, where no alarm rings: an exception is set in the thread of the body.
+"""Deadlines outside the main thread, without alarms: an exception is set in the thread of the body.
 
-Python raises it between two bytecodes. A body that never returns to Python, because it sleeps or waits for a lock, is
-not stopped by it. Either its process can be ended, or it has a thread of its own that can be left behind.
+Python raises it between two bytecodes. It does not stop a body that never returns to Python, because it sleeps or waits
+for a lock. Then either the process is ended, or the body runs in a thread of its own that can be left behind.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from flowkiln.engine.bodies import registry
 from flowkiln.engine.bodies.deadlines import GRACE, DeadlineExceeded, StopBody, StopBodyNow
 
 STUCK_AFTER = 2 * GRACE
-"""Seconds after the deadline when a process is ended whose body still runs."""
+"""Seconds after the deadline when the process of a body that still runs is ended."""
 
 POLL_INTERVAL = 0.2
-"""Seconds between two looks: then what others set in a waiting thread, such as an enclosing deadline, is raised."""
+"""Seconds between two polls, in which pending exceptions, such as an enclosing deadline, are raised."""
 
 _ENGINE = frozenset({__file__, registry.__file__})
 
@@ -32,22 +32,23 @@ logger = logging.getLogger(__name__)
 
 
 class ThreadSlot(Protocol):
-    """What belongs to a thread that runs bodies, as long as another thread runs one for it."""
+    """The thread-local state of a thread that another thread borrows while it runs a body for it."""
 
     def take(self) -> None:
-        """Give it to the current thread, in which the body is about to run."""
+        """Move the state to the current thread, which is about to run the body."""
 
     def give_back(self) -> None:
-        """Give it back to the current thread, which had it before."""
+        """Move the state back to the current thread, its owner."""
 
     def forget(self) -> None:
-        """Give up what the current thread still has: its body was left behind, and ended after all."""
+        """Discard the state that the current thread still has: its body was left behind and has now ended."""
 
 
 class WatchedThread:
-    """Has the body run in the current thread, and another one watch the clock.
+    """Run the body in the current thread while another thread watches the deadline.
 
-    `on_stuck` is called in that one, with this one's context, when the body cannot be stopped. It ends the process.
+    When the body cannot be stopped, `on_stuck` is called in the watching thread, with this thread's context. It ends
+    the process.
     """
 
     def __init__(self, timeout: float, on_stuck: Callable[[], None]) -> None:
@@ -67,14 +68,14 @@ class WatchedThread:
             finally:
                 self._end()
         finally:
-            # It may ring inside the first `_end`.
+            # The stop may be raised inside the first `_end`.
             self._end()
 
     def _end(self) -> None:
         with self._lock:
             self._over.set()
             if self.fired:
-                # What was set in the last moment must not hit whatever this thread does next.
+                # A pending stop must not hit other code of this thread.
                 take_back()
 
     def _watch(self) -> None:
@@ -93,10 +94,10 @@ class WatchedThread:
 
 
 class OwnThread:
-    """Has the body run in a thread of its own, which is left behind when it cannot be stopped.
+    """Run the body in a new thread, which is left behind if it cannot be stopped.
 
-    The body sees the context of the calling thread, and this one sees afterwards what the body made of it. `name` says
-    in messages whose body it is.
+    The body uses a copy of the caller's context, and its changes are copied back afterwards. `name` identifies the body
+    in messages.
     """
 
     def __init__(self, timeout: float, name: str, slot: ThreadSlot | None) -> None:
@@ -110,7 +111,7 @@ class OwnThread:
         self._error: BaseException | None = None
 
     def call(self, fn: Callable[..., Any], kwargs: Mapping[str, Any]) -> Any:
-        """Call `fn(**kwargs)` in a new thread; raise DeadlineExceeded if that has to be left behind."""
+        """Call `fn(**kwargs)` in a new thread; raise DeadlineExceeded if the thread is left behind."""
         thread = threading.Thread(
             target=self._run, args=(fn, kwargs), name=f"flowkiln-body-of-{self._name}", daemon=True
         )
@@ -119,12 +120,12 @@ class OwnThread:
         try:
             has_ended = self._wait(self._timeout) or self._stop(thread)
         finally:
-            # Not ended by itself nor stopped: perhaps because a deadline around this one is over.
+            # Neither ended nor stopped: perhaps because an enclosing deadline is over.
             has_ended = has_ended or self._has_ended_or_is_left(thread)
             if self._slot is not None:
                 self._slot.give_back()
         if not has_ended:
-            # What the thread is to raise stays, but not its mark on the process: `take_back` says why.
+            # The thread keeps its pending exception, but the process-wide flag is cleared: see `take_back`.
             take_back()
             self._warn(thread)
             message = f"took longer than {self._timeout:g} s and cannot be stopped; its thread is left behind"
@@ -136,11 +137,11 @@ class OwnThread:
             try:
                 raise self._error
             finally:
-                self._error = None  # it refers to this frame, and this frame to it
+                self._error = None  # break the reference cycle with this frame
         return self._value
 
     def _run(self, fn: Callable[..., Any], kwargs: Mapping[str, Any]) -> None:
-        # One that was set in the last moment may be raised anywhere in here.
+        # A pending stop can be raised anywhere in here.
         with suppress(StopBody, StopBodyNow):
             self._run_body(fn, kwargs)
             self._end()
@@ -203,7 +204,7 @@ class OwnThread:
 
 
 def _position(thread: threading.Thread) -> str:
-    """Say where a thread is: the innermost line of the file in which the user's code begins."""
+    """Return the position of a thread: the innermost line in the file where the user's code starts."""
     frame = sys._current_frames().get(thread.ident or 0)
     stack = traceback.extract_stack(frame) if frame is not None else []
     engine = max((n for n, line in enumerate(stack) if line.filename in _ENGINE), default=-1)

@@ -1,6 +1,6 @@
-"""A hard deadline for a call, in whatever thread it runs.
+"""Hard deadlines for calls in any thread.
 
-Whatever a body returns or raises after its deadline, but for signals, counts as exceeded.
+Any result or exception of a body after its deadline, except signals, counts as exceeded.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ def call_with_deadline(
 ) -> Any:
     """Call `fn(**kwargs)`; raise DeadlineExceeded when it takes longer than `timeout` seconds (None: no limit).
 
-    In the main thread an alarm ends the call. Elsewhere the call is left behind in a thread of its own, which has the
-    `slot` of this one, when it cannot be stopped; or, with `on_stuck`, it is made in this thread, and `on_stuck` is
-    called in another one to end the process. `name` says in messages what is called.
+    In the main thread an alarm ends the call. In other threads the call runs in a new thread with the `slot` of this
+    one, and is left behind if it cannot be stopped; or, with `on_stuck`, it runs in this thread, and `on_stuck` is
+    called in another one to end the process. `name` identifies the call in messages.
     """
     if timeout is None:
         return fn(**kwargs)
@@ -53,7 +53,7 @@ def call_with_deadline(
         if not caller.fired or for_others or type(error) is DeadlineExceeded:
             raise
         if is_stop(error):
-            # What interests is where the body was.
+            # Keep the traceback of the body.
             raise DeadlineExceeded(message).with_traceback(error.__traceback__) from None
         raise DeadlineExceeded(message) from error
     if caller.fired:

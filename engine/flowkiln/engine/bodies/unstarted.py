@@ -1,4 +1,4 @@
-"""Return values that show that the body of a task has not run: coroutines, and generators of the body itself."""
+"""Detect return values of bodies that have not run: coroutines, and generators of the body itself."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
 _WORK_WITHOUT_AWAIT = ("distributed", "dask", "dask_kubernetes")
-"""Packages whose clients, clusters and futures can be awaited and need not be."""
+"""Packages whose clients, clusters and futures are awaitable but need not be awaited."""
 
 
 def unstarted(run: Callable[..., Any], value: Any) -> str | None:
-    """Say what was returned instead of a value, and what to write; None if `value` is one.
+    """Return an explanation and advice if `value` shows that the body has not run, else None.
 
-    A generator that was made elsewhere is a value like others. Coroutines are closed, so that Python does not warn.
+    A generator that was created elsewhere is an ordinary value. Coroutines are closed, so Python does not warn.
     """
     kind = type(value)
     if hasattr(kind, "__await__"):
@@ -24,7 +24,7 @@ def unstarted(run: Callable[..., Any], value: Any) -> str | None:
             value.close()
         return (
             f"The body returned an object of type {kind.__name__} that nobody awaited. Await it in an `async` "
-            "function, run that with `asyncio.run(...)` in the body, and return what it gives."
+            "function, run that with `asyncio.run(...)` in the body, and return its result."
         )
     if kind is GeneratorType:
         code = value.gi_code

@@ -1,4 +1,4 @@
-"""The pure driver: `Driver.handle(event) -> [instruction]`. Everything hard about a run is decided here."""
+"""The pure driver: `Driver.handle(event) -> [instruction]`. It makes all decisions of a run."""
 
 from flowkiln.engine.driver.driver import Driver
 from flowkiln.engine.driver.events import (

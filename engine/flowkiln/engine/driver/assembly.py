@@ -1,4 +1,4 @@
-"""Makes units of a batch of task runs: who travels together, under which key, with what from upstream."""
+"""Build units from a batch of task runs: their members, keys and upstream sources."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flowkiln.engine.driver.upstreams import UpstreamView, keys_in
 
 @dataclass(frozen=True, slots=True)
 class Assembler:
-    """Names and builds the units of one run. `kept` are the nodes whose results are wanted in the end."""
+    """Build the units of one run. `kept` are the nodes whose results the caller wants."""
 
     run_id: str
     nodes: Sequence[Node]

@@ -1,7 +1,7 @@
-"""How quick the plain tasks of a run are, and what follows for when they are submitted and in what company.
+"""Measure the plain tasks of a run, and decide when and in which batches they are submitted.
 
-A tiny task costs less than what it takes to send it, so tiny ones that are ready travel together. Long ones, and those
-with large results, travel each by itself: then every idle thread finds one, and only what is needed is moved.
+A tiny task takes less time than sending it, so tiny tasks that are ready at the same time share a unit. A long task, or
+one with a large result, gets its own unit: every idle thread finds one, and only needed results are moved.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ TINY_SECONDS = 0.01
 """Seconds of work below which a task is tiny."""
 
 SMALL_BYTES = 16 * 1024
-"""Bytes of result below which it does not matter who else's travel along."""
+"""Bytes of result below which results of several tasks may share a unit."""
 
 BATCH_SECONDS = 0.02
-"""Seconds of work that tiny tasks are put together for."""
+"""Target seconds of work in a batch of tiny tasks."""
 
 SMOOTHING = 0.2
-"""Weight of the newest unit in what is known."""
+"""Weight of the newest unit in the moving averages."""
 
 
 class Batching:
-    """What is known of the plain units that have ended."""
+    """Moving averages over the finished plain units."""
 
     def __init__(self, policy: UnitPolicy) -> None:
         self._policy = policy
@@ -32,7 +32,7 @@ class Batching:
         self._size = 0.0
 
     def note(self, members: int, seconds: float, size: int) -> None:
-        """Take in that a unit of so many members took so long and left behind so many bytes."""
+        """Record the duration and result size of a unit with `members` members."""
         if not members:
             return
         weight = 1.0 if self._seconds is None else SMOOTHING
@@ -41,17 +41,17 @@ class Batching:
 
     @property
     def target_in_flight(self) -> int:
-        """Units under way that keep every thread busy while news travel."""
+        """Return the number of units in flight that keeps every thread busy during the round trip to the driver."""
         return 2 * self._policy.threads
 
     def submittable(self, ready: int, under_way: int) -> int:
-        """How many of the ready task runs are submitted now, with so many units under way."""
+        """Return how many of the ready task runs to submit now, with `under_way` units in flight."""
         if self._seconds is None:
             return max(0, self._policy.threads * self._policy.waves - under_way)
         return 0 if self._is_tiny and under_way >= self.target_in_flight else ready
 
     def batch_size(self, ready: int) -> int:
-        """How many of so many ready task runs travel as one unit."""
+        """Return how many of `ready` task runs share a unit."""
         if not self._is_tiny or self._seconds is None:
             return 1
         by_work = int(BATCH_SECONDS / max(self._seconds, 1e-6))

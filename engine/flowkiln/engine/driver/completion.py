@@ -1,4 +1,4 @@
-"""What becomes of the members of a unit that ended."""
+"""Handle the outcomes of a finished unit."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from flowkiln.states.state import Paused, Pending, Scheduled
 
 
 class Completion:
-    """Takes the outcomes of task runs."""
+    """Handle the outcomes of task runs."""
 
     def __init__(self, state: RunState, scheduler: Scheduler) -> None:
         self._state, self._scheduler = state, scheduler
 
     def unit_ended(self, ended: UnitEnded) -> None:
-        """Take the end of a unit. Members that it did not come to go once more."""
+        """Handle the end of a unit. Members that it did not reach are requeued."""
         unit = self._state.in_flight.take(ended.key)
         if unit is None:
             return
@@ -30,7 +30,7 @@ class Completion:
         self._state.settle(ended.key, unit.needs, is_gathered=ended.gathered > 0)
 
     def member_ended(self, run: TaskRun, outcome: Outcome) -> None:
-        """Take what one task run came to."""
+        """Handle the outcome of one task run."""
         state, run.unit, run.visited = outcome.state, None, True
         self._state.changes += type(state) is not Pending
         if state.is_finished():
@@ -42,7 +42,7 @@ class Completion:
             self._scheduler.delay(run, state.start_time.timestamp())
             self._scheduler.take_due()
         elif state.is_pending() and run.optimistic and not isinstance(state, Paused):
-            # Its body did not run, so this was no visit.
+            # Its body did not run, so this does not count as a visit.
             run.visited = False
             self._scheduler.requeue(run)
         else:

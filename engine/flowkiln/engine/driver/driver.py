@@ -1,4 +1,4 @@
-"""Decides what a run does next. Events in, instructions out; no clock, no I/O, no values.
+"""Decide what a run does next. Events in, instructions out; no clock, no I/O, no values.
 
 The driver is a state machine: phases.py has its phases and moves, and only `RunState.move` changes a task run's.
 """
@@ -38,15 +38,15 @@ from flowkiln.states.records import NOT_MAPPED
 from flowkiln.states.state import Cancelled, Mapped, Paused, Pending, State
 
 TERMINATED = "The run was terminated."
-"""The message of what had not finished when the run was ended."""
+"""The message of task runs that were unfinished when the run was terminated."""
 
 
 class Driver:
     """One run of a graph.
 
-    `repeats` False means one pass: every task run is visited at most once. `kept` are the nodes whose results are
-    wanted in the end, None for all; other results are released as soon as nobody downstream needs them. With
-    `validates` the driver checks itself as it goes on.
+    `repeats` False means one pass: every task run is visited at most once. `kept` are the nodes whose results the
+    caller wants, None for all; other results are released as soon as no downstream task needs them. With `validates`
+    the driver checks its invariants after events.
     """
 
     def __init__(
@@ -73,35 +73,35 @@ class Driver:
 
     @property
     def in_flight(self) -> int:
-        """The number of units that are in flight."""
+        """Return the number of units in flight."""
         return len(self._state.in_flight)
 
     def expects(self, key: UnitKey) -> bool:
-        """Whether a unit is in flight, so that events of it count."""
+        """Return whether a unit is in flight, so its events are relevant."""
         return key in self._state.in_flight
 
     def node_runs(self, node: int) -> NodeRuns:
-        """The task runs of a node."""
+        """Return the task runs of a node."""
         return self._state.runs[node]
 
     def source_of(self, run: TaskRun) -> StateSource:
-        """Where the State of a task run is to be found."""
+        """Return the source of a task run's State."""
         return InlineState(run.state) if run.inline else self._state.upstreams.source_of(run)
 
     def states(self) -> list[State]:
-        """The states that decide about the run, one for each node; a Mapped one has its children's in it."""
+        """Return the states that decide the run, one for each node; a Mapped state contains those of its children."""
         return [_whole_state(runs) for runs in self._state.runs]
 
     def validate(self) -> None:
-        """Check everything that must always be true.
+        """Check all invariants.
 
         Raises:
-            InvariantViolated: something is not. The message tells what led there.
+            InvariantViolated: one is violated. The message has the recent events.
         """
         (self._validator or Validator(self._state)).validate(self._scheduler.batch)
 
     def replay(self, events: Iterable[Event]) -> Iterator[list[Instruction]]:
-        """Yield what a new driver of the same run instructs after each of these events."""
+        """Yield the instructions of a new driver of the same run after each of these events."""
         state = self._state
         driver = Driver(
             state.graph,
@@ -117,10 +117,10 @@ class Driver:
     # -- events ------------------------------------------------------------------------------------------------------
 
     def handle(self, event: Event) -> list[Instruction]:
-        """Take one event and return what is to be done.
+        """Handle one event and return the instructions.
 
         Raises:
-            InvalidTransition: a defect of the driver. The message tells what led there.
+            InvalidTransition: a defect of the driver. The message has the recent events.
             InvariantViolated: the same, found because the driver validates.
         """
         state = self._state
@@ -128,12 +128,12 @@ class Driver:
             return []
         if state.phase is RunPhase.FINISHED and not isinstance(event, UnitForgotten):
             return []
-        # Requests from outside come without a time.
+        # Requests from outside have no time.
         state.now = max(state.now, event.now)
         state.history.note(event)
         self._dispatch(event)
         self._scheduler.follow_moves()
-        # What is downstream of a map waits for its handlers, and is to travel with the children.
+        # Tasks downstream of a map wait for its handlers, and may share units with the children.
         if not self._expansion.handlers_in_flight:
             self._scheduler.submit()
             self._wait_or_finish()
@@ -234,7 +234,7 @@ class Driver:
                 self._finish()
 
     def _retry_blocked(self) -> None:
-        """Visit what came back Pending, as if vetoed by a handler, once more if anything has changed since."""
+        """Requeue task runs that came back Pending, for example vetoed by a handler, if anything has changed since."""
         state = self._state
         if not state.repeats:
             return

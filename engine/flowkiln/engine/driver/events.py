@@ -1,4 +1,4 @@
-"""What the driver is told."""
+"""The events that the driver handles."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from flowkiln.states.state import State
 
 
 class Outcome(NamedTuple):
-    """What one member came to, and how many elements its result has if that was asked.
+    """The outcome of one member, and the number of elements of its result if requested.
 
-    The state has no values, unless it is `inline`: then its result is small, and whoever has this need not ask for it.
+    The state has no values, unless it is `inline`: then its result is small and included.
 
     A named tuple, as one is made and pickled for every task run.
     """
@@ -29,10 +29,10 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class InitialState:
-    """A state that the caller starts a task from, and how many elements its result has.
+    """The state from which the caller starts a task, and the number of elements of its result.
 
-    `settled`: it was reached earlier in the same run, so that even a Cached one is final. `children` are those of a
-    Mapped one.
+    `settled`: it was reached earlier in the same run, so even a Cached state is final. `children` are those of a Mapped
+    state.
     """
 
     state: State
@@ -44,17 +44,17 @@ class InitialState:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The run begins. Times are seconds since the epoch."""
+    """The run starts. Times are seconds since the epoch."""
 
     now: float
 
 
 @dataclass(frozen=True, slots=True)
 class UnitEnded:
-    """A unit ended; `outcomes` are of its first members. Those that are not in it did not run.
+    """A unit ended. `outcomes` are those of its first members; the others did not run.
 
-    `seconds` is how long these took, `size` how many bytes they left behind, as far as that is known; `gathered` is how
-    many children a unit found that was to gather some.
+    `seconds` is the duration, `size` the bytes of the results if known; `gathered` is the number of children that a
+    gathering unit found.
     """
 
     key: UnitKey
@@ -67,7 +67,7 @@ class UnitEnded:
 
 @dataclass(frozen=True, slots=True)
 class UnitLost:
-    """A unit will never end: what it ran on died too often, or it could not be started."""
+    """A unit will never end: its workers were lost too often, or it could not be started."""
 
     key: UnitKey
     message: str
@@ -76,7 +76,7 @@ class UnitLost:
 
 @dataclass(frozen=True, slots=True)
 class UnitForgotten:
-    """What a unit left behind, or how far it was, is lost. It was to begin once more, which has been prevented."""
+    """The results or the progress of a unit are lost. Dask sent it to a worker again, which did not run it."""
 
     key: UnitKey
     now: float
@@ -84,9 +84,9 @@ class UnitForgotten:
 
 @dataclass(frozen=True, slots=True)
 class LostUnit:
-    """A unit that was on a worker that died; `began` is the position of the member that was seen running, if any.
+    """A unit of a lost worker; `began` is the position of the member that was reported running, if any.
 
-    `likely`: none was seen, but one may have begun that was not told of.
+    `likely`: no member was reported, but one may have started.
     """
 
     key: UnitKey
@@ -96,7 +96,7 @@ class LostUnit:
 
 @dataclass(frozen=True, slots=True)
 class WorkerLost:
-    """A worker died. `charged` False: it was ended on purpose, and nobody on it is to blame."""
+    """A worker was lost. `charged` is False if it was ended on purpose, so its task runs are not charged."""
 
     units: tuple[LostUnit, ...]
     message: str
@@ -108,7 +108,7 @@ class WorkerLost:
 class MemberStuck:
     """A member could not be stopped in time, so its worker process was ended.
 
-    `outcomes` are those of the members that ran, in order; the stuck one is the last.
+    `outcomes` are those of the members that ran, in order; the last one is the stuck member's.
     """
 
     key: UnitKey
@@ -118,7 +118,7 @@ class MemberStuck:
 
 @dataclass(frozen=True, slots=True)
 class UnitShortened:
-    """A unit that is still under way will run none but its first `length` members: the others may go elsewhere."""
+    """A unit in flight will run only its first `length` members; the others can be submitted again."""
 
     key: UnitKey
     length: int
@@ -129,7 +129,7 @@ class UnitShortened:
 class HandlersCalled:
     """The state handlers of a mapped parent were called.
 
-    They settled on `state`, with so many elements, or left it as it was (None).
+    They settled on `state`, with its numbers of elements, or kept the state (None).
     """
 
     node: int
@@ -141,14 +141,14 @@ class HandlersCalled:
 
 @dataclass(frozen=True, slots=True)
 class TimerDue:
-    """The time that a `WaitUntil` named has come."""
+    """The time of a `WaitUntil` has come."""
 
     now: float
 
 
 @dataclass(frozen=True, slots=True)
 class GateChanged:
-    """With the gate closed nothing new starts: what runs goes on to its end, what is queued comes back."""
+    """The gate was opened or closed. While it is closed, running task runs continue, but queued ones come back."""
 
     open: bool
     now: float = 0.0
@@ -156,7 +156,7 @@ class GateChanged:
 
 @dataclass(frozen=True, slots=True)
 class StartRequested:
-    """Somebody wants a Paused task run to go on; one that is not Paused is left alone."""
+    """Resume a Paused task run; ignored if it is not Paused."""
 
     local_id: str
     map_index: int = NOT_MAPPED
@@ -165,7 +165,7 @@ class StartRequested:
 
 @dataclass(frozen=True, slots=True)
 class TerminateRequested:
-    """End the run now: what has not finished is Cancelled."""
+    """Terminate the run: unfinished task runs become Cancelled."""
 
     now: float = 0.0
 

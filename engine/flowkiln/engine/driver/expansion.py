@@ -1,4 +1,4 @@
-"""Mapped tasks: when their children come to be, and what their parents' state handlers make of it."""
+"""Expand mapped tasks into children, and handle the state handlers of their parents."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flowkiln.states.state import Cached, Mapped, Paused, Scheduled
 
 
 class Expansion:
-    """Makes the children of mapped nodes. `handlers_in_flight` counts parents whose handlers are being called."""
+    """Create the children of mapped nodes. `handlers_in_flight` counts parents whose handlers are being called."""
 
     def __init__(self, state: RunState) -> None:
         self._state, self._nodes, self._runs = state, state.nodes, state.runs
@@ -23,7 +23,7 @@ class Expansion:
         self.handlers_in_flight = 0
 
     def start_from(self, run: TaskRun, given: InitialState) -> None:
-        """Have a task run begin with a state that the caller gave."""
+        """Start a task run from a state of the caller."""
         node, state = self._nodes[run.node], given.state
         run.state, run.source, run.start_from = state, InlineState(state), InlineState(state)
         run.elements, run.inner = given.elements, given.inner
@@ -41,7 +41,7 @@ class Expansion:
             self._state.move(run, Phase.BLOCKED)
 
     def expand(self, parent: TaskRun) -> None:
-        """Make the children of a mapped parent if it is known how many there are."""
+        """Create the children of a mapped parent if their number is known."""
         node = self._nodes[parent.node]
         counts = [self._state.upstreams.element_count(edge) for edge in node.upstream if edge.mapped]
         if UNKNOWN in counts:
@@ -50,14 +50,14 @@ class Expansion:
         known = [count for count in counts if count != UNMAPPABLE]
         if len(known) < len(counts):
             if given is None:
-                # Nothing to map over: the TaskRunner says what becomes of the parent.
+                # Nothing to map over: the TaskRunner decides the parent's state.
                 if self.scheduler.can_build_on_upstream(parent):
                     self.scheduler.add_to_batch(parent)
                     self.scheduler.propagate(parent)
                 return
             known = known or [len(given.children)]
         if min(known) == 0 and not self._is_upstream_done(node):
-            # There will be no children that wait for what else is upstream.
+            # Without children the parent itself must wait for the other upstream tasks.
             return
         self._set_children(parent.node, given, min(known))
 
@@ -86,7 +86,7 @@ class Expansion:
             self.scheduler.consider_run(child)
 
     def handlers_called(self, event: HandlersCalled) -> None:
-        """Take what the state handlers of a mapped parent settled on."""
+        """Handle the state on which a mapped parent's state handlers settled."""
         self.handlers_in_flight -= 1
         run = self._runs[event.node].parent
         if event.state is not None:
@@ -94,11 +94,11 @@ class Expansion:
             run.elements, run.inner = event.elements, event.inner
             self._state.announce(run, run.state)
         self._state.move(run, Phase.DONE if run.state.is_finished() else Phase.BLOCKED)
-        # Downstream counts children, or waits for them, from now on; with none of them it can go on at once.
+        # From now on downstream tasks count the children or wait for them; without children they can run at once.
         self.scheduler.propagate(run)
 
     def resume(self, parent: TaskRun) -> None:
-        """Go on with a parent that a handler had paused when its children were on their way."""
+        """Resume a parent that a handler paused after its children were submitted."""
         parent.state, parent.source = Mapped("Resumed."), None
         self._state.move(parent, Phase.DONE)
         self._state.announce(parent, parent.state, map_size=len(self._runs[parent.node].children or ()))

@@ -1,7 +1,7 @@
-"""Which task runs travel together as one unit.
+"""Group task runs into units.
 
-A chain of task runs in which each one waits only for the one before it, small mapped children, and tiny tasks that are
-ready at the same time cost less together than each by itself.
+Chains of task runs, small mapped children, and tiny tasks that are ready at the same time cost less in one unit than in
+a unit each.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class UnitPolicy:
     gather: int = 32
 
     def children_per_unit(self, count: int) -> int:
-        """How many of `count` mapped children go into one unit, so that every thread gets several units."""
+        """Return how many of `count` mapped children share a unit, so every thread gets several units."""
         return max(1, min(self.largest, count // (self.threads * self.waves)))
 
 
@@ -44,7 +44,7 @@ def group(
 ) -> list[list[TaskRun]]:
     """Split a batch, which is in topological order, into the members of units.
 
-    `batch_size` says how many plain chains go into one unit if there are so many.
+    `batch_size` returns how many of a number of plain chains share a unit.
     """
     if policy.fuse:
         return _batch_chains(_chains(batch, policy, upstreams), policy, batch_size)
@@ -75,7 +75,7 @@ def _chains(batch: Sequence[TaskRun], policy: UnitPolicy, upstreams: UpstreamVie
 def _batch_chains(
     chains: list[list[TaskRun]], policy: UnitPolicy, batch_size: Callable[[int], int]
 ) -> list[list[TaskRun]]:
-    """Put plain chains together, and chains of mapped children of the same tasks."""
+    """Combine plain chains, and chains of mapped children of the same tasks."""
     plain: list[list[TaskRun]] = []
     alike: dict[tuple[int, ...], list[list[TaskRun]]] = {}
     units: list[list[TaskRun]] = []

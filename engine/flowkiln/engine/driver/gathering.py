@@ -1,6 +1,6 @@
-"""Children that many task runs use whole are gathered once, by a unit without members.
+"""Gather children that many task runs use as a whole, once, by a unit without members.
 
-Without it each child of a map with an unmapped map upstream would name all the children of the other one.
+Without it each child of a map with an unmapped map upstream would list all children of that map as sources.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from flowkiln.engine.driver.units import ChildrenRef, Unit, UnitKey
 from flowkiln.engine.driver.upstreams import UpstreamView, keys_in
 
 ALL_CHILDREN = -2
-"""The map index in the key of a unit that gathers; no task run has it."""
+"""The map index in the key of a gathering unit; no task run has it."""
 
 
 @dataclass(slots=True, eq=False)
 class Gathered:
-    """One unit that gathers the children of a node, and how many units in flight use it.
+    """A unit that gathers the children of a node, and the number of units in flight that use it.
 
-    `is_current`: units that are made from now on use it. It is not once a child has to run again.
+    `is_current`: new units use it. It is False once a child has to run again.
     """
 
     node: int
@@ -34,7 +34,7 @@ class Gathered:
 
 
 class Gathering:
-    """All units of a run that gather children; what they leave behind is released as soon as nobody will use it."""
+    """The gathering units of a run; their results are released as soon as they are no longer needed."""
 
     def __init__(
         self, run_id: str, nodes: Sequence[Node], runs: Sequence[NodeRuns], upstreams: UpstreamView, at_least: int
@@ -54,7 +54,7 @@ class Gathering:
         self._new: list[Unit] = []
 
     def whole(self, number: int) -> ChildrenRef | None:
-        """Say where the children of a node are, or will be, gathered; None if each user has to name them."""
+        """Return the source of the gathered children of a node; None if each user has to list them."""
         current = self._current.get(number)
         if current is None:
             count = len(self._runs[number].expanded or ())
@@ -78,18 +78,18 @@ class Gathering:
         return found
 
     def take_new(self) -> list[Unit]:
-        """Take the units that have to be submitted before those that use them."""
+        """Remove and return the gathering units that must be submitted before their users."""
         new, self._new = self._new, []
         return new
 
     def note(self, needs: Iterable[UnitKey]) -> None:
-        """A unit is submitted that needs these."""
+        """Record a submitted unit that needs these."""
         for key in needs:
             if key in self._known:
                 self._known[key].users += 1
 
     def settle(self, key: UnitKey, needs: Iterable[UnitKey], *, is_gathered: bool = False) -> list[UnitKey]:
-        """A unit is no longer in flight. Return what can be released."""
+        """Handle a unit that is no longer in flight; return the units to release."""
         if not self._known:
             return []
         for need in needs:
@@ -103,7 +103,7 @@ class Gathering:
         return self._free([*needs, key])
 
     def lost(self, key: UnitKey, *, charged: bool) -> list[UnitKey]:
-        """What a unit gathered is lost, or will never be there. `charged`: not because of something else."""
+        """Handle a gathering unit that is lost or will never end. `charged`: not because of another loss."""
         own = self._known.get(key)
         if own is None:
             return []
@@ -113,7 +113,7 @@ class Gathering:
         return self._free([key])
 
     def drop(self, number: int) -> list[UnitKey]:
-        """The children of a node are not those that were gathered any more, or nobody will ask. Return what can go."""
+        """Drop the gathered children of a node, which changed or are no longer needed; return the units to release."""
         current = self._current.get(number)
         if current is None:
             return []
@@ -121,7 +121,7 @@ class Gathering:
         return self._free([current.key])
 
     def clear(self) -> list[UnitKey]:
-        """The run was ended: nobody uses anything. Return what can go."""
+        """Handle the end of the run; return the units to release."""
         keys = [key for key, one in self._known.items() if one.is_ended]
         self._known.clear()
         self._current.clear()
@@ -129,7 +129,7 @@ class Gathering:
         return keys
 
     def problems(self, users: Mapping[UnitKey, int]) -> Iterator[str]:
-        """Say where what is counted here is not so. `users`: how many units in flight need each."""
+        """Yield the counters that are wrong. `users` is the number of units in flight that need each unit."""
         for key, one in self._known.items():
             if one.users != users.get(key, 0):
                 yield f"{users.get(key, 0)} units use {key}, but {one.users} are counted."

@@ -16,17 +16,17 @@ class InEdge:
 
     @property
     def is_one_to_one(self) -> bool:
-        """Whether each child uses the one child upstream, or the one element, that has its own index."""
+        """Return whether each child uses the upstream child or element with its own index."""
         return self.mapped and not self.flattened
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One task. Its number is its place in the topological order.
+    """One task. Its number is its position in the topological order.
 
     `mapped_over` and `flattened_over`: some downstream task maps over this one's elements (of its elements).
-    `visited` is False for a task that this run leaves alone; `is_start` leaves out the upstream checks. `level`: 0
-    without upstream, else one more than the deepest upstream's.
+    `visited` is False for a task that this run does not visit; `is_start` skips the upstream checks. `level` is 0
+    without upstream, else one more than the deepest upstream level.
     """
 
     local_id: str
@@ -41,7 +41,7 @@ class Node:
     """Whether the task has children, one for each element of what it maps over."""
 
     def __post_init__(self) -> None:
-        # Asked for with every step of every task upstream, of which there may be very many.
+        # Cached, because every step of every upstream task reads it.
         object.__setattr__(self, "is_mapped", any(edge.mapped for edge in self.upstream))
 
 

@@ -1,4 +1,4 @@
-"""What happened last in a run, for the message of an error: some events and moves, kept as they are."""
+"""The last events and moves of a run, for error messages."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from flowkiln.states.records import NOT_MAPPED
 EVENTS_KEPT = 30
 MOVES_KEPT = 1000
 MOVES_TOLD = 30
-"""Of the moves that are kept, how many a message tells, of the one task run that it is about if there is one."""
+"""Maximum number of moves in a message, of one task run if the message concerns one."""
 
 
 class History:
-    """The last events and moves of a run. Adding to it is all that costs anything while nothing goes wrong."""
+    """The last events and moves of a run. Without errors the only cost is appending to it."""
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self._nodes = nodes
         self._events: deque[tuple[int, Event]] = deque(maxlen=EVENTS_KEPT)
         self.events = 0
         self.moves: deque[tuple[int, TaskRun, Phase, Phase]] = deque(maxlen=MOVES_KEPT)
-        """By the number of the event that they belong to: the task run, the phase that it left, and the next one."""
+        """The moves with the number of their event: the task run, its old phase and its new one."""
 
     def note(self, event: Event) -> None:
-        """Remember an event; the moves that are added from now on belong to it."""
+        """Add an event; subsequent moves belong to it."""
         self.events += 1
         self._events.append((self.events, event))
 
     def name(self, run: TaskRun) -> str:
-        """The name of a task run as people know it."""
+        """Return the full name of a task run."""
         local_id = self._nodes[run.node].local_id
         return local_id if run.index == NOT_MAPPED else f"{local_id}[{run.index}]"
 
     def text(self, run: TaskRun | None = None) -> str:
-        """Tell the last events, and the last moves of one task run, or of all. No text of a user's, no values."""
+        """Return the last events, and the last moves of one task run or of all, as text without user data."""
         moves = [move for move in self.moves if run is None or move[1] is run][-MOVES_TOLD:]
         lines = [f"  event {number}: {_describe(event)}" for number, event in self._events]
         whose = "the run" if run is None else self.name(run)

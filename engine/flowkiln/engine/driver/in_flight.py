@@ -1,4 +1,4 @@
-"""Units that are under way, and what becomes of their members when something is lost."""
+"""Units in flight, and the verdicts on their members after a loss."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from flowkiln.engine.driver.task_runs import TaskRun
 from flowkiln.engine.driver.units import UnitKey
 
 CHARGES_ALLOWED = 3
-"""Workers that a task run may lose before it is Crashed."""
+"""Worker losses charged to a task run after which it is Crashed."""
 
 
 class Verdict(enum.Enum):
-    """What is done with a task run whose unit was lost."""
+    """The decision about a task run whose unit was lost."""
 
     RERUN = enum.auto()
     RERUN_ALONE = enum.auto()
@@ -24,7 +24,7 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class SubmittedUnit:
-    """A unit that was submitted: its task runs, and the units whose states it uses. A plain one is of no map."""
+    """A submitted unit: its task runs, and the units whose states it needs. A plain unit has no mapped children."""
 
     runs: Sequence[TaskRun]
     needs: tuple[UnitKey, ...]
@@ -32,7 +32,7 @@ class SubmittedUnit:
 
 
 class UnitsInFlight:
-    """Every unit that has not ended. `plain` of them are without mapped children."""
+    """The units in flight; `plain` is the number of those without mapped children."""
 
     def __init__(self) -> None:
         self._units: dict[UnitKey, SubmittedUnit] = {}
@@ -53,24 +53,24 @@ class UnitsInFlight:
         return self._units.items()
 
     def add(self, key: UnitKey, unit: SubmittedUnit) -> None:
-        """A unit is submitted."""
+        """Add a submitted unit."""
         self._units[key] = unit
         self.plain += unit.is_plain
 
     def take(self, key: UnitKey) -> SubmittedUnit | None:
-        """A unit is no longer under way; None if it was not."""
+        """Remove and return a unit; None if it was not in flight."""
         unit = self._units.pop(key, None)
         if unit is not None:
             self.plain -= unit.is_plain
         return unit
 
     def lose(self, key: UnitKey) -> SubmittedUnit | None:
-        """A unit, or what it left behind, is lost; None if it was not under way."""
+        """Record that a unit or its results are lost; remove and return it if it was in flight."""
         self._lost.add(key)
         return self.take(key)
 
     def shorten(self, key: UnitKey, length: int) -> Sequence[TaskRun]:
-        """A unit keeps its first members only; gives the others."""
+        """Truncate a unit to its first `length` members; return the others."""
         unit = self._units.get(key)
         if unit is None:
             return ()
@@ -78,15 +78,15 @@ class UnitsInFlight:
         return unit.runs[length:]
 
     def clear(self) -> None:
-        """No unit is under way any more."""
+        """Remove all units."""
         self._units.clear()
         self.plain = 0
 
     def judge_lost_unit(self, unit: SubmittedUnit) -> Verdict:
         """Judge the members of a unit that will never end.
 
-        A unit fails with what it needs, and of several members it is not known which one is to blame: such ones get
-        another try, each by itself.
+        A unit fails with its needed units, and among several members the cause is unknown: such members are rerun, each
+            in its own unit.
         """
         fails_with_another = any(need in self._lost or need in self._units for need in unit.needs)
         return Verdict.RERUN_ALONE if fails_with_another or len(unit.runs) > 1 else Verdict.CRASH
@@ -94,7 +94,7 @@ class UnitsInFlight:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A task run of a lost unit, what is done with it, and whether its body ran, or may have run."""
+    """A task run of a lost unit, the verdict, and whether its body ran or may have run."""
 
     run: TaskRun
     verdict: Verdict
@@ -102,11 +102,11 @@ class Judged:
 
 
 def judge_lost_worker(lost: Sequence[tuple[LostUnit, SubmittedUnit]], *, charged: bool) -> Iterator[Judged]:
-    """Charge the members that were running on a dead worker and judge all that were on it.
+    """Charge the members that were running on a lost worker and judge all members that were there.
 
-    Beginnings are told a moment later, unless a unit announces them first. So the last one that was told of may have
-    ended, and any that follows may have begun. Such members are suspected. They come back each by itself, and then
-    their beginnings are told first. A suspicion is a charge once a worker dies that was seen running the suspect.
+    Workers report starts with a delay, unless a unit announces them first. So the last reported member may have ended,
+    and any later one may have started. These members are suspected. They are rerun, each in its own unit that announces
+    starts first. A suspicion counts as a charge once a worker is lost that was reported running the suspect.
     """
     is_anyone_known = any(one.began is not None or one.likely for one, _ in lost)
     for one, unit in lost:

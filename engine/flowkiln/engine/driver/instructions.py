@@ -1,4 +1,4 @@
-"""What the driver asks for."""
+"""The instructions of the driver."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from flowkiln.states.state import State
 
 @dataclass(frozen=True, slots=True)
 class SubmitUnits:
-    """Have these units executed, each once what it needs is there; in this order where only one can run."""
+    """Execute these units, each once its needs exist; in this order if only one can run."""
 
     units: tuple[Unit, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class CancelUnits:
-    """Stop these units; they will not be waited for."""
+    """Cancel these units without waiting for them."""
 
     keys: tuple[UnitKey, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Nobody needs what these units left behind any more."""
+    """Release the results of these units."""
 
     keys: tuple[UnitKey, ...]
 
@@ -48,29 +48,29 @@ class CallHandlers:
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """Tell observers of state changes that no executor reports."""
+    """Send observers the records of state changes that no executor reports."""
 
     records: tuple[TaskRunRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SetGate:
-    """Let units run, or have those that have not begun come back without having run."""
+    """Open or close the gate. While it is closed, units that have not started come back without running."""
 
     open: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """The gate is closed and nothing runs any more."""
+    """The gate is closed and no unit is in flight."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Nothing more will happen by itself: all is finished, or what is left waits for somebody."""
+    """Nothing more will happen by itself: all task runs are finished, or the others wait to be resumed."""
 
     waiting: tuple[str, ...]
-    """Local ids of task runs that wait for somebody, such as Paused ones; empty when all is finished."""
+    """Names of task runs that wait to be resumed, such as Paused ones; empty if all are finished."""
 
 
 Instruction = SubmitUnits | CancelUnits | Release | WaitUntil | CallHandlers | Announce | SetGate | Drained | Finish

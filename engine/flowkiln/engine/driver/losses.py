@@ -1,4 +1,4 @@
-"""What is done about units, workers and results that were lost."""
+"""Handle lost units, workers and results."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ WORKER_DIED = "Its worker died, so it runs again."
 
 
 class Losses:
-    """Has task runs go once more, alone if they are suspected, or ends them as Crashed."""
+    """Rerun task runs, alone if they are suspected, or end them as Crashed."""
 
     def __init__(self, state: RunState, scheduler: Scheduler, completion: Completion) -> None:
         self._state, self._scheduler, self._completion = state, scheduler, completion
         self._in_flight, self._retained, self._gathering = state.in_flight, state.retained, state.gathering
 
     def unit_lost(self, event: UnitLost) -> None:
-        """Take that a unit will never end, or that what it left behind is gone."""
+        """Handle a unit that will never end, or whose results are gone."""
         unit = self._in_flight.lose(event.key)
         if unit is None:
             self._results_lost(event.key)
@@ -38,7 +38,7 @@ class Losses:
         self._state.settle(event.key, unit.needs)
 
     def unit_forgotten(self, key: UnitKey) -> None:
-        """Take that a unit did not run where it was to begin once more, or that what it left behind is gone."""
+        """Handle a unit that a worker refused to run again, or whose results are gone."""
         unit = self._in_flight.take(key)
         if unit is None:
             self._results_lost(key)
@@ -48,7 +48,7 @@ class Losses:
         self._state.settle(key, unit.needs)
 
     def worker_lost(self, event: WorkerLost) -> None:
-        """Judge all that was on a worker that died."""
+        """Judge all units of a lost worker."""
         lost = [one for one in event.units if one.key in self._in_flight]
         units = [(one, unit) for one in lost if (unit := self._in_flight.lose(one.key)) is not None]
         if not units:
@@ -63,7 +63,7 @@ class Losses:
             self._state.settle(one.key, unit.needs)
 
     def member_stuck(self, event: MemberStuck) -> None:
-        """Take the end of a member whose worker was ended. Other results of its unit are lost unless they are small."""
+        """Handle the end of a member whose worker was ended. Its unit loses all results that are not inline."""
         unit = self._in_flight.lose(event.key) if event.key in self._in_flight else None
         if unit is None:
             return
@@ -90,7 +90,7 @@ class Losses:
         self._scheduler.requeue(run)
 
     def _results_lost(self, key: UnitKey) -> None:
-        """Run again what had ended but whose results are gone, and say so."""
+        """Rerun finished task runs whose results are lost, and announce it."""
         again = []
         self._state.release(self._gathering.lost(key, charged=False))
         left = self._retained.forget(key)
@@ -127,9 +127,9 @@ class Losses:
 
 
 def _start_without(run: TaskRun) -> StateSource | None:
-    """Give where a task run starts from when the state that it was to start from is lost.
+    """Return where a task run starts when the state it should start from is lost.
 
-    What it is known to have come to is enough to go on from; one that was finished starts afresh.
+    An unfinished task run continues from its known state; a finished one starts from the beginning.
     """
     known = None if run.phase is Phase.DONE else InlineState(run.state)
     if isinstance(run.start_from, ResumedState):

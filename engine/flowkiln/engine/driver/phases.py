@@ -1,4 +1,4 @@
-"""The phases of a task run and of the whole run in the driver, and the one table of the moves between them."""
+"""The phases of task runs and of the run in the driver, and the tables of the moves between them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flowkiln.common.exceptions import FlowkilnError
 
 
 class Phase(enum.Enum):
-    """Where a task run stands between submissions.
+    """The phase of a task run.
 
     WAITING: for upstream. SUBMITTED. DELAYED: until a time. BLOCKED: until somebody resumes it (Paused), or until
     something else in the run changes. DONE.
@@ -23,9 +23,9 @@ class Phase(enum.Enum):
 
 
 MOVES: Mapping[Phase, frozenset[Phase]] = {
-    # By a state that the caller gave: DELAYED, BLOCKED, DONE. DONE also when the run is terminated.
+    # From an initial state: DELAYED, BLOCKED, DONE. DONE also when the run is terminated.
     Phase.WAITING: frozenset({Phase.SUBMITTED, Phase.DELAYED, Phase.BLOCKED, Phase.DONE}),
-    # WAITING: its unit did not come to it, or was lost.
+    # WAITING: its unit did not reach it, or was lost.
     Phase.SUBMITTED: frozenset({Phase.WAITING, Phase.DELAYED, Phase.BLOCKED, Phase.DONE}),
     Phase.DELAYED: frozenset({Phase.WAITING, Phase.DONE}),
     # DONE: a mapped parent that is resumed, or the run is terminated.
@@ -33,11 +33,11 @@ MOVES: Mapping[Phase, frozenset[Phase]] = {
     # Its result was lost.
     Phase.DONE: frozenset({Phase.WAITING}),
 }
-"""Which phase of a task run may follow which, and why where that is not plain."""
+"""The allowed moves of a task run, with reasons where they are not obvious."""
 
 
 class RunPhase(enum.Enum):
-    """Where the whole run stands. FINISHED: nothing is left to do, unless a result is lost. TERMINATED: on request."""
+    """The phase of the run. FINISHED: nothing is left to do, unless a result is lost. TERMINATED: on request."""
 
     CREATED = enum.auto()
     RUNNING = enum.auto()
@@ -54,12 +54,12 @@ RUN_MOVES: Mapping[RunPhase, frozenset[RunPhase]] = {
 
 
 class DriverError(FlowkilnError):
-    """The driver of a run is in a state that must not be: a defect of flowkiln. The message tells what led there."""
+    """The driver of a run is in an invalid state: a defect of flowkiln. The message has the recent events."""
 
 
 class InvalidTransition(DriverError):
-    """A task run, or the run, was to move to a phase that must not follow the one that it is in."""
+    """A task run, or the run, was about to make a move that is not allowed."""
 
 
 class InvariantViolated(DriverError):
-    """What must always be true of the driver is not."""
+    """An invariant of the driver is violated."""

@@ -1,4 +1,4 @@
-"""Plain task runs that could be submitted: those that are ready, and those whose upstream is under way."""
+"""The queue of plain task runs that can be submitted: ready ones, and early ones whose upstreams are in flight."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from flowkiln.engine.driver.task_runs import TaskRun
 
 
 class ReadyQueue:
-    """Two queues, first come first served; a task run stands in one of them at most."""
+    """Two FIFO queues; a task run is in at most one of them."""
 
     def __init__(self) -> None:
         self._ready: OrderedDict[TaskRun, None] = OrderedDict()
         self._early: OrderedDict[TaskRun, None] = OrderedDict()
 
     def put(self, run: TaskRun, *, ready: bool) -> None:
-        """Line up; one whose upstream has ended meanwhile changes over."""
+        """Add a task run; move it to the other queue if its upstreams have ended."""
         if ready:
             self._early.pop(run, None)
             self._ready.setdefault(run)
@@ -24,27 +24,27 @@ class ReadyQueue:
             self._early.setdefault(run)
 
     def __bool__(self) -> bool:
-        """Whether anybody is in line."""
+        """Return whether the queue has task runs."""
         return bool(self._ready or self._early)
 
     def is_early(self, run: TaskRun) -> bool:
-        """Whether a task run is in line although its upstream was under way."""
+        """Return whether a task run is queued although its upstreams were in flight."""
         return run in self._early
 
     @property
     def ready(self) -> int:
-        """How many are ready."""
+        """Return the number of ready task runs."""
         return len(self._ready)
 
     def take_ready(self, count: int) -> list[TaskRun]:
-        """Take the first of those that are ready."""
+        """Remove and return the first ready task runs."""
         return [self._ready.popitem(last=False)[0] for _ in range(min(count, len(self._ready)))]
 
     def take_early(self) -> TaskRun | None:
-        """Take the first of those whose upstream is under way."""
+        """Remove and return the first early task run."""
         return self._early.popitem(last=False)[0] if self._early else None
 
     def clear(self) -> None:
-        """Send everybody home."""
+        """Remove all task runs."""
         self._ready.clear()
         self._early.clear()

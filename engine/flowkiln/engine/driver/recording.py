@@ -1,7 +1,7 @@
-"""A driver that writes its inputs and events to a file, and the reading and replaying of such a file.
+"""Record the inputs and events of a driver in a file, and read and replay such a file.
 
-The file has a JSON object on each line: first what the driver was made with, then each event, and after it the kinds of
-the instructions that it led to, with a digest of them. encoding.py says what is left out.
+The file has one JSON object per line: first the driver's inputs, then each event, followed by the kinds of its
+instructions with a digest. encoding.py says what is omitted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FORMAT_VERSION = 1
 
 
 class RecordingDriver(Driver):
-    """A driver that records all that it is told. An event is written before it is handled: it may be the last one."""
+    """A driver that records its inputs and events. Each event is written before it is handled."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class RecordingDriver(Driver):
         )
 
     def handle(self, event: Event) -> list[Instruction]:
-        """Take one event, and write it and what it led to."""
+        """Handle one event, and write it and its instructions."""
         self._write({"event": encode(event)})
         instructions = super().handle(event)
         self._write({"instructions": kinds_of(instructions), "digest": digest_of(instructions)})
@@ -70,7 +70,7 @@ class RecordingDriver(Driver):
 
 @dataclass(frozen=True, slots=True)
 class RecordedStep:
-    """One event of a recording, and what it led to; None if the driver did not come to that."""
+    """One event of a recording and its instructions; None if the driver failed before."""
 
     event: Event
     kinds: str | None
@@ -79,14 +79,14 @@ class RecordedStep:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What a file tells: how the driver was made, and its events."""
+    """A recording: the inputs of the driver and its events."""
 
     flowkiln: str
     arguments: Mapping[str, Any]
     steps: Sequence[RecordedStep]
 
     def driver(self) -> Driver:
-        """Make the driver anew; it validates."""
+        """Return a new driver with the same inputs, which validates itself."""
         return Driver(**self.arguments, validates=True)
 
 
@@ -94,7 +94,7 @@ def read_recording(lines: Iterator[str]) -> Recording:
     """Read the lines of a recording. The last one may be cut off.
 
     Raises:
-        SerializationError: they are no recording, or one of another version.
+        SerializationError: they are not a recording, or one of another version.
     """
     try:
         first = json.loads(next(lines, ""))
@@ -131,11 +131,11 @@ def _steps(lines: Iterator[str]) -> Iterator[RecordedStep]:
 
 
 def kinds_of(instructions: Sequence[Instruction]) -> str:
-    """Name the classes of instructions in order."""
+    """Return the names of the instruction classes in order."""
     return " ".join(type(one).__name__ for one in instructions)
 
 
 def digest_of(instructions: Sequence[Instruction]) -> str:
-    """Digest what a recording can tell of instructions."""
+    """Return a digest of the recordable parts of instructions."""
     text = json.dumps(encode(instructions), separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -15,9 +15,9 @@ from flowkiln.engine.driver.recording import digest_of, kinds_of, read_recording
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("-v", "--verbose", is_flag=True, help="Show every event and its instructions.")
 def main(file: Path, verbose: bool) -> None:
-    """Repeat a recorded run: no task runs, only what was decided. The driver checks itself after the events.
+    """Repeat the decisions of a recorded run, without running tasks. The driver checks itself after the events.
 
-    Exit code 1: the driver fails, or instructs something else than when FILE was recorded.
+    Exit code 1: the driver fails, or its instructions differ from those in FILE.
     """
     try:
         with file.open(encoding="utf-8") as lines:

@@ -1,4 +1,4 @@
-"""What units left behind: which of it nobody needs any more, and whose it was."""
+"""The results that executors retain, and when they can be released."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flowkiln.states.records import NOT_MAPPED
 
 
 class RetainedResults:
-    """The results that executors hold for this run; those of the nodes in `kept` are wanted in the end.
+    """The results that executors retain for this run; the caller wants those of the nodes in `kept`.
 
     A task run is consumed when it and every task run that uses its result are done. A child that is mapped over one to
     one is used by the downstream child with the same index. The results of a unit can be released when all its members
@@ -29,11 +29,11 @@ class RetainedResults:
         self._users: Counter[UnitKey] = Counter()
         self._upstream = [tuple(dict.fromkeys(edge.upstream for edge in node.upstream)) for node in graph.nodes]
         self._twins = {(number, one) for number, users in enumerate(graph.one_to_one) for one in users}
-        # By node, which of the nodes downstream that may use all of it was not over when somebody asked last.
+        # By node, the downstream node that was unfinished at the last check and may use all of its results.
         self._not_over = [0] * len(graph.nodes)
 
     def note(self, key: UnitKey, members: Sequence[TaskRun], needs: Iterable[UnitKey]) -> None:
-        """A unit is under way: it uses what others left behind, and will leave behind the states of these task runs."""
+        """Add a submitted unit: it needs the results of other units, and will retain the states of these task runs."""
         if members:
             self._members[key], self._needed[key] = members, len(members)
         if not self._keeps_all:
@@ -42,7 +42,7 @@ class RetainedResults:
                 run.keys = (*run.keys, key)
 
     def settle(self, key: UnitKey, needs: Iterable[UnitKey]) -> list[UnitKey]:
-        """A unit is no longer under way, and of some members it left nothing behind; gives what can go by that."""
+        """Update a unit that ended, perhaps without some members; return the units to release."""
         if self._keeps_all:
             return []
         for run in self._members.get(key, ()):
@@ -53,20 +53,20 @@ class RetainedResults:
         return self._free((key, *needs))
 
     def forget(self, key: UnitKey) -> Sequence[TaskRun]:
-        """Strike out a unit whose results are gone; gives the task runs that they were of."""
+        """Remove a unit whose results are lost; return its task runs."""
         self._needed.pop(key, None)
         return self._members.pop(key, ())
 
     def has(self, key: UnitKey) -> bool:
-        """Whether what a unit left behind is still there."""
+        """Return whether the results of a unit are retained."""
         return key in self._members
 
     def is_released(self, run: TaskRun) -> bool:
-        """Whether the result of a task run was given up or is gone."""
+        """Return whether the result of a task run was released or lost."""
         return isinstance(run.source, StateRef) and not self.has(run.source.key)
 
     def revive(self, run: TaskRun) -> None:
-        """Note that a task run's result is needed again."""
+        """Record that a task run's result is needed again."""
         if run.consumed:
             run.consumed = False
             for key in run.keys:
@@ -74,7 +74,7 @@ class RetainedResults:
                     self._needed[key] += 1
 
     def after(self, run: TaskRun) -> list[UnitKey]:
-        """Strike out, and give, what nobody needs now that a task run is done."""
+        """Remove and return the units that are no longer needed now that a task run is done."""
         if self._keeps_all:
             return []
         candidates = [run]
@@ -86,7 +86,7 @@ class RetainedResults:
         return [*self._consume(candidates), *self.after_all(run.node)]
 
     def after_all(self, number: int) -> list[UnitKey]:
-        """Strike out, and give, what nobody needs now that a node is finished, if it is."""
+        """Remove and return the units that are no longer needed now that a node is finished, if it is."""
         runs = self._runs[number]
         if self._keeps_all or runs.unfinished:
             return []
@@ -132,7 +132,7 @@ class RetainedResults:
         return True
 
     def problems(self, users: Mapping[UnitKey, int]) -> Iterator[str]:
-        """Say where what is counted here is not so. `users`: how many units in flight need each."""
+        """Yield the counters that are wrong. `users` is the number of units in flight that need each unit."""
         if self._keeps_all:
             return
         for key, members in self._members.items():
@@ -143,7 +143,7 @@ class RetainedResults:
                 yield f"{users.get(key, 0)} units use {key}, but {self._users[key]} are counted."
 
     def _is_any_user_not_over(self, number: int) -> bool:
-        """Whether a node that may use all of this one is not over."""
+        """Return whether a node that may use all results of this one is unfinished."""
         users, start = self._graph.whole[number], self._not_over[number]
         for place in chain(range(start, len(users)), range(start)):
             if not self.is_over(users[place]):
@@ -152,6 +152,6 @@ class RetainedResults:
         return False
 
     def is_over(self, number: int) -> bool:
-        """Whether all task runs of a node are done."""
+        """Return whether all task runs of a node are done."""
         runs = self._runs[number]
         return not runs.unfinished and (runs.children is not None or runs.parent.phase is Phase.DONE)

@@ -1,4 +1,4 @@
-"""All that a driver knows of a run, and the one place that changes the phase of a task run."""
+"""The state of a run in the driver, and the only place that changes the phase of a task run."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from flowkiln.states.state import State, kind_of, message_text, own_class_of
 
 
 class RunState:
-    """The task runs, what is in flight, what is retained, and the instructions that the present event leads to.
+    """The task runs, the units in flight, the retained results, and the instructions of the current event.
 
-    `kept` are the nodes whose results are wanted in the end. `changes` counts what has come about in the run.
+    `kept` are the nodes whose results the caller wants. `changes` counts the state changes of the run.
     """
 
     def __init__(
@@ -53,13 +53,13 @@ class RunState:
         self.changes = 0
         self.instructions: list[Instruction] = []
         self.moved: deque[TaskRun | NodeRuns] = deque()
-        """Task runs, and nodes all of whose children, that others downstream may have waited for."""
+        """Task runs, and nodes with all their children, for which downstream tasks may have waited."""
 
     def move(self, run: TaskRun, phase: Phase) -> None:
-        """Change the phase of a task run, and with it what depends on that.
+        """Change the phase of a task run, and everything derived from it.
 
         Raises:
-            InvalidTransition: the phase must not follow the present one.
+            InvalidTransition: the move is not allowed.
         """
         before = run.phase
         if phase not in MOVES[before]:
@@ -91,7 +91,7 @@ class RunState:
         """Change the phase of the run.
 
         Raises:
-            InvalidTransition: the phase must not follow the present one.
+            InvalidTransition: the move is not allowed.
         """
         if phase not in RUN_MOVES[self.phase]:
             raise InvalidTransition(
@@ -100,24 +100,24 @@ class RunState:
         self.phase = phase
 
     def end(self, run: TaskRun, state: State) -> None:
-        """Settle a task run on a finished state that it did not come to by itself, and say so."""
+        """End a task run with a state that it did not reach itself, and announce it."""
         run.state, run.source, run.unit = state, InlineState(state), None
         run.elements, run.inner, run.inline = None, None, False
         self.move(run, Phase.DONE)
         self.announce(run, state)
 
     def settle(self, key: UnitKey, needs: tuple[UnitKey, ...], *, is_gathered: bool = False) -> None:
-        """A unit is no longer in flight: release what only that kept."""
+        """Handle a unit that is no longer in flight: release results that only it needed."""
         self.release(self.retained.settle(key, needs))
         self.release(self.gathering.settle(key, needs, is_gathered=is_gathered))
 
     def release(self, keys: list[UnitKey]) -> None:
-        """Have executors forget what these units left behind."""
+        """Release the results of these units."""
         if keys:
             self.instructions.append(Release(tuple(keys)))
 
     def announce(self, run: TaskRun, state: State, map_size: int | None = None) -> None:
-        """Tell observers of a state that no executor reports."""
+        """Announce a state that no executor reports."""
         record = TaskRunRecord(
             self.nodes[run.node].local_id,
             run.index,
@@ -131,7 +131,7 @@ class RunState:
         self.instructions.append(Announce((record,)))
 
     def _drop_gathered_upstream(self, number: int) -> None:
-        """A node is finished: what was gathered for it can go unless others downstream are not."""
+        """Handle a finished node: release results gathered for it unless other downstream nodes need them."""
         for edge in self.nodes[number].upstream:
             if not edge.mapped and all(self.retained.is_over(one) for one in self.graph.whole[edge.upstream]):
                 self.release(self.gathering.drop(edge.upstream))

@@ -1,7 +1,7 @@
-"""Which task runs can go next, and their submission.
+"""Select the task runs that can run next, and submit them.
 
-What runs a unit waits for its inputs, so a task run may be submitted while its upstream is in flight: mapped children
-always are, plain ones as far as it takes to keep every thread busy. When the upstream then ends unfinished (to be
+Executors wait for the inputs of a unit, so a task run may be submitted while its upstreams are in flight: mapped
+children always are, plain ones as needed to keep every thread busy. If an upstream task run ends unfinished (to be
 retried, paused), the task run comes back unchanged, and is submitted again when the upstream has ended.
 """
 
@@ -22,7 +22,7 @@ from flowkiln.states.records import NOT_MAPPED
 
 
 class Scheduler:
-    """Submits task runs that can go. `expand` is called for mapped parents that may be ready."""
+    """Submit task runs that can run. `expand` is called for mapped parents that may be ready."""
 
     def __init__(self, state: RunState, expand: Callable[[TaskRun], None]) -> None:
         self._state, self._nodes, self._runs = state, state.nodes, state.runs
@@ -37,13 +37,13 @@ class Scheduler:
         self.is_open = True
 
     def set_gate(self, is_open: bool) -> None:
-        """With the gate closed nothing is submitted."""
+        """Open or close the gate; while it is closed, nothing is submitted."""
         if is_open is not self.is_open:
             self.is_open = is_open
             self._state.instructions.append(SetGate(is_open))
 
     def clear(self) -> None:
-        """Submit nothing of what was about to be."""
+        """Discard all queued and batched task runs."""
         self.batch.clear()
         self._ready_queue.clear()
         self._state.moved.clear()
@@ -51,18 +51,18 @@ class Scheduler:
     # -- who can go next ---------------------------------------------------------------------------------------------
 
     def requeue(self, run: TaskRun) -> None:
-        """Have a task run go once more, from where it started."""
+        """Requeue a task run from its start state."""
         run.unit, run.source, run.inline = None, run.start_from, False
         self._state.move(run, Phase.WAITING)
         self.consider_run(run)
 
     def delay(self, run: TaskRun, due: float) -> None:
-        """Have a task run wait for a time."""
+        """Delay a task run until a time."""
         self._state.move(run, Phase.DELAYED)
         self._state.timers.set(run, due)
 
     def take_due(self) -> None:
-        """Have those go whose time has come."""
+        """Requeue the delayed task runs that are due."""
         if not self._state.repeats:
             return
         while (run := self._state.timers.pop_due(self._state.now)) is not None:
@@ -70,11 +70,11 @@ class Scheduler:
             self.consider_run(run)
 
     def propagate(self, run: TaskRun) -> None:
-        """Note that what is downstream of a task run may be able to go on."""
+        """Record that the downstream tasks of a task run may be ready."""
         self._state.moved.append(run)
 
     def follow_moves(self) -> None:
-        """Consider what is downstream of all that moved."""
+        """Consider the downstream tasks of all task runs that moved."""
         moves = self._state.moved
         while moves:
             moved = moves.popleft()
@@ -95,17 +95,17 @@ class Scheduler:
                 self.consider_run(children[run.index])
 
     def _consider_users_of_all(self, number: int) -> None:
-        """Consider what needs all children of a node, now that the last one was submitted or is done."""
+        """Consider the tasks that need all children of a node, now that the last child was submitted or is done."""
         for one in self._state.graph.whole[number]:
             if self._nodes[one].visited:
                 self.consider(one)
         for one in self._state.graph.one_to_one[number]:
-            # A map over nothing has no children that wait for it.
+            # A map over nothing has no waiting children.
             if self._nodes[one].visited and self._runs[one].children is None:
                 self.consider(one)
 
     def consider(self, number: int) -> None:
-        """Expand a mapped node, or submit what is ready of a node."""
+        """Expand a mapped node, or consider all its task runs."""
         runs = self._runs[number]
         if self._nodes[number].is_mapped and runs.children is None:
             if runs.parent.phase is Phase.WAITING:
@@ -115,7 +115,7 @@ class Scheduler:
             self.consider_run(run)
 
     def consider_run(self, run: TaskRun) -> None:
-        """Submit a task run, or put it into the ready queue, if it can go."""
+        """Submit a task run, or add it to the ready queue, if it can run."""
         if run.phase is not Phase.WAITING or (run.visited and not self._state.repeats):
             return
         runs, node = self._runs[run.node], self._nodes[run.node]
@@ -133,9 +133,9 @@ class Scheduler:
             self._ready_queue.put(run, ready=node.is_start or self._upstreams.are_all_finished(run))
 
     def _stays_queued(self, run: TaskRun) -> bool:
-        """Whether nothing changes for a task run that is queued, quicker to tell than whether it may be there.
+        """Return whether a queued task run stays where it is.
 
-        When it is taken, what is upstream is looked at again.
+        This is cheaper than checking its upstreams, which are checked again when it is removed from the queue.
         """
         return (
             self._ready_queue.is_early(run)
@@ -144,25 +144,25 @@ class Scheduler:
         )
 
     def can_build_on_upstream(self, run: TaskRun) -> bool:
-        """Whether all that is upstream of a task run is done or in flight."""
+        """Return whether all upstreams of a task run are done or in flight."""
         return self._nodes[run.node].is_start or self._upstreams.are_all_submitted(run)
 
     def _belongs_to_batch(self, run: TaskRun) -> bool:
-        """Whether the one task run that this one waits for is about to be submitted: then they are a chain."""
+        """Return whether the only task run that this one waits for is in the current batch, so both form a chain."""
         before = self._upstreams.sole_unfinished(run) if self.batch else None
         return before is not None and before.phase is Phase.SUBMITTED and before.unit is None
 
     # -- submitting --------------------------------------------------------------------------------------------------
 
     def add_to_batch(self, run: TaskRun) -> None:
-        """Have a task run submitted with the next units."""
+        """Add a task run to the current batch."""
         self._state.move(run, Phase.SUBMITTED)
         self.batch.append(run)
         if not self._nodes[run.node].is_mapped or run.index != NOT_MAPPED:
             self.propagate(run)
 
     def submit(self) -> None:
-        """Submit what may go: all mapped children, the plain task runs that are ready, then some early ones."""
+        """Submit the current batch, ready plain task runs, and some early ones."""
         queue = self._ready_queue
         if not self.is_open or not (self.batch or queue):
             return

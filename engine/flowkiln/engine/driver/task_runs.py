@@ -1,4 +1,4 @@
-"""What the driver remembers of each task run."""
+"""The driver's data about each task run."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from flowkiln.states.state import Mapped, Pending, State
 class TaskRun:
     """One task run: a plain one, a mapped parent (both `index` NOT_MAPPED) or a mapped child.
 
-    `source` is where its State is to be found, `start_from` what its next visit starts from.
+    `source` is the source of its State, `start_from` the state from which its next visit starts.
     `optimistic` says that something upstream was not finished when it was submitted, `alone` that it gets a unit of its
-    own (after a loss), `visited` that it came back at least once. `charges` counts the workers that died under it, and
-    `suspected` says that one died which perhaps ran it. `inline`: its state has its result, which is small.
-    `blocked_at` counts the changes in the run when this one was last tried again although nothing promised success.
-    `keys` are the units that left something of it behind; `consumed`: nobody needs that any more.
+    own (after a loss), `visited` that it came back at least once. `charges` counts the worker losses charged to it, and
+    `suspected` says that a lost worker may have run it. `inline`: its state includes its result, which is small.
+    `blocked_at` is the number of changes in the run when it was last retried while BLOCKED. `keys` are the units that
+    hold its results; `consumed`: nothing needs them any more.
     """
 
     node: int
@@ -47,11 +47,10 @@ class TaskRun:
 class NodeRuns:
     """All task runs of one node: the parent, and its children once the node is expanded.
 
-    `unsubmitted` counts the runs that downstream cannot build on (neither submitted nor done), `unfinished` those that
+    `unsubmitted` counts the runs that are neither submitted nor done, `unfinished` those that
     are not done.
-    `element_ends` are the elements of all children, or the inner elements of the one run, added up: cached for who
-    flattens them.
-    An expanded parent is SUBMITTED while its handlers are called; then it is DONE, unless they hold it up.
+    `element_ends` are the cumulative element counts of the children, or of the elements of the one run: cached for
+    flattening. An expanded parent is SUBMITTED while its handlers are called; then it is DONE, unless they block it.
     """
 
     parent: TaskRun
@@ -62,20 +61,20 @@ class NodeRuns:
 
     @property
     def expanded(self) -> list[TaskRun] | None:
-        """The children as downstream sees them: None also if a handler of the parent's made it another state."""
+        """Return the children for downstream tasks: None also if a handler replaced the parent's state."""
         return self.children if isinstance(self.parent.state, Mapped) else None
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing of the node is to come: neither from its children nor from its parent's handlers."""
+        """Return whether the node is finished: its children and its parent's handlers."""
         return not self.unfinished and self.parent.phase is Phase.DONE
 
     def all(self) -> list[TaskRun]:
-        """The runs that count: the children of an expanded node, else the one run."""
+        """Return the effective runs: the children of an expanded node, else the one run."""
         return [self.parent] if self.children is None else self.children
 
     def unsettled(self) -> list[TaskRun]:
-        """The runs that count and are not done, with an expanded parent that a handler holds up."""
+        """Return the effective runs that are not done, with an expanded parent that a handler blocks."""
         runs = [run for run in self.all() if run.phase is not Phase.DONE]
         if self.children is not None and self.parent.phase is Phase.BLOCKED:
             runs.insert(0, self.parent)

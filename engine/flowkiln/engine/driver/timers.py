@@ -1,4 +1,4 @@
-"""Task runs that wait for a time."""
+"""Delayed task runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flowkiln.engine.driver.task_runs import TaskRun
 
 
 class Timers:
-    """The earliest first. A task run that goes on for another reason needs no word here."""
+    """A heap of delayed task runs. Task runs that are no longer DELAYED are skipped."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, TaskRun]] = []
@@ -17,12 +17,12 @@ class Timers:
         self._requested: float | None = None
 
     def set(self, run: TaskRun, due: float) -> None:
-        """Have a task run wait until a time (seconds since the epoch)."""
+        """Add a task run with its due time (seconds since the epoch)."""
         self._number += 1
         heapq.heappush(self._heap, (due, self._number, run))
 
     def pop_due(self, now: float) -> TaskRun | None:
-        """Take out one that still waits and whose time has come."""
+        """Remove and return a delayed task run that is due, if any."""
         while self._heap and self._heap[0][0] <= now:
             _, _, run = heapq.heappop(self._heap)
             if run.phase is Phase.DELAYED:
@@ -31,16 +31,16 @@ class Timers:
 
     @property
     def has_pending(self) -> bool:
-        """Whether a time will come at which somebody goes on."""
+        """Return whether a task run is delayed."""
         self._drop_stale()
         return bool(self._heap)
 
     def fired(self) -> None:
-        """Note that the time that was asked for last has come."""
+        """Record that the requested time has come."""
         self._requested = None
 
     def next_wakeup(self) -> float | None:
-        """Give the earliest time if nobody was asked to wake us by then; it counts as asked for now."""
+        """Return the earliest due time if no wake-up is requested by then; it is requested from now on."""
         self._drop_stale()
         if not self._heap or (self._requested is not None and self._heap[0][0] >= self._requested):
             return None

@@ -1,9 +1,8 @@
-"""What travels to where task runs are executed: units of members, and where each finds its upstream states.
+"""Units, their members, and the sources of upstream states.
 
-Values never pass through the driver. A `Source` says where an upstream state is: given literally, or held by the
-executor as the n-th state of an earlier unit.
-
-What exists for every task run is a named tuple: a frozen dataclass takes five times as long to make and to unpickle.
+Values never pass through the driver. A `Source` says where an upstream state is: inline, or held by the executor as the
+n-th state of an earlier unit. Objects that exist for every task run are named tuples: a frozen dataclass takes five
+times as long to create and to unpickle.
 """
 
 from __future__ import annotations
@@ -14,47 +13,47 @@ from typing import NamedTuple
 from flowkiln.states.state import State
 
 UnitKey = tuple[str, int, int]
-"""`(prefix made of local id and run id, map index, visit)`: Dask's task prefix is then the task."""
+"""`(prefix made of local id and run id, map index, visit)`: so Dask's task prefix identifies the task."""
 
 
 class InlineState(NamedTuple):
-    """The state itself."""
+    """An inline state."""
 
     state: State
 
 
 class StateRef(NamedTuple):
-    """The state at `position` of what the unit `key` left behind."""
+    """The state at `position` in the result of the unit `key`."""
 
     key: UnitKey
     position: int
 
 
 class ResumedState(NamedTuple):
-    """A Resume with the inputs of the state that waited."""
+    """A Resume state with the inputs of the waiting state."""
 
     source: InlineState | StateRef
 
 
 StateSource = InlineState | StateRef | ResumedState
-"""Where the whole state of one task run is to be found."""
+"""The source of the state of one task run."""
 
 
 class Element(NamedTuple):
-    """A copy of a state whose result is the element at `path`."""
+    """A copy of a state with the element at `path` as its result."""
 
     source: StateSource
     path: tuple[int, ...]
 
 
 class Children(NamedTuple):
-    """A Mapped state made of children, whose result is the list of theirs."""
+    """A Mapped state of children, whose result is the list of theirs."""
 
     sources: tuple[StateSource, ...]
 
 
 class ChildrenRef(NamedTuple):
-    """The Mapped state made of all that the unit `key` left behind."""
+    """The Mapped state of all states in the result of the unit `key`."""
 
     key: UnitKey
 
@@ -63,9 +62,10 @@ Source = StateSource | Element | Children | ChildrenRef
 
 
 class Member(NamedTuple):
-    """One task run in a unit. `upstream` goes with the node's edges, in order; `initial` is None for a fresh start.
+    """One task run in a unit. `upstream` has the sources of the node's edges, in order; `initial` is None for a fresh
+    start.
 
-    `only_for_next`: nobody but the next member uses the result, so it need not outlive that one.
+    `only_for_next`: only the next member uses the result, so it is dropped afterwards.
     """
 
     node: int
@@ -78,11 +78,11 @@ class Member(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Members that travel together and run one after another; `needs` are the units whose states they use.
+    """One Dask task: members that run one after another; `needs` are the units whose states they use.
 
-    `announce_first`: that a member begins is told before it runs, so that its worker's death can be laid to it.
-    `repeats`: a member that is to be retried at once is retried in its place. `level`: how deep in the graph the first
-    member is. `gather`: a unit without members, which leaves behind the states of these children.
+    `announce_first`: the start of a member is reported before it runs, so a lost worker is charged to the member that
+    was running. `repeats`: a member that is retried without delay is retried within the unit. `level` is the depth of
+    the first member in the graph. `gather`: a unit without members whose result is the states of these children.
     """
 
     key: UnitKey

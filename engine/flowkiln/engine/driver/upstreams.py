@@ -1,4 +1,4 @@
-"""What a task run is connected to at this moment: reads the driver's task runs, and changes nothing of them."""
+"""The current upstreams of task runs: read-only queries on the driver's task runs."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ from flowkiln.engine.driver.units import (
 from flowkiln.states.records import NOT_MAPPED
 
 SUBMITTED_OR_DONE = (Phase.SUBMITTED, Phase.DONE)
-"""Phases of a task run that others can build on."""
+"""Phases in which downstream task runs can be submitted."""
 
 UNKNOWN = -1
 UNMAPPABLE = -2
-"""Answers of `element_count`: it will be known later; there is nothing to map over."""
+"""Results of `element_count`: not known yet; nothing to map over."""
 
 
 class UpstreamView:
-    """The upstream side of every task run."""
+    """Queries about the upstreams of task runs."""
 
     def __init__(self, nodes: Sequence[Node], runs: Sequence[NodeRuns]) -> None:
         self._nodes, self._runs = nodes, runs
-        # By node, which of its edges was in the way when somebody asked last. It mostly still is: with each step of one
-        # of very many tasks upstream it is looked at first, not after all that are in order.
+        # By node, the edge that was not ready at the last check. It is checked first, because with very many upstream
+        # tasks it is usually still not ready.
         self._unsubmitted = [0] * len(nodes)
         self._unfinished = [0] * len(nodes)
 
     def source_of(self, run: TaskRun) -> StateSource:
-        """Where the State of a task run is to be found."""
+        """Return the source of a task run's State."""
         return run.source if run.source is not None else InlineState(run.state)
 
     def are_all_submitted(self, run: TaskRun) -> bool:
-        """Whether all that is upstream of a task run is done or under way."""
+        """Return whether all upstreams of a task run are done or in flight."""
         return self._find(run, self._unsubmitted, lambda edge: not self.is_submitted(edge, run)) is None
 
     def are_all_finished(self, run: TaskRun) -> bool:
-        """Whether nothing upstream of a task run is to come."""
+        """Return whether all upstreams of a task run are finished."""
         return self._find(run, self._unfinished, lambda edge: self._runs[edge.upstream].unfinished > 0) is None
 
     def _find(self, run: TaskRun, last_found: list[int], wanted: Callable[[InEdge], bool]) -> InEdge | None:
@@ -61,7 +61,7 @@ class UpstreamView:
         return None
 
     def sole_unfinished(self, run: TaskRun) -> TaskRun | None:
-        """Give the one unfinished task run upstream, if there is just one and nothing else waits for it."""
+        """Return the only unfinished upstream task run, if there is exactly one and nothing else waits for it."""
         edges, start = self._nodes[run.node].upstream, self._unfinished[run.node]
         found: TaskRun | None = None
         for number in chain(range(start, len(edges)), range(start)):
@@ -80,14 +80,14 @@ class UpstreamView:
 
     @staticmethod
     def _one_run(edge: InEdge, upstream: NodeRuns, run: TaskRun) -> TaskRun | None:
-        """Give the one task run that an edge leads to; None if it leads to many, or to what all siblings wait for."""
+        """Return the single task run of an edge; None if there are several, or if all siblings wait for it."""
         children = upstream.expanded
         if children is None:
             return upstream.parent if run.index == NOT_MAPPED else None
         return children[run.index] if edge.is_one_to_one and run.index != NOT_MAPPED else None
 
     def is_submitted(self, edge: InEdge, run: TaskRun) -> bool:
-        """Whether all that an edge leads to is done or under way."""
+        """Return whether all task runs of an edge are done or in flight."""
         upstream = self._runs[edge.upstream]
         children = upstream.expanded
         if children is None:
@@ -99,7 +99,7 @@ class UpstreamView:
         return not upstream.unsubmitted
 
     def is_any_unfinished(self, run: TaskRun) -> bool:
-        """Whether something that a task run uses is not done."""
+        """Return whether an upstream of a task run is not done."""
         return any(self._is_unfinished(edge, run) for edge in self._nodes[run.node].upstream)
 
     def _is_unfinished(self, edge: InEdge, run: TaskRun) -> bool:
@@ -112,7 +112,7 @@ class UpstreamView:
         return upstream.unfinished > 0
 
     def all_upstream_runs(self, run: TaskRun) -> Iterable[TaskRun]:
-        """The task runs whose results a task run uses, finished or not."""
+        """Yield the task runs whose results a task run uses, finished or not."""
         for edge in self._nodes[run.node].upstream:
             upstream = self._runs[edge.upstream]
             children = upstream.expanded
@@ -124,7 +124,7 @@ class UpstreamView:
                 yield from children
 
     def source(self, edge: InEdge, run: TaskRun) -> Source:
-        """Where a task run finds the state that an edge brings."""
+        """Return the source of the upstream state of an edge."""
         upstream = self._runs[edge.upstream]
         children = upstream.expanded
         if edge.mapped and run.index != NOT_MAPPED:
@@ -143,12 +143,12 @@ class UpstreamView:
         return self.source_of(upstream.parent)
 
     def children(self, number: int) -> Children:
-        """Where all children of a node are to be found."""
+        """Return the source of all children of a node."""
         return Children(tuple(map(self.source_of, self._runs[number].children or ())))
 
     @staticmethod
     def _element_ends(runs: NodeRuns) -> list[int]:
-        """Where the elements of each child end, or each element's of the one run, when one counts them all through."""
+        """Return the cumulative element counts of the children, or of the elements of the one run."""
         if runs.element_ends is None:
             children = runs.expanded
             counts = (runs.parent.inner or ()) if children is None else (child.elements or 0 for child in children)
@@ -156,7 +156,7 @@ class UpstreamView:
         return runs.element_ends
 
     def element_count(self, edge: InEdge) -> int:
-        """How many children an edge that is mapped asks for; UNKNOWN or UNMAPPABLE if it cannot say."""
+        """Return the number of children of a mapped edge, UNKNOWN or UNMAPPABLE."""
         upstream = self._runs[edge.upstream]
         if upstream.parent.phase is not Phase.DONE:
             return UNKNOWN if self._nodes[edge.upstream].visited else UNMAPPABLE
@@ -175,13 +175,13 @@ class UpstreamView:
 
 
 def _place(ends: list[int], index: int) -> tuple[int, int]:
-    """Find an element of many lists by its index in all of them: in which list it is, and where in there."""
+    """Return the list and the position of an element by its index in the concatenated lists."""
     outer = bisect_right(ends, index)
     return outer, index - (ends[outer - 1] if outer else 0)
 
 
 def keys_in(source: Source) -> Iterable[UnitKey]:
-    """The units whose states a source needs."""
+    """Return the units whose states a source needs."""
     match source:
         case StateRef(key) | ChildrenRef(key):
             return (key,)

@@ -1,4 +1,4 @@
-"""What must always be true of a driver, checked as it goes on."""
+"""Invariants of the driver, checked during a run."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from flowkiln.engine.driver.units import Unit, UnitKey
 from flowkiln.engine.driver.upstreams import SUBMITTED_OR_DONE
 
 TASK_RUNS_PER_EVENT = 100
-"""Task runs that are looked at for each event, about: in a larger run not every event is followed by a full check."""
+"""Approximate number of task runs checked per event: in a larger run only some events trigger a full check."""
 
 
 class Validator:
-    """Checks the instructions of each event, and the whole state as often as the cost stays linear.
+    """Check the instructions of each event, and the whole state as often as linear cost allows.
 
-    It only reads. What was submitted, released and lost is remembered here, for the checks alone.
+    Read-only. Submitted, released and lost units are tracked here for the checks.
     """
 
     def __init__(self, state: RunState) -> None:
@@ -31,10 +31,10 @@ class Validator:
         self._unchecked = 0
 
     def check(self, event: Event, instructions: Sequence[Instruction], batch: Collection[TaskRun]) -> None:
-        """Check what one event led to. `batch` are the task runs that are about to be submitted.
+        """Check the instructions of one event. `batch` are the task runs that are about to be submitted.
 
         Raises:
-            InvariantViolated: something is wrong.
+            InvariantViolated: an invariant is violated.
         """
         match event:
             case UnitLost(key) | UnitForgotten(key):
@@ -52,7 +52,7 @@ class Validator:
         """Check the whole state.
 
         Raises:
-            InvariantViolated: something is wrong.
+            InvariantViolated: an invariant is violated.
         """
         self._raise([*self._of_task_runs(set(batch)), *self._of_units()])
 
