@@ -66,7 +66,7 @@ def lines(path: Path) -> list[str]:
 )
 def test_a_dead_engine_is_started_again(death: str, said: str, tmp_path: Path) -> None:
     """However the engine process ends, a new one starts and learns how often and why."""
-    process = supervise(tmp_path, LOG_START + f"if starts == 1: {death}\nopen('up', 'w').close()\ntime.sleep(60)\n")
+    process = supervise(tmp_path, LOG_START + f"if starts == 1: {death}\nopen('up', 'w').close()\ntime.sleep(600)\n")
     wait_for((tmp_path / "up").exists)
     output = stop(process)
     assert lines(tmp_path / "starts") == ["0 ", f"1 {said}"]
@@ -82,7 +82,7 @@ def on_term(number, frame):
     os._exit(7)
 signal.signal(signal.SIGTERM, on_term)
 open("up", "w").close()
-time.sleep(60)
+time.sleep(600)
 """
     process = supervise(tmp_path, LOG_START + child)
     wait_for((tmp_path / "up").exists)
@@ -109,7 +109,7 @@ if starts == 1:
     os.rename("orphan.tmp", "orphan")
     os._exit(1)
 open("up", "w").close()
-time.sleep(60)
+time.sleep(600)
 """
     process = supervise(tmp_path, LOG_START + child)
     wait_for((tmp_path / "up").exists)
