@@ -27,6 +27,7 @@ from flowkiln.api.model import (
     list_map_by,
 )
 from flowkiln.api.pods import RESERVED_NAME, RESERVED_PATHS, RESERVED_VARIABLES, TEMPORARY_DIRECTORY
+from flowkiln.common.configuration import ENVIRONMENT_PREFIX
 
 AttributeName = Annotated[str, Field(min_length=1, max_length=317)]
 AnnotationText = Annotated[str, Field(max_length=4096)]
@@ -183,7 +184,8 @@ class EnvVar(Model):
     exactly_one = ("value", "valueFrom")
 
     name: EnvName = Field(
-        description=f"Name of the variable. Names that start with {' or '.join(RESERVED_VARIABLES)} are taken."
+        description=f"Name of the variable. Names that start with {' or '.join(RESERVED_VARIABLES)} are taken, "
+        f"but for settings of Flowkiln ({ENVIRONMENT_PREFIX}…)."
     )
     value: Annotated[str, Field(max_length=32_768)] | None = Field(default=None, description="The value itself.")
     value_from: EnvSource | None = Field(default=None, description="Where the value comes from.")

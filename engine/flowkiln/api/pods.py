@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from flowkiln.common.configuration import ENVIRONMENT_PREFIX
 from flowkiln.common.source_folders import CLUSTER_FOLDER
 
 SCHEDULER_PORT: Final = 8786
@@ -29,7 +30,10 @@ RESERVED_NAME: Final = "flowkiln-"
 """How the names of Flowkiln's own volumes begin."""
 RESERVED_PATHS: Final = ("/etc/flowkiln", "/var/run/flowkiln", "/var/run/secrets")
 RESERVED_VARIABLES: Final = ("FLOWKILN_", "DASK_DISTRIBUTED__COMM__")
-"""How the names of environment variables begin that Flowkiln alone sets: its own, and Dask's for TLS."""
+"""How the names of environment variables begin that Flowkiln alone sets: its own, and Dask's for TLS.
+
+Those of the configuration (`FLOWKILN__SECTION__KEY`) are for users to set.
+"""
 
 
 def is_reserved_volume(name: str) -> bool:
@@ -39,7 +43,7 @@ def is_reserved_volume(name: str) -> bool:
 
 def is_reserved_variable(name: str) -> bool:
     """Return whether an environment variable is set by Flowkiln alone."""
-    return name.startswith(RESERVED_VARIABLES)
+    return name.startswith(RESERVED_VARIABLES) and not name.startswith(ENVIRONMENT_PREFIX)
 
 
 def is_reserved_path(path: str) -> bool:

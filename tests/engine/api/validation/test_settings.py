@@ -207,6 +207,12 @@ def test_pod_template_takes_nothing_that_is_ours(template: dict[str, Any], sente
     assert flow_problems(document) == [f"spec.cluster.podTemplate.{sentence}"]
 
 
+def test_settings_of_flowkiln_are_for_users() -> None:
+    """A level of logging, or a recording for a report, may be set for the pods of a run."""
+    variable = {"name": "FLOWKILN__ENGINE__DRIVER__RECORD", "value": "/tmp/recordings"}
+    assert flow_problems({"tasks": [LOAD], "cluster": {"podTemplate": {"env": [variable]}}}) == []
+
+
 @pytest.mark.parametrize("path", ["/data", "/tmp/cache", "/etc/flow", "/var/run/flowkiln-x", "/opt/../x"])
 def test_mount_paths(path: str) -> None:
     """Volumes may be mounted beside Flowkiln's own; only absolute paths without .. count."""
