@@ -70,7 +70,7 @@ class Watch:
                         failures = 0
             except ApiError as error:
                 problem = f"{error.status} {error.message}"
-                if error.status in (GONE, *UNREADABLE):
+                if error.status in (GONE, *UNREADABLE) or failures >= len(BACKOFFS):
                     version = ""
                 if error.status in UNREADABLE:
                     self.sink.drop(scope)

@@ -53,6 +53,7 @@ class ApiServer:
     """Namespaces in which the client has no rights."""
     surprises: list[Callable[[], object]] = field(default_factory=list)
     """What happens just before a status is written, one for each time."""
+    code_of_old_versions: int = 410
     host: str = ""
     version: int = 100
     _history: list[tuple[int, str, str, Object]] = field(default_factory=list)
@@ -172,8 +173,8 @@ class ApiServer:
         response = web.StreamResponse()
         await response.prepare(request)
         if seen < self._oldest:
-            gone = {"kind": "Status", "code": 410, "message": "too old resource version"}
-            await response.write(json.dumps({"type": "ERROR", "object": gone}).encode() + b"\n")
+            error = {"kind": "Status", "code": self.code_of_old_versions, "message": "no history from there on"}
+            await response.write(json.dumps({"type": "ERROR", "object": error}).encode() + b"\n")
             return response
         while not self._down:
             for version, event, kind, document in [entry for entry in self._history if entry[0] > seen]:

@@ -77,9 +77,12 @@ async def test_what_comes_and_goes_while_it_is_watched_is_seen(server: ApiServer
         assert operator.cache.pods_of(identity) == ()
 
 
-@pytest.mark.parametrize("history", [True, False], ids=["told afterwards", "410 Gone"])
-async def test_what_is_deleted_while_watches_are_away_leaves_nothing_behind(server: ApiServer, history: bool) -> None:
+@pytest.mark.parametrize("code", [None, 410, 500], ids=["told afterwards", "410 Gone", "another error, for ever"])
+async def test_what_is_deleted_while_watches_are_away_leaves_nothing_behind(
+    server: ApiServer, code: int | None
+) -> None:
     """Whether the API server can still tell what happened, or everything has to be listed anew."""
+    server.code_of_old_versions = code or 410
     stays = make_children(server, make_run(server, "stays"))
     goes = make_children(server, make_run(server, "goes"))
     async with operating(server) as operator:
@@ -90,7 +93,7 @@ async def test_what_is_deleted_while_watches_are_away_leaves_nothing_behind(serv
         for resource in ("daskclusters", "pods", "deployments"):
             server.remove(resource, "team", goes.cluster_name(1))
         server.remove("flowruns", "team", "goes")
-        if not history:
+        if code is not None:
             server.forget_history()
         server.mend()
         await until(lambda: sizes(operator) == [1, 1, 1, 1])
