@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 
 from flowkiln.api.flow import FlowSpec, TaskInput
@@ -14,7 +15,7 @@ from flowkiln.api.validation.shapes import model_in
 
 def check_choices(spec: FlowSpec) -> Iterator[Problem]:
     """Check the choices of all parts of a flow, and what goes with one of them only."""
-    yield from _check_all("", spec)
+    yield from _problems(spec)
     if spec.entrypoint is not None:
         for field, given in {"referenceTasks": spec.reference_tasks, "stateHandlers": spec.state_handlers}.items():
             if given:
@@ -28,7 +29,7 @@ def check_choices(spec: FlowSpec) -> Iterator[Problem]:
 
 def check_run_choices(spec: FlowRunSpec) -> Iterator[Problem]:
     """Check flowRef or flowSpec."""
-    return _check_one("", spec)
+    yield from _problems_of_choice(spec, _shape_of(FlowRunSpec).choices)
 
 
 def _check_map(field: str, argument: TaskInput) -> Iterator[Problem]:
@@ -36,41 +37,44 @@ def _check_map(field: str, argument: TaskInput) -> Iterator[Problem]:
         yield Problem(field, "goes with task only")
 
 
-def _check_all(field: str, part: Model) -> Iterator[Problem]:
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What is looked at of a model: its choices, as pairs of written name and attribute, and the fields with parts."""
+
+    choices: tuple[tuple[str, str], ...]
+    parts: tuple[tuple[str, str], ...]
+
+
+def _problems(part: Model) -> list[Problem]:
     """Check a part of a document and the parts inside of it. A default has none: it is as it should be."""
-    yield from _check_one(field, part)
-    prefix = f"{field}." if field else ""
-    for name, alias in _fields_with_parts(type(part)):
+    shape = _shape_of(type(part))
+    found = _problems_of_choice(part, shape.choices) if shape.choices else []
+    for field, name in shape.parts:
         if name in part.model_fields_set:
             match getattr(part, name):
-                case Model() as inner:
-                    yield from _check_all(f"{prefix}{alias}", inner)
                 case tuple() as several:
                     for index, inner in enumerate(several):
-                        yield from _check_all(f"{prefix}{alias}[{index}]", inner)
+                        if problems := _problems(inner):
+                            found += (problem.under(f"{field}[{index}]") for problem in problems)
+                case Model() as inner:
+                    found += (problem.under(field) for problem in _problems(inner))
+    return found
 
 
-def _check_one(field: str, part: Model) -> Iterator[Problem]:
-    choices = type(part).exactly_one
-    given = [alias for alias, name in _names(type(part)) if getattr(part, name) not in (None, ())]
-    if choices and not given:
-        yield Problem(field, f"exactly one of {listed(choices)} must be given, and none is")
-    elif len(given) > 1:
-        yield Problem(field, f"{listed(given)} exclude each other; give exactly one of {listed(choices)}")
+def _problems_of_choice(part: Model, choices: tuple[tuple[str, str], ...]) -> list[Problem]:
+    given = [field for field, name in choices if getattr(part, name) not in (None, ())]
+    if len(given) == 1:
+        return []
+    fields = listed(field for field, _ in choices)
+    if not given:
+        return [Problem("", f"exactly one of {fields} must be given, and none is")]
+    return [Problem("", f"{listed(given)} exclude each other; give exactly one of {fields}")]
 
 
 @cache
-def _names(model: type[Model]) -> tuple[tuple[str, str], ...]:
-    """Return a model's choices as they are written, each with the name of its attribute."""
+def _shape_of(model: type[Model]) -> _Shape:
     names = {field.alias or name: name for name, field in model.model_fields.items()}
-    return tuple((alias, names[alias]) for alias in model.exactly_one)
-
-
-@cache
-def _fields_with_parts(model: type[Model]) -> tuple[tuple[str, str], ...]:
-    """Return the names of the fields that hold other models, each with how it is written."""
-    return tuple(
-        (name, field.alias or name)
-        for name, field in model.model_fields.items()
-        if model_in(field.annotation) is not None
+    return _Shape(
+        tuple((field, names[field]) for field in model.exactly_one),
+        tuple((field, name) for field, name in names.items() if model_in(model.model_fields[name].annotation)),
     )

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from flowkiln.api.validation import hints
+from flowkiln.triggers import RULES
+
 from .tables import LOAD, flow_problems, run_problems
 
 COPY = {"name": "copy", "command": ["cp"]}
@@ -85,3 +88,8 @@ def test_runs(spec: dict[str, Any], field: str, hint: str) -> None:
     (sentence,) = run_problems(spec)
     assert sentence.startswith(f"spec.{field}: ")
     assert hint in sentence
+
+
+def test_rules_that_are_suggested_exist() -> None:
+    """Whoever knows another tool is not sent to a rule that there is not."""
+    assert set(hints._RULES_ELSEWHERE.values()) <= RULES.keys()
