@@ -1,4 +1,4 @@
-"""Running a flow: states, signals, runners, the driver and the executors."""
+"""Running a flow: the driver, runners and executors."""
 
 from typing import TYPE_CHECKING, Any
 
