@@ -1,1 +1,1 @@
-"""The Kubernetes side of Flowkiln: the operator's controller, what it creates, the agent in a run's pods, the CLI."""
+"""The Kubernetes side of Flowkiln: the operator's controller, the objects of a run, and the agent in its pods."""

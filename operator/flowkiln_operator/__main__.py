@@ -1,4 +1,4 @@
-"""`python -m flowkiln_operator` runs the operator."""
+"""Run the operator by `python -m flowkiln_operator`."""
 
 from __future__ import annotations
 

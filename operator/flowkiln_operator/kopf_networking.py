@@ -10,10 +10,10 @@ from typing import Any
 import kopf
 
 ERROR_BACKOFFS = (1, 1, 2, 3, *[5] * 20)
-"""Seconds between tries. By its own defaults kopf might notice up to 21 s late that the API server is back."""
+"""Seconds between retries. With its defaults kopf notices up to 21 s late that the API server is back."""
 
 
 @kopf.on.startup()
 def configure_networking(settings: kopf.OperatorSettings, **_: Any) -> None:
-    """Have kopf look often, and for longer than it would."""
+    """Make kopf retry more often and for longer than by default."""
     settings.networking.error_backoffs = ERROR_BACKOFFS

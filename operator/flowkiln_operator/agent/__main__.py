@@ -1,4 +1,4 @@
-"""`python -m flowkiln_operator.agent`: the supervisor."""
+"""Run the supervisor by `python -m flowkiln_operator.agent`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The few requests that an agent makes of the Kubernetes API, over the HTTP client that distributed brings anyway."""
+"""A minimal client of the Kubernetes API for the agent, based on tornado, a dependency of distributed."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from flowkiln.api import GROUP, VERSION
 from flowkiln.api.names import AGENT_FIELD_MANAGER, FLOW_RUNS
 
 TIMEOUT = 10.0
-"""Seconds for one request and its answer."""
+"""Timeout of one request, in seconds."""
 WATCH_SECONDS = 240
-"""How long one watch lasts before the next one begins."""
+"""Maximum duration of one watch, in seconds."""
 _METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 _NO_LIMIT = 1 << 40
 _NO_ANSWER = 599
-"""What tornado gives as code when a connection fails or time runs out."""
+"""The code that tornado returns for failed connections and timeouts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. `code` is None when no answer came, and `error` then says why."""
+    """The response. `code` is None if there is none, and `error` says why."""
 
     code: int | None
     document: dict[str, Any]
@@ -39,65 +39,65 @@ class Answer:
 
     @property
     def ok(self) -> bool:
-        """Whether the request was carried out."""
+        """Return whether the request succeeded."""
         return self.code is not None and 200 <= self.code < 300
 
     @property
     def reason(self) -> str:
-        """What went wrong, for people; never part of the request."""
+        """Return the error for people; it contains nothing of the request."""
         if self.code is None:
             return self.error
         message = self.document.get("message")
         return f"{self.code} {message if isinstance(message, str) else self.error}".strip()[:500]
 
     def is_missing(self, name: str) -> bool:
-        """Whether there is no object of this name; a 404 that does not name it is about the kind, or the path."""
+        """Return whether there is no object with this name; a 404 without the name is about the kind or the path."""
         details = self.document.get("details")
         return self.code == 404 and isinstance(details, dict) and details.get("name") == name
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The files that prove who the agent is; read again for every request, since Kubernetes renews them."""
+    """The credential files; read for every request, because Kubernetes renews them."""
 
     token: Path
     ca: Path
 
     def headers(self) -> dict[str, str]:
-        """The Authorization header."""
+        """Return the Authorization header."""
         return {"Authorization": f"Bearer {self.token.read_text().strip()}"}
 
     def tls(self) -> ssl.SSLContext:
-        """Trust in the API server's CA and nothing else."""
+        """Return a TLS context that trusts only the API server's CA."""
         return ssl.create_default_context(cadata=self.ca.read_text())
 
 
 class FlowRunApi:
-    """Requests on one FlowRun. Errors of transport and server come back as an `Answer`, never as an exception."""
+    """Requests for one FlowRun. Errors of transport and server are returned as an `Answer`, never raised."""
 
     def __init__(self, server: str, namespace: str, name: str, credentials: Credentials) -> None:
         self._collection = f"{server}/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{FLOW_RUNS}"
         self._name = name
         self._credentials = credentials
-        # Not AsyncHTTPClient(): user code may have configured that class for itself.
+        # Not AsyncHTTPClient(): user code may have configured that class.
         self._client = SimpleAsyncHTTPClient(
             force_instance=True, max_body_size=_NO_LIMIT, max_buffer_size=_NO_LIMIT, max_clients=10
         )
 
     def close(self) -> None:
-        """Give the client's resources back."""
+        """Release the client's resources."""
         self._client.close()
 
     async def get(self) -> Answer:
-        """The FlowRun in full."""
+        """Return the complete FlowRun."""
         return await self._send("GET", f"{self._collection}/{self._name}", {"Accept": "application/json"})
 
     async def get_metadata(self) -> Answer:
-        """The FlowRun's metadata alone."""
+        """Return only the FlowRun's metadata."""
         return await self._send("GET", f"{self._collection}/{self._name}", {"Accept": _METADATA_ONLY})
 
     async def apply_status(self, body: bytes) -> Answer:
-        """Server-side apply of the status subresource; the answer holds the metadata alone."""
+        """Apply the status subresource; the answer has only the metadata."""
         return await self._send(
             "PATCH",
             f"{self._collection}/{self._name}/status?fieldManager={AGENT_FIELD_MANAGER}&force=true",
@@ -106,9 +106,9 @@ class FlowRunApi:
         )
 
     async def watch(self, resource_version: str) -> AsyncGenerator[dict[str, Any] | Answer, None]:
-        """The FlowRun's events from a resource version on, metadata only, and last the Answer that ended the watch.
+        """Yield the FlowRun's events after a resource version, metadata only, and last the Answer that ended the watch.
 
-        A watch that is left before its end goes on unheard until the API server ends it.
+        If the caller stops early, the watch stays open until the API server ends it.
         """
         lines: asyncio.Queue[bytes | None] = asyncio.Queue()
         url = (
@@ -129,7 +129,7 @@ class FlowRunApi:
                 else:
                     refusal = document
         answer = await request
-        # A refused watch answers with a Status where events would be.
+        # A refused watch returns a Status instead of events.
         yield replace(answer, document=_parse(buffer) or refusal)
 
     async def _send(
@@ -150,14 +150,14 @@ class FlowRunApi:
                 body=body,
                 connect_timeout=TIMEOUT,
                 request_timeout=limit,
-                follow_redirects=False,  # the token is for the API server alone
+                follow_redirects=False,  # the token is only for the API server
                 ssl_options=self._credentials.tls() if url.startswith("https:") else None,
                 streaming_callback=on_chunk,
             )
             fetch: Awaitable[HTTPResponse] = self._client.fetch(request, raise_error=False)
             response = await fetch
         except (OSError, HTTPClientError, ValueError) as error:
-            # ValueError: a credential file that is being replaced and is not whole at this moment.
+            # ValueError: a credential file is being replaced at this moment.
             return Answer(None, {}, f"{type(error).__name__}: {error}", seconds=time.monotonic() - started)
         return _answer(response, time.monotonic() - started)
 

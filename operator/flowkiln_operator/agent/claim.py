@@ -1,4 +1,4 @@
-"""Whether this agent may take a run, and in what shape it finds it: a function of what it read."""
+"""Decide from the FlowRun whether this agent may claim the run."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ _TERMINAL = frozenset(str(state) for state in TERMINAL_STATES)
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The run is not this agent's to take; `why` is for the log."""
+    """This agent must not claim the run; `why` is for the log."""
 
     why: str
 
 
 class Start(Enum):
-    """How a claimed run goes on."""
+    """How a claimed run starts."""
 
     FRESH = "fresh"
-    """Nothing of it was ever given to Dask."""
+    """No task run was ever submitted to Dask."""
     SAME_CLUSTER = "same cluster"
-    """An engine process before this one drove it on this very scheduler."""
+    """An earlier engine process drove it on the same scheduler."""
     NEW_CLUSTER = "new cluster"
-    """It ran on a scheduler that is gone."""
+    """It ran on another scheduler, which is gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What this agent writes to make the run its own, and what it found."""
+    """The claim of this agent, and the previous status."""
 
     attempt: int
     start: Start
@@ -49,7 +49,7 @@ class Claimed:
 def decide_claim(
     flow_run: Mapping[str, Any], *, run: PlanRun, cluster_number: int, holder: Holder
 ) -> Claimed | Refused:
-    """Decide by the FlowRun as it was read, the plan's run, the number of our cluster and who we are."""
+    """Decide from the FlowRun, the run of the plan, the number of this cluster and this holder."""
     metadata = flow_run.get("metadata") or {}
     status = flow_run.get("status") or {}
     flow = status.get("flow") or None
@@ -62,7 +62,7 @@ def decide_claim(
 
 
 def gone(metadata: Mapping[str, Any], uid: str) -> str | None:
-    """Why a FlowRun with this metadata is not, or no longer, the one with `uid`; None if it is."""
+    """Return why a FlowRun with this metadata is not, or no longer, the one with `uid`; None if it is."""
     if metadata.get("uid") != uid:
         return f"the FlowRun is another one of the same name (uid {metadata.get('uid')}, expected {uid})"
     if metadata.get("deletionTimestamp"):
@@ -71,7 +71,7 @@ def gone(metadata: Mapping[str, Any], uid: str) -> str | None:
 
 
 def lost(flow_run: Mapping[str, Any], *, run: PlanRun, cluster_number: int, holder: Holder) -> str | None:
-    """Why a run that this agent had claimed is not its own any more, by the FlowRun as it was read; None if it is."""
+    """Return why this agent no longer holds the run, according to the FlowRun; None if it does."""
     status = flow_run.get("status") or {}
     if reason := gone(flow_run.get("metadata") or {}, run.uid) or _superseded(status, cluster_number):
         return reason

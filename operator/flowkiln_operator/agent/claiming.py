@@ -1,4 +1,4 @@
-"""Takes the run: reads the FlowRun, decides, applies, and begins again if somebody wrote in between."""
+"""Claim the run: read the FlowRun, decide, apply, and retry after a conflicting write."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ logger = logging.getLogger("flowkiln.agent")
 
 
 async def claim_run(api: FlowRunApi, run: PlanRun, cluster_number: int, holder: Holder) -> Claimed | Refused:
-    """Claim the run, however long the API server is away. What is returned carries the version that was written."""
+    """Claim the run, retrying while the API server is unavailable. The result has the written version."""
     failures = 0
     while True:
         answer = await api.get()
@@ -41,7 +41,7 @@ async def claim_run(api: FlowRunApi, run: PlanRun, cluster_number: int, holder: 
 
 
 def claim_content(claimed: Claimed, holder: Holder) -> bytes:
-    """The status that a claim applies: everything that agents own, as it was read, with attempt and holder changed."""
+    """Return the status of a claim: the agent's part unchanged, with a new attempt and holder."""
     status: Mapping[str, Any] = {
         "flow": opening_document(claimed.flow, attempt=claimed.attempt, holder=holder),
         "tasks": claimed.tasks,

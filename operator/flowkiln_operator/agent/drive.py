@@ -33,37 +33,37 @@ from flowkiln_operator.status.closing import state_of_unfinished
 logger = logging.getLogger("flowkiln.agent")
 
 STUCK_AFTER = 120.0
-"""Seconds without a step, in the midst of a report, after which the reporter counts as stuck."""
+"""Seconds without progress during a report after which the reporter counts as stuck."""
 RUN_COUNT = 1
-"""How often the flow is run in one FlowRun."""
+"""Number of times that the flow is run in one FlowRun."""
 
 
 class DeniedError(Exception):
-    """The API server lets this process do nothing."""
+    """The API server refuses all requests of this process."""
 
 
 class Health:
-    """What the health check looks at."""
+    """The health of the engine process."""
 
     def __init__(self) -> None:
         self.reporter: Reporter | None = None
         self.engine: EngineThread | None = None
 
     def check(self) -> str | None:
-        """What is wrong, or None."""
+        """Return what is wrong, or None."""
         if self.engine is not None and self.engine.is_missing:
             return "the engine's thread is gone"
         if self.reporter is not None and self.reporter.busy:
             still = time.monotonic() - self.reporter.beat
             if still > STUCK_AFTER:
-                return f"the reporter has not got on for {still:.0f} s"
+                return f"the reporter has made no progress for {still:.0f} s"
         return None
 
 
 async def drive(settings: Settings, formatter: JsonLines, health: Health) -> str:
-    """Carry the run of the plan to its end. Returns why there is nothing more to do for this process.
+    """Drive the run of the plan to its end, and return why this process has nothing more to do.
 
-    Raises DeniedError when its rights are gone.
+    Raise DeniedError if the API server refuses all requests.
     """
     plan = read_plan(settings.plan.read_bytes())
     run = plan.run
@@ -97,7 +97,7 @@ async def drive(settings: Settings, formatter: JsonLines, health: Health) -> str
     finally:
         watch.cancel()
     if fence.is_denied:
-        # Nobody has said that the run is over: begin anew, and report what became of it once there are rights again.
+        # The run may not be over: restart, and report its outcome once the API server accepts requests again.
         raise DeniedError(fence.why)
     return fence.why or "the run is over and reported"
 
@@ -116,7 +116,7 @@ async def _load_and_run(
         await _end_at_once(reporter, flow, claimed)
         return
     progress = Progress(list(local_ids(flow).values()), reporter.changed)
-    # Before Dask gets anything: a runCount in the status tells later processes that results may exist.
+    # Before anything is submitted: a runCount in the status tells later processes that results may exist.
     await reporter.report(progress, RUN_COUNT)
     if fence.is_closed:
         return
@@ -139,7 +139,7 @@ async def _load_and_run(
 async def _until_over(
     engine: EngineThread, link: SchedulerLink, scheduler_id: str, fence: Fence, progress: Progress
 ) -> RunSummary | None:
-    """Wait for the end of the run, of the scheduler, or of our hold on it (None)."""
+    """Wait for the end of the run, the loss of the scheduler, or the loss of the claim (None)."""
     looking = asyncio.ensure_future(link.wait_until_lost(scheduler_id))
     fenced = asyncio.ensure_future(fence.wait())
     ends: list[asyncio.Future[Any]] = [engine.ended, looking, fenced]
@@ -152,7 +152,7 @@ async def _until_over(
         looking.cancel()
         fenced.cancel()
     if lost is None and not engine.has_succeeded:
-        # Without its scheduler an engine sees nothing but failures.
+        # Without its scheduler the engine only sees failures.
         lost = await link.is_lost(scheduler_id)
     if lost is not None:
         engine.terminate()
@@ -164,7 +164,7 @@ async def _until_over(
     state = engine.ended.result()
     message = display_message(record_of_flow(state))
     if isinstance(state.result, OSError):
-        # No task's: theirs are in their own states. The engine and its Dask cluster have lost each other.
+        # Not an error of a task, which would be in the task's state: the engine lost the connection to Dask.
         return _closed(progress, RunSummary(FlowState.CRASHED, FlowReason.CLUSTER_LOST, message))
     ended = final_summary(kind_of(state), message, progress.first_failure())
     was_cut_off = isinstance(state.result, BaseException) or ended.state in (FlowState.CANCELLED, FlowState.CRASHED)
@@ -172,6 +172,6 @@ async def _until_over(
 
 
 def _closed(progress: Progress, summary: RunSummary) -> RunSummary:
-    """The end, with no task run left that the status would show as unfinished although nothing drives it."""
+    """Return the final summary after closing all unfinished task runs, which nothing drives any more."""
     progress.close(str(state_of_unfinished(summary.state)))
     return summary

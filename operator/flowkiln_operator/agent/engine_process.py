@@ -1,7 +1,7 @@
 """The process that the supervisor keeps alive: health check, logs, and one run from claim to final report.
 
-It stays when its run is over, however that came, and answers health checks until it is killed: an exit would only make
-the supervisor, and then Kubernetes, start it again.
+After the run it stays alive and answers health checks until it is killed: if it exited, the supervisor, and then
+Kubernetes, would restart it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ logger = logging.getLogger("flowkiln.agent")
 
 
 async def serve(formatter: JsonLines) -> NoReturn:
-    """Drive the run, then idle until a signal comes; ends the process, with exit code 1 if the run cannot be driven."""
+    """Drive the run, then idle until a signal; exit with code 1 if the run cannot be driven."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -42,7 +42,7 @@ async def serve(formatter: JsonLines) -> NoReturn:
         logger.exception("the engine process failed")
         code = 1
     sys.stdout.flush()
-    # At once: threads of user code, and of Dask, could keep the process from ending, and nothing here needs an end.
+    # Immediately: threads of user code and of Dask could keep the process alive, and nothing needs cleanup.
     os._exit(code)
 
 

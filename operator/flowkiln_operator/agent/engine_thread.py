@@ -1,4 +1,4 @@
-"""The engine, in a thread of its own beside the event loop that reports."""
+"""Run the engine in its own thread beside the event loop of the reporter."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flowkiln.states.state import State
 
 
 def make_executor(plan: Plan, scheduler: str) -> DaskExecutor:
-    """Where task runs go: the run's own cluster, whose workers may join only after this."""
+    """Return the executor on the run's own cluster, whose workers may join later."""
     workers = plan.spec.cluster.workers
     executor = DaskExecutor(address=scheduler)
     executor.tuned = True
@@ -24,7 +24,7 @@ def make_executor(plan: Plan, scheduler: str) -> DaskExecutor:
 
 
 def make_conductor(plan: Plan, flow: Flow, scheduler: str, observer: Observer) -> Conductor:
-    """The engine for a plan on a Dask cluster, whose TLS settings come from Dask's own environment variables."""
+    """Return the conductor of a plan on a Dask cluster; TLS settings come from Dask's environment variables."""
     return Conductor(
         flow,
         make_executor(plan, scheduler),
@@ -37,29 +37,29 @@ def make_conductor(plan: Plan, flow: Flow, scheduler: str, observer: Observer) -
 
 
 class EngineThread:
-    """Runs a conductor once. Belongs to the event loop's thread."""
+    """Runs a conductor once. Not thread-safe: use it from the event loop's thread."""
 
     def __init__(self, conductor: Conductor) -> None:
-        """Start it. `ended` gets the flow run's final State, or the exception that the engine ended with."""
+        """Start the thread. `ended` gets the flow run's final State, or the exception of the engine."""
         self._conductor = conductor
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[State] = self._loop.create_future()
-        # A daemon: user code that hangs in it must not keep the process from ending.
+        # A daemon thread: hanging user code must not keep the process alive.
         self._thread = threading.Thread(target=self._run, name="flowkiln-engine", daemon=True)
         self._thread.start()
 
     @property
     def is_missing(self) -> bool:
-        """Whether the thread is gone without having said how the run ended."""
+        """Return whether the thread ended without a result."""
         return not self._thread.is_alive() and not self.ended.done()
 
     @property
     def has_succeeded(self) -> bool:
-        """Whether the run is over, and successful."""
+        """Return whether the run is over and successful."""
         return self.ended.done() and self.ended.exception() is None and self.ended.result().is_successful()
 
     def terminate(self) -> None:
-        """Ask the engine to end the run now."""
+        """Terminate the run."""
         self._conductor.terminate()
 
     def _run(self) -> None:
@@ -76,5 +76,5 @@ class EngineThread:
 
     def _fail(self, error: BaseException) -> None:
         if not self.ended.done():
-            # A StopIteration cannot be put into a future.
+            # A future does not accept StopIteration.
             self.ended.set_exception(error if isinstance(error, Exception) else RuntimeError(repr(error)))

@@ -1,4 +1,4 @@
-"""The one place that knows whether the run is still this agent's."""
+"""The fence: whether this agent still holds the run."""
 
 from __future__ import annotations
 
@@ -8,41 +8,41 @@ from collections.abc import Callable
 from flowkiln_operator.agent.api_client import Answer
 
 DENIAL_SECONDS = 5.0
-"""Seconds of nothing but 401 and 403 after which they are taken at their word."""
+"""Seconds of only 401 and 403 responses after which they count as final."""
 
 
 class Fence:
-    """Open while the run is ours; once closed it stays closed, and nothing is submitted or written any more."""
+    """Open while this agent holds the run. Once closed it stays closed, and all submissions and writes stop."""
 
     def __init__(self, name: str, clock: Callable[[], float]) -> None:
-        """`name` is the FlowRun's; `clock` gives seconds."""
+        """`name` is that of the FlowRun; `clock` returns seconds."""
         self._name = name
         self._clock = clock
         self._denied_since: float | None = None
         self._closed = asyncio.Event()
         self.why = ""
         self.is_denied = False
-        """Whether it closed because the API server lets us do nothing, which says nothing about the run."""
+        """Whether it closed because the API server refuses all requests, which says nothing about the run."""
 
     @property
     def is_closed(self) -> bool:
-        """Whether the run is lost to this agent."""
+        """Return whether this agent has lost the run."""
         return self._closed.is_set()
 
     def close(self, why: str) -> None:
-        """Give the run up; the first reason stands."""
+        """Close the fence; the first reason is kept."""
         if not self.is_closed:
             self.why = why
             self._closed.set()
 
     async def wait(self) -> None:
-        """Wait until it is closed."""
+        """Wait until the fence is closed."""
         await self._closed.wait()
 
     def judge(self, answer: Answer) -> None:
-        """Learn from what the API server said, whatever the request was."""
+        """Update the fence from any response of the API server."""
         if answer.code in (401, 403):
-            # The token is read again each time, and the garbage collector takes our rights just before the FlowRun.
+            # The token is read for every request, and the garbage collector deletes the Role just before the FlowRun.
             now = self._clock()
             if self._denied_since is None:
                 self._denied_since = now

@@ -1,4 +1,4 @@
-"""Building the flow from the plan: the first moment at which user code runs here."""
+"""Build the flow from the plan; this is the first time that user code runs in the agent."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ logger = logging.getLogger("flowkiln.agent")
 
 
 def load_flow(plan: Plan) -> Flow | RunSummary:
-    """The flow, or how the run ends because it cannot be built."""
-    from flowkiln.loading import build_flow  # here, since it is the one import that takes the user's code along
+    """Return the flow, or the final summary if it cannot be built."""
+    from flowkiln.loading import build_flow  # here, because this import allows user code
 
     try:
         return build_flow(plan.spec, plan.flow.name)
@@ -28,9 +28,9 @@ def load_flow(plan: Plan) -> Flow | RunSummary:
 
 
 def describe_load_error(error: BaseException) -> str:
-    """What is wrong in one sentence, then the end of the traceback of its cause as far as there is room.
+    """Return the error in one sentence, followed by the end of its cause's traceback, if it fits.
 
-    What loading itself found wrong has no cause, and its sentence says all: a traceback would only show our own code.
+    Errors found by the loading code have no cause and need no traceback: it would only show flowkiln's code.
     """
     found_by_us = isinstance(error, FlowLoadError)
     if found_by_us and error.__cause__ is None:

@@ -1,4 +1,4 @@
-"""`/healthz`: whether this process still gets on."""
+"""Serve `/healthz`: whether this process makes progress."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler
 
 Check = Callable[[], str | None]
-"""Says what is wrong, or None. It must not block."""
+"""Returns what is wrong, or None. It must not block."""
 
 
 class _Healthz(RequestHandler):
@@ -30,4 +30,4 @@ def serve_health(port: int, check: Check) -> HTTPServer:
 
 
 def _no_log(handler: RequestHandler) -> None:
-    """Probes come every few seconds; they say nothing worth keeping."""
+    """Log nothing: probes come every few seconds."""

@@ -1,4 +1,4 @@
-"""Logs as JSON lines on standard output, each with the run it is about."""
+"""Log JSON lines to standard output, each with its run."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _MAX_MESSAGE_BYTES = 16 * 1024
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, run, and what the record knows of its task run."""
+    """A formatter for JSON lines: time, level, logger, message, run, and the facts of the task run."""
 
     def __init__(self, run: str = "") -> None:
-        """`run` is namespace/name of the FlowRun, as soon as it is known."""
+        """`run` is namespace/name of the FlowRun, once it is known."""
         super().__init__()
         self.run = run
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as one line."""
+        """Return the record as one line."""
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -40,9 +40,9 @@ class JsonLines(logging.Formatter):
 
 
 def log_to_stdout() -> JsonLines:
-    """Make all logging of this process JSON lines. Returns the formatter, for the run to be filled in.
+    """Configure all logging of this process as JSON lines, and return the formatter, to set the run.
 
-    Libraries that set up handlers of their own when they are imported, as Dask does, lose them.
+    Handlers that libraries such as Dask install on import are removed.
     """
     formatter = JsonLines()
     handler = logging.StreamHandler(sys.stdout)

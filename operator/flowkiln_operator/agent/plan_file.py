@@ -1,4 +1,4 @@
-"""Reading the plan, also one that this version of flowkiln does not understand."""
+"""Read the plan, even one of an unknown version."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from flowkiln.api.plan import Plan, PlanError, PlanRun
 
 @dataclass(frozen=True, slots=True)
 class UnusablePlan:
-    """A plan that cannot be carried out here, and the run that has to be told so."""
+    """A plan of an unknown version, and its run."""
 
     run: PlanRun
     why: str
 
 
 def read_plan(data: bytes) -> Plan | UnusablePlan:
-    """Read a plan. Raises PlanError if it does not even say which run it is for.
+    """Read a plan. Raise PlanError if it does not identify its run.
 
-    Who the run is stands at the same place in every version, so that an agent can always report.
+    The run is at the same place in every version, so an agent can always report.
     """
     try:
         return Plan.decode(data)

@@ -1,4 +1,4 @@
-"""What the engine has told so far: written by the engine's thread, read by the reporter."""
+"""The progress of the run: written by the engine's thread, read by the reporter."""
 
 from __future__ import annotations
 
@@ -29,50 +29,50 @@ class Snapshot:
 
 
 class Source(Protocol):
-    """Where a reporter gets what it reports."""
+    """The source of a reporter."""
 
     def snapshot(self, budget: int) -> Snapshot:
-        """The run as it stands, its tasks in at most `budget` bytes."""
+        """Return the current run, with its tasks in at most `budget` bytes."""
 
 
 class Progress:
-    """The engine's observer. Everything it keeps is values without results."""
+    """The engine's observer. It stores no results."""
 
     def __init__(self, task_names: Sequence[str], on_change: Callable[[], None]) -> None:
-        """`on_change` is called from the engine's thread after every change, and has to be quick."""
+        """`on_change` is called from the engine's thread after every change, and must be quick."""
         self._table = RunTable(task_names)
         self._engine_state = "Running"
         self._on_change = on_change
         self._lock = threading.Lock()
 
     def on_task_runs(self, records: Sequence[TaskRunRecord]) -> None:
-        """Take State changes of task runs, oldest first."""
+        """Handle State changes of task runs, oldest first."""
         with self._lock:
             self._table.apply(records)
-            # The engine says Paused when nothing more happens by itself; then something did.
+            # The engine reports Paused when nothing can run; a record means that something runs again.
             self._engine_state = "Running"
         self._on_change()
         for record in records:
             _log(record)
 
     def on_flow_run(self, record: FlowRunRecord) -> None:
-        """Take a State change of the flow run. Its end is reported by whoever called the engine, not from here."""
+        """Handle a State change of the flow run. The caller of the engine reports its end."""
         with self._lock:
             self._engine_state = record.state
         self._on_change()
 
     def close(self, state: str) -> None:
-        """The engine will tell no more: everything unfinished is in `state`."""
+        """Set everything unfinished to `state`, because no more records will come."""
         with self._lock:
             self._table.close(state, time.time())
 
     def first_failure(self) -> str:
-        """The failure that a person looks for first, as `task: message`; empty when there is none."""
+        """Return the first failure, as `task: message`; empty if there is none."""
         with self._lock:
             return self._table.first_failure()
 
     def snapshot(self, budget: int) -> Snapshot:
-        """The run as it stands, its tasks in at most `budget` bytes."""
+        """Return the current run, with its tasks in at most `budget` bytes."""
         with self._lock:
             counts = self._table.counts()
             tasks = self._table.tasks_text(budget)
@@ -81,7 +81,7 @@ class Progress:
 
 
 class ClosedRun:
-    """The end of a run whose engine is gone: its tasks as they were last reported, none of them unfinished."""
+    """The final report of a run whose engine is gone: the last reported tasks, all of them closed."""
 
     def __init__(self, summary: RunSummary, flow: Mapping[str, Any] | None, tasks: Sequence[Mapping[str, Any]]) -> None:
         self._summary = summary
@@ -89,13 +89,13 @@ class ClosedRun:
         self._tasks = compact_json(close_tasks(tasks, "Crashed"))
 
     def snapshot(self, budget: int) -> Snapshot:
-        """The run as it ended. What was reported once fits again, unless the API server has become stricter."""
+        """Return the final report. A status that fitted once fits again, unless the API server has become stricter."""
         fits = len(self._tasks.encode()) <= budget
         return Snapshot(self._summary, self._counts, self._tasks if fits else "[]")
 
 
 def _log(record: TaskRunRecord) -> None:
-    """Say what became of a task run; of mapped children only what went wrong, for there may be very many."""
+    """Log the state of a task run; for mapped children only failures, because there may be very many."""
     is_child = record.map_index != NOT_MAPPED
     level = logging.WARNING if record.state in FAILURES else logging.DEBUG if is_child else logging.INFO
     if not logger.isEnabledFor(level):

@@ -1,4 +1,4 @@
-"""What becomes of a run that an engine process before this one had begun."""
+"""Decide how to continue a run that an earlier engine process started."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from flowkiln_operator.agent.claim import Start
 from flowkiln_operator.agent.projection.flow_status import RunSummary
 
 MAX_LOADS = 3
-"""How often the engine process may die while it loads the flow."""
+"""Maximum number of engine process deaths during loading."""
 
 
 def decide_recovery(start: Start, *, restarts: int, last_exit: str) -> RunSummary | None:
-    """None: run the flow from its beginning. Else how the run ends here and now.
+    """Return None to run the flow from its start, else the final summary.
 
-    Task results live in the Dask cluster alone, and the process that knew which of them exist is gone.
+    Task results exist only in the Dask cluster, and the process that tracked them is gone.
     """
     match start:
         case Start.FRESH if restarts >= MAX_LOADS:

@@ -1,4 +1,4 @@
-"""Writes the run's status: soon after a change, rarely when it is costly, never after the run is lost."""
+"""Write the run's status: soon after a change, less often if writes are expensive, never after the run is lost."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from flowkiln_operator.agent.projection.flow_status import Holder, RunSummary, f
 logger = logging.getLogger("flowkiln.agent")
 
 FLOW_ROOM = 16 * 1024
-"""Bytes of the budget that `status.flow` and the frame around it may take."""
+"""Bytes of the budget reserved for `status.flow` and the surrounding document."""
 _SETTLE = 0.5
-"""Seconds for our own write's answer to arrive before a change is taken for somebody else's."""
+"""Seconds to wait for the answer of an own write before a change counts as somebody else's."""
 
 
 class Clock(Protocol):
-    """Time as the reporter sees it."""
+    """The clock of the reporter."""
 
     def now(self) -> float:
-        """Seconds, from any origin, that never go back."""
+        """Return monotonic seconds."""
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
@@ -46,7 +46,7 @@ class SystemClock:
     """The real time."""
 
     def now(self) -> float:
-        """Seconds since the system started."""
+        """Return seconds since the system started."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
@@ -56,7 +56,7 @@ class SystemClock:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The run and our hold on it."""
+    """The run and this agent's claim on it."""
 
     run: PlanRun
     cluster_number: int
@@ -72,7 +72,7 @@ class _Next(Enum):
 
 
 class Reporter:
-    """Reports one run from a `Source`. All methods but `changed` belong to the event loop's thread."""
+    """Reports one run from a `Source`. Not thread-safe, except `changed`."""
 
     def __init__(
         self,
@@ -98,12 +98,12 @@ class Reporter:
         self._last_body: bytes | None = None
         self._next_write = self._clock.now()
         self.beat = self._clock.now()
-        """When the reporter last got on; it does so every few seconds while it has something to do."""
+        """Time of the last progress; updated every few seconds while the reporter is busy."""
         self.busy = False
-        """Whether it has something to do."""
+        """Whether the reporter is busy."""
 
     def changed(self) -> None:
-        """Say that there is news. From any thread."""
+        """Request a report. Thread-safe."""
         if not self._dirty.is_set():
             self._loop.call_soon_threadsafe(self._dirty.set)
 
@@ -112,7 +112,7 @@ class Reporter:
         while not self._fence.is_closed:
             await _first_of(self._dirty.wait(), self._ending.wait(), self._fence.wait())
             if self._final is None:
-                # The end is worth a write of its own; everything else waits for its time, and goes together.
+                # The final report is written at once; other changes are batched.
                 pause = max(self._next_write - self._clock.now(), self._gather)
                 if pause > 0:
                     await _first_of(self._clock.sleep(pause), self._ending.wait(), self._fence.wait())
@@ -121,18 +121,18 @@ class Reporter:
                 return
 
     def finish(self, summary: RunSummary) -> None:
-        """Make the next report the last one, with this state; `run` returns once it is written."""
+        """Make the next report the final one; `run` returns once it is written."""
         self._final = summary
         self._ending.set()
 
     async def check_soon(self, resource_version: str) -> None:
-        """Look whether the run is still ours, unless it was our own write that led to this resource version."""
+        """Check that this agent still holds the run, unless its own write caused this resource version."""
         await self._clock.sleep(_SETTLE)
         if resource_version not in self._written_versions and not self._fence.is_closed:
             await self._refresh()
 
     async def report(self, source: Source, run_count: int) -> bool:
-        """Write one report and wait until it is written, or the fence closes. Returns whether it was the final one."""
+        """Write one report, until it is written or the fence closes; return whether it was the final one."""
         try:
             return await self._report(source, run_count)
         finally:
@@ -142,7 +142,7 @@ class Reporter:
         failures = 0
         while not self._fence.is_closed:
             self.busy, self.beat = True, self._clock.now()
-            # Made anew for every try: what happens meanwhile is in it, however long the API server is away.
+            # Rendered for every try, so it includes changes during an outage of the API server.
             final = self._final
             content, size = self._content(source, run_count, final)
             if content == self._last_body:
@@ -159,14 +159,14 @@ class Reporter:
                     failures = 0
                 case _Next.SMALLER:
                     self._budget //= 2
-                    logger.warning("the status is refused (%s); leaving more of it out", answer.reason)
+                    logger.warning("the status was rejected (%s); retrying with less", answer.reason)
                 case _Next.REJECTED:
-                    logger.error("the status is refused: %s", answer.reason)
+                    logger.error("the status was rejected: %s", answer.reason)
                     self._next_write = started + pacing.MAX_INTERVAL
                     if final is None and self._final is None:
                         return False
                     if final is not None:
-                        # Without it the run would never be over; whoever refuses it may be mended.
+                        # Without the final report the run never ends; the cause of the rejection may be fixed.
                         await _first_of(self._clock.sleep(pacing.MAX_INTERVAL), self._fence.wait())
                 case _Next.AGAIN:
                     failures += 1
@@ -191,7 +191,7 @@ class Reporter:
         return _Next.SMALLER if self._budget > FLOW_ROOM else _Next.REJECTED
 
     async def _refresh(self) -> None:
-        """Read the FlowRun again; if it is still ours, go on from its present version."""
+        """Read the FlowRun again; if this agent still holds it, continue from its current version."""
         answer = await self._api.get()
         self._fence.judge(answer)
         if not answer.ok:
@@ -221,7 +221,7 @@ class Reporter:
 
 
 def status_body(run: PlanRun, resource_version: str, content: bytes) -> bytes:
-    """The apply of a status. The resource version makes the API server refuse it if anybody wrote in between."""
+    """Return the body of a status apply. The resource version makes the API server reject it after another write."""
     frame = {
         "apiVersion": API_VERSION,
         "kind": FLOW_RUN_KIND,
@@ -232,7 +232,7 @@ def status_body(run: PlanRun, resource_version: str, content: bytes) -> bytes:
 
 
 async def _first_of(*waits: Coroutine[Any, Any, Any]) -> None:
-    """Wait until one of them is done; the others are given up."""
+    """Wait until one of them is done, and cancel the others."""
     tasks = [asyncio.ensure_future(wait) for wait in waits]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""The agent's own line to the Dask scheduler: who it is, whether it is still there, and ending its workers."""
+"""The agent's connection to the Dask scheduler: identity, liveness, and ending the workers."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from distributed.security import Security
 logger = logging.getLogger("flowkiln.agent")
 
 TIMEOUT = 5.0
-"""Seconds for one question and its answer."""
+"""Timeout of one request, in seconds."""
 CONNECT_TIMEOUT = 30.0
-"""Seconds that names and handshakes may take in a network that is slow, as Dask itself allows."""
+"""Timeout of name resolution and handshakes, in seconds, as in Dask."""
 CONNECT_PAUSE = 0.1
-"""Seconds between two looks for a scheduler that starts."""
+"""Seconds between two connection attempts to a starting scheduler."""
 QUICK_TIMEOUT = 1.0
-"""Seconds that a scheduler which is well takes to answer, at most."""
+"""Seconds in which a healthy scheduler answers."""
 CHECK_EVERY = 3.0
-"""Seconds between two looks at the scheduler."""
+"""Seconds between two checks of the scheduler."""
 LOST_AFTER = 2
-"""Looks in a row that find nobody listening after which the scheduler counts as lost."""
+"""Failed checks in a row after which the scheduler counts as lost."""
 
 
 class SchedulerLink:
-    """Questions to one scheduler. Certificates come from Dask's own settings; nothing that comes back is unpickled."""
+    """Requests to one scheduler. Certificates come from Dask's settings; responses are never unpickled."""
 
     def __init__(self, address: str) -> None:
         self.address = address
         self._connection = Security().get_connection_args("client") if address.startswith("tls:") else {}
 
     async def identity(self, within: float = TIMEOUT) -> str:
-        """The scheduler's id, another one for each start. Raises OSError (or its TimeoutError) if it cannot be had."""
+        """Return the scheduler's id, new for each start. Raise OSError (or TimeoutError) if it does not answer."""
         document = await self._ask("identity", within, n_workers=0)
         return str(document["id"])
 
     async def wait_for_identity(self) -> str:
-        """The scheduler's id, however long its start takes and whatever becomes of connections until then."""
+        """Return the scheduler's id, waiting as long as its start takes."""
         try:
             return await self.identity(QUICK_TIMEOUT)
         except OSError as error:
@@ -47,18 +47,19 @@ class SchedulerLink:
         while True:
             await asyncio.sleep(CONNECT_PAUSE)
             try:
-                # Dask waits longer after each connection that fails, up to half its patience. So it gets none of them.
+                # Dask backs off after each failed connection, up to half its timeout, so Dask is not used until one
+                # succeeds.
                 await self._check_connection(CONNECT_TIMEOUT, self._connection.get("ssl_context"))
                 return await self.identity(CONNECT_TIMEOUT)
             except OSError:
                 continue
 
     async def is_lost(self, scheduler_id: str) -> str | None:
-        """Why the results that this scheduler kept are gone; None while it is there, or too busy to answer."""
+        """Return why the scheduler's results are lost; None while it is alive, or too busy to answer."""
         try:
             current = await asyncio.wait_for(self.identity(), QUICK_TIMEOUT)
         except OSError:
-            # Not before: the scheduler logs each knock as a failed handshake.
+            # Only now: the scheduler logs each such connection as a failed handshake.
             try:
                 await self._check_connection()
             except OSError as error:
@@ -66,13 +67,13 @@ class SchedulerLink:
             try:
                 current = await self.identity()
             except OSError as error:
-                # Large graphs keep it busy for many seconds. One that hangs is restarted by Kubernetes, another then.
+                # Large graphs keep it busy for many seconds. Kubernetes restarts a hanging one, which changes its id.
                 logger.warning("the scheduler does not answer: %s", error)
                 return None
         return None if current == scheduler_id else "the Dask scheduler was restarted, and the task results are gone"
 
     async def wait_until_lost(self, scheduler_id: str) -> str:
-        """Look at the scheduler until it is gone, or is another one; says which."""
+        """Check the scheduler until it is lost or restarted; return which."""
         misses = 0
         while True:
             await asyncio.sleep(CHECK_EVERY)
@@ -82,16 +83,16 @@ class SchedulerLink:
                 return why
 
     async def end_workers(self) -> None:
-        """End the processes of all workers, running task bodies included. Their nannies go too."""
+        """End the processes of all workers, including running bodies and nannies."""
         for nanny in (True, False):
-            # Workers that have a nanny are gone after the first round.
+            # Workers with a nanny end in the first round.
             try:
                 await self._ask("broadcast", msg={"op": "terminate"}, nanny=nanny, on_error="ignore")
             except OSError as error:
-                logger.warning("the workers did not say that they ended: %s", error)
+                logger.warning("the workers did not confirm that they ended: %s", error)
 
     async def _check_connection(self, within: float = TIMEOUT, tls: ssl.SSLContext | None = None) -> None:
-        """Raise OSError if nobody listens at the scheduler's address. (Dask itself would go on trying for long.)"""
+        """Raise OSError if the scheduler's address refuses connections. (Dask itself would retry for long.)"""
         host, port = get_address_host_port(self.address)
         _, writer = await asyncio.wait_for(asyncio.open_connection(host, port, ssl=tls), within)
         writer.close()
@@ -107,7 +108,7 @@ class SchedulerLink:
         try:
             answer = await asyncio.wait_for(getattr(link, question)(**arguments), within)
         except ValueError as error:
-            # How tornado says that a connection was closed before its TLS handshake began.
+            # Raised by tornado if a connection is closed before its TLS handshake.
             raise ConnectionError(f"the connection could not be used: {error}") from error
         finally:
             await link.close_rpc()

@@ -1,4 +1,4 @@
-"""What the pod tells the agent: environment variables and mounted files."""
+"""Settings of the agent from environment variables and mounted files of its pod."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from flowkiln.common.exceptions import FlowkilnError
 
 
 class SettingsError(FlowkilnError):
-    """The pod lacks something that the agent needs."""
+    """A setting is missing or invalid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that differs from one agent to another."""
+    """The settings of one agent."""
 
     plan: Path
     pod_uid: str
@@ -34,13 +34,13 @@ class Settings:
     ca: Path
     health_port: int
     restarts: int
-    """How often the supervisor has had to start the engine process again in this container."""
+    """Number of restarts of the engine process in this container."""
     last_exit: str
-    """How the engine process before this one ended, for people; empty for the first one."""
+    """How the previous engine process ended, for people; empty for the first one."""
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Read the settings; raise SettingsError with the name of the variable that is missing or wrong."""
+    """Read the settings; raise SettingsError with the name of the missing or invalid variable."""
     credentials = Path(environment.get("FLOWKILN_CREDENTIALS", TOKEN_DIRECTORY))
     host = _required(environment, "KUBERNETES_SERVICE_HOST")
     port = _number(environment, "KUBERNETES_SERVICE_PORT", default="443")
@@ -67,5 +67,5 @@ def _required(environment: Mapping[str, str], name: str) -> str:
 def _number(environment: Mapping[str, str], name: str, default: str | None = None) -> int:
     text = environment.get(name, "") or default or _required(environment, name)
     if not text.isdigit():
-        raise SettingsError(f"the environment variable {name} is {text!r}; it has to be a whole number")
+        raise SettingsError(f"the environment variable {name} is {text!r}; it must be a whole number")
     return int(text)

@@ -1,7 +1,7 @@
-"""PID 1 of the agent's container: keeps the engine process alive.
+"""PID 1 of the agent's container: keep the engine process alive.
 
-The container must not exit while the pod lives (its restarts would back off, up to minutes), so this process starts the
-engine again at once when it dies. It imports next to nothing: what it does not run cannot break it.
+The container must not exit while the pod lives (Kubernetes would back off, up to minutes), so this process restarts the
+engine itself. It imports very little, so little can break it.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from types import FrameType
 
 ENGINE = (sys.executable, "-m", "flowkiln_operator.agent.engine_process")
 STABLE_AFTER = 60.0
-"""Seconds that an engine process has to live for its death not to count as one in a row."""
+"""Seconds of life after which a death does not count as consecutive."""
 MAX_DELAY = 30.0
 GRACE = 4.0
-"""Seconds that the engine process gets to end by itself; the pod's own grace period is five."""
+"""Seconds for the engine process to end by itself; the pod's grace period is five."""
 _TICK = 0.2
 
 
 def restart_delay(deaths_in_a_row: int) -> float:
-    """Seconds to wait before the engine is started again: none after the first death, then 1, 2, 4 … 30."""
+    """Return the seconds before the engine is restarted: none after the first death, then 1, 2, 4 … 30."""
     return 0.0 if deaths_in_a_row <= 1 else min(MAX_DELAY, 2.0 ** (deaths_in_a_row - 2))
 
 
 def describe_exit(code: int) -> str:
-    """How a process ended, for people."""
+    """Return how a process ended, for people."""
     if code >= 0:
         return f"exit code {code}"
     with contextlib.suppress(ValueError):
@@ -39,7 +39,7 @@ def describe_exit(code: int) -> str:
 
 
 class Supervisor:
-    """Starts one command again and again until it is told to stop."""
+    """Restart one command until stopped."""
 
     def __init__(self, command: Sequence[str] = ENGINE, *, grace: float = GRACE) -> None:
         self._command = list(command)
@@ -68,7 +68,7 @@ class Supervisor:
         return 0
 
     def _run_once(self, restarts: int, last_exit: str) -> int:
-        """One life of the engine process, which learns how often and why there were others before it."""
+        """Run the engine process once; it gets the number of restarts and the last exit."""
         environment = {
             **os.environ,
             "FLOWKILN_ENGINE_RESTARTS": str(restarts),
@@ -76,11 +76,11 @@ class Supervisor:
         }
         child = self._child = subprocess.Popen(self._command, env=environment, start_new_session=True)
         if self._stop_signal is not None:
-            # It came before there was a child to pass it on to.
+            # The signal came before there was a child to forward it to.
             self._on_stop(self._stop_signal, None)
         code = child.returncode = _wait_for(child.pid)
         self._child = None
-        # Whatever user code left behind in the engine's session would go on working unwatched.
+        # Processes of user code in the engine's session must not continue.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)
         return code
@@ -102,7 +102,7 @@ class Supervisor:
 
 
 def _wait_for(pid: int) -> int:
-    """Wait until the process ends; its exit code. Reaps every other one on the way, for PID 1 inherits orphans."""
+    """Wait until the process ends and return its exit code. Reap all others, because PID 1 adopts orphans."""
     while True:
         ended, status = os.waitpid(-1, 0)
         if ended == pid:
@@ -110,7 +110,7 @@ def _wait_for(pid: int) -> int:
 
 
 def _say(message: str) -> None:
-    """One JSON line to standard output, as the engine process writes them; `message` is our own plain text."""
+    """Write one JSON line to standard output, like the engine process; `message` needs no escaping."""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     line = f'{{"time": "{stamp}", "level": "WARNING", "logger": "flowkiln.supervisor", "message": "{message}"}}\n'
     os.write(1, line.encode())

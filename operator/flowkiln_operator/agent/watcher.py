@@ -1,4 +1,4 @@
-"""Notices what becomes of the FlowRun: its deletion ends all work within seconds, whoever else is down."""
+"""Watch the FlowRun: its deletion ends all work within seconds, even if the operator is down."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from flowkiln_operator.agent.fence import Fence
 logger = logging.getLogger("flowkiln.agent")
 
 MAX_PAUSE = 2.0
-"""Seconds between two tries to see the FlowRun, at most."""
+"""Maximum seconds between two attempts to watch the FlowRun."""
 
 
 async def watch_flow_run(api: FlowRunApi, uid: str, fence: Fence, on_change: Callable[[str], None]) -> None:
-    """Watch until the fence closes, and close it when the FlowRun is deleted or another one.
+    """Watch until the fence closes; close it when the FlowRun is deleted or replaced.
 
-    `on_change` gets the resource version of every change that is not its deletion.
+    `on_change` gets the resource version of every change except the deletion.
     """
     failures = 0
     while not fence.is_closed:
@@ -38,7 +38,7 @@ async def watch_flow_run(api: FlowRunApi, uid: str, fence: Fence, on_change: Cal
 
 
 async def _follow(api: FlowRunApi, version: str, uid: str, fence: Fence, on_change: Callable[[str], None]) -> Answer:
-    """One watch, until it ends; the answer that ended it."""
+    """Run one watch, and return the answer that ended it."""
     events = api.watch(version)
     try:
         async for event in events:
@@ -53,7 +53,7 @@ async def _follow(api: FlowRunApi, version: str, uid: str, fence: Fence, on_chan
                     if _look(flow_run, uid, fence):
                         on_change(_version(flow_run))
                 case "ERROR":
-                    # Too old a version, most often: the next round reads the present one.
+                    # Usually the version is too old: the next round reads the current one.
                     return Answer(flow_run.get("code"), flow_run)
             if fence.is_closed:
                 break

@@ -1,1 +1,1 @@
-"""The controller: gather what is so (`gather`), decide what to do about it (`decide`, pure), and do it (`apply`)."""
+"""The controller: gather a snapshot (`gather`), decide on actions (`decide`, pure), and carry them out (`apply`)."""

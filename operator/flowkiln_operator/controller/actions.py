@@ -1,4 +1,4 @@
-"""What `decide` can ask for. `apply` carries it out, in the order of the list."""
+"""The actions of `decide`. `apply` carries them out in order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flowkiln_operator.resources.plan import PlanWithSources
 
 @dataclass(frozen=True, slots=True)
 class CreateChild:
-    """Create an object of the run. If it is there already it must be the run's own."""
+    """Create an object of the run. If it exists, it must belong to the run."""
 
     manifest: Mapping[str, Any]
 
@@ -27,14 +27,14 @@ class CreateDaskCluster:
 
 @dataclass(frozen=True, slots=True)
 class ApplyStatus:
-    """Apply the operator's part of the status as a whole, at the resourceVersion that the decision was made on."""
+    """Apply the operator's complete part of the status, at the resourceVersion of the snapshot."""
 
     status: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteDaskCluster:
-    """Delete this DaskCluster, and with it the pods."""
+    """Delete this DaskCluster and its pods."""
 
     name: str
     uid: str
@@ -42,12 +42,12 @@ class DeleteDaskCluster:
 
 @dataclass(frozen=True, slots=True)
 class DeleteFlowRun:
-    """Delete the FlowRun: its time after the end is over."""
+    """Delete the FlowRun: its ttlAfterFinished is over."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordEvent:
-    """Tell people, in an Event on the FlowRun."""
+    """Record an Event on the FlowRun."""
 
     type: Literal["Normal", "Warning"]
     reason: str
@@ -56,7 +56,7 @@ class RecordEvent:
 
 @dataclass(frozen=True, slots=True)
 class RequeueAt:
-    """Look at the run again at this time, even if nothing happens."""
+    """Reconcile the run again at this time, even without events."""
 
     time: datetime
 

@@ -1,4 +1,4 @@
-"""Carries out decisions: actions in order, except that the objects of a run are created concurrently."""
+"""Carry out actions in order, except that the objects of a run are created concurrently."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CONFLICT = 409
 
 
 class RejectedError(Exception):
-    """The API server does not let the controller create something, and asking again at once would not help."""
+    """The API server rejected the creation of an object, and an immediate retry would not help."""
 
     def __init__(self, kind: RejectionKind, message: str) -> None:
         super().__init__(message)
@@ -47,12 +47,12 @@ class RejectedError(Exception):
 async def apply(
     api: KubernetesApi, memory: Memory, cluster_config: ClusterConfig, snapshot: Snapshot, actions: Actions
 ) -> datetime | None:
-    """Carry out the actions in their order; return when to look at the run again, if they say so.
+    """Carry out the actions in order; return when to reconcile the run again, if they say so.
 
     Consecutive CreateChild actions run concurrently, together with the creation of the DaskCluster's Secret.
 
-    Raises ApiError when the API server cannot do it now, or when the FlowRun has changed since the snapshot (409):
-    the caller looks again and decides anew. A refusal that stands in the run's way is remembered for the next decision.
+    Raise ApiError when the API server cannot do it now, or when the FlowRun has changed since the snapshot (409): the
+    caller reconciles again. A rejection is stored for the next decision.
     """
     run = snapshot.run
     try:
@@ -65,7 +65,7 @@ async def apply(
     except RejectedError as rejection:
         logger.warning("the API server refused: %s", rejection.message)
         memory.record_rejection(run.identity, rejection.kind, rejection.message, snapshot.now)
-        # The next decision tells of it, and says when to try again.
+        # The next decision reports it and sets the time of the retry.
         return snapshot.now
     if any(isinstance(action, CreateDaskCluster) for action in actions):
         memory.clear_rejection(run.identity)
@@ -90,12 +90,12 @@ def _steps(actions: Actions) -> Iterator[tuple[list[CreateChild], Action | None]
 
 
 def _whole_second(moment: datetime) -> datetime:
-    """Round up: a look is taken at whole seconds, and would find that the time has not come."""
+    """Round up: reconciles use whole seconds, so an earlier one would find that the time has not come."""
     return moment.replace(microsecond=0) + timedelta(seconds=1) if moment.microsecond else moment
 
 
 def _log(run: RunView, action: Action) -> None:
-    """Log what was done: a changed state at level INFO, the rest for whoever wants to know."""
+    """Log the actions: a changed state at level INFO, the others at DEBUG."""
     name = f"{run.identity.namespace}/{run.identity.name}"
     match action:
         case ApplyStatus(status) if status["state"] != run.status.state:
@@ -145,7 +145,7 @@ async def _carry_out(
         case RecordEvent(type, reason, message):
             await _record(api, identity, type, reason, message)
         case CreateChild() | RequeueAt():
-            raise AssertionError("this is no step of its own")
+            raise AssertionError("this action is not a separate step")
 
 
 async def _create_tls_secret(api: KubernetesApi, memory: Memory, run: RunIdentity, number: int) -> None:
@@ -165,7 +165,7 @@ async def _create_child(api: KubernetesApi, memory: Memory, run: RunIdentity, ma
         if error.status == CONFLICT:
             await _check_owner(api, run, manifest)
             if is_plan:
-                # It may hold another plan. The plan that was created first counts.
+                # It may contain another plan. The plan that was created first counts.
                 memory.note_plan(run)
                 raise
         elif error.status == 403 and "exceeded quota" in error.message:
@@ -181,7 +181,7 @@ async def _create_child(api: KubernetesApi, memory: Memory, run: RunIdentity, ma
 
 
 async def _check_owner(api: KubernetesApi, run: RunIdentity, manifest: Mapping[str, Any]) -> None:
-    """Accept an object that is there already only if it is the run's own and stays."""
+    """Accept an existing object only if it belongs to the run and is not being deleted."""
     kind, name = manifest["kind"], manifest["metadata"]["name"]
     found = await api.get(manifest["apiVersion"], kind, run.namespace, name)
     if found is None:
@@ -201,7 +201,7 @@ def _status_manifest(run: RunView, status: Mapping[str, Any]) -> dict[str, Any]:
         "metadata": {
             "name": identity.name,
             "namespace": identity.namespace,
-            # Decided on this version: a report that came since must be looked at first.
+            # The decision is based on this version: a later report must be considered first.
             "resourceVersion": run.resource_version,
         },
         "status": dict(status),
@@ -233,5 +233,5 @@ async def _record(api: KubernetesApi, run: RunIdentity, type: str, reason: str, 
     try:
         await api.create(event)
     except ApiError as error:
-        # A run must not hang on an Event.
+        # A failed Event must not block the run.
         logger.warning("could not record an Event: %s", error.message)

@@ -62,11 +62,11 @@ class Cache:
         self._tables: tuple[Table[Any], ...] = (self.flow_runs, self.dask_clusters, self.pods, self.deployments)
 
     def is_complete(self, namespace: str) -> bool:
-        """Whether all kinds have been listed in a namespace. Before that, no decision about its runs is possible."""
+        """Return whether all kinds have been listed in a namespace. Its runs are only reconciled afterwards."""
         return all(table.is_listed(namespace) for table in self._tables)
 
     def has_begun(self) -> bool:
-        """Whether every kind has been listed in some scope. A namespace that is missing does not delay readiness."""
+        """Return whether every kind has been listed in some scope. A missing namespace does not delay readiness."""
         return all(table.is_listed_somewhere() for table in self._tables)
 
     def run(self, key: Key) -> KnownRun | None:
@@ -74,7 +74,7 @@ class Cache:
         return self.flow_runs.get(key)
 
     def rests(self, key: Key, now: datetime) -> bool:
-        """Whether a run needs nothing now: it is settled, has no cluster to delete, and its deletion is not due."""
+        """Return whether a run needs no work now: it is settled, and nothing of it is to be deleted."""
         run = self.run(key)
         if run is None or run.settled is None:
             return False

@@ -1,6 +1,6 @@
-"""How the agent's part of the status is closed when the run ends without the agent's final report.
+"""Close the agent's part of the status when the run ends without the agent's final report.
 
-Everything unfinished gets the state in which the run ends, so that the status shows no work that nobody does any more.
+Everything unfinished gets a final state, so the status shows no unfinished work.
 """
 
 from __future__ import annotations

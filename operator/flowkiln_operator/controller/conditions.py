@@ -1,4 +1,4 @@
-"""From a run's state to its conditions: what `kubectl wait`, kstatus, Flux and Argo CD read."""
+"""Derive the conditions of a run from its state; `kubectl wait`, kstatus, Flux and Argo CD read them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flowkiln_operator.status.text import head
 
 @dataclass(frozen=True, slots=True)
 class ClusterReady:
-    """What the condition ClusterReady is to say."""
+    """The content of the condition ClusterReady."""
 
     ready: bool
     reason: str
@@ -21,7 +21,7 @@ class ClusterReady:
 
     @property
     def status(self) -> ConditionStatus:
-        """The answer in the words of a condition."""
+        """Return the status of the condition."""
         return ConditionStatus.TRUE if self.ready else ConditionStatus.FALSE
 
 

@@ -1,4 +1,4 @@
-"""Collects everything that concerns one run."""
+"""Collect everything about one run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from flowkiln_operator.resources.plan import PlanWithSources
 
 
 def now() -> datetime:
-    """Return the time, in whole seconds as a status holds them."""
+    """Return the current time in whole seconds, as in a status."""
     return datetime.now(UTC).replace(microsecond=0)
 
 
@@ -39,7 +39,7 @@ async def gather(
     run_class: str | None = None,
     clock: Callable[[], datetime] = now,
 ) -> Snapshot | None:
-    """Return what is so about the FlowRun of this name, for an operator of this class; None when there is none.
+    """Return the snapshot of the FlowRun with this name, for an operator of this class; None if there is none.
 
     Every write of a status carries the resourceVersion of the FlowRun that was read here. Flow and plan come from the
     API server; each is read once for a run.
@@ -87,7 +87,7 @@ async def _plan(api: KubernetesApi, memory: Memory, run: RunView) -> PlanWithSou
     if (known := memory.plan(run.identity)) is not None:
         return known
     if run.status.plan is None and not memory.has_plan(run.identity):
-        # There is none, as far as the status says. If there is one after all, its creation fails, and it is read then.
+        # According to the status there is none. If it exists, its creation fails, and it is read then.
         return None
     document = await api.get("v1", "ConfigMap", run.identity.namespace, run.identity.plan_name)
     if document is None:

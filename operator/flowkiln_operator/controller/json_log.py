@@ -1,4 +1,4 @@
-"""Logs as one JSON object a line, for whatever collects them."""
+"""Log JSON lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CHATTY = ("aiohttp", "asyncio")
 
 
 class JsonFormatter(logging.Formatter):
-    """Writes time, level, logger, message, and whatever was given as `extra`."""
+    """A formatter with time, level, logger, message, and the fields of `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as a line of JSON."""
@@ -29,7 +29,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(level: str) -> None:
-    """Log to standard error: our own lines from this level on, of libraries their warnings."""
+    """Log to standard error: flowkiln's records from this level on, and warnings of libraries."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)

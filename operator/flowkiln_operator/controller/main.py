@@ -29,7 +29,7 @@ EXIT_FAILED = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the operator until it is told to stop. Returns the exit code: not 0 when it could not go on."""
+    """Run the operator until it is stopped; return the exit code, which is not 0 after a failure."""
     parser = argparse.ArgumentParser(prog="flowkiln-operator", description="Runs FlowRuns on Kubernetes.")
     parser.parse_args(arguments)
     try:
@@ -42,9 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def operate(settings: Settings) -> int:
-    """Watch and work until a signal comes (then 0), or until watching or working fails (then 1).
+    """Run until a signal (return 0), or until a watch or worker fails (return 1).
 
-    After a failure there is nothing to save: all state is in Kubernetes, and a new process looks at every run again.
+    After a failure nothing needs to be saved: all state is in Kubernetes, and a new process reconciles every run.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -71,7 +71,7 @@ async def operate(settings: Settings) -> int:
             return 0
         for task in failed:
             name, error = task.get_name(), task.exception()
-            logger.error("%s has failed; the operator exits, to be started afresh", name, exc_info=error)
+            logger.error("%s has failed; the operator exits and must be restarted", name, exc_info=error)
         return EXIT_FAILED
 
 
@@ -82,7 +82,7 @@ def _error_logger(metrics: Metrics) -> Callable[[Key, Exception], None]:
         if isinstance(error, ApiError):
             logger.warning("the API server refused: %s", error.message, extra={"run": run, "status": error.status})
         else:
-            logger.error("a look at a run failed", exc_info=error, extra={"run": run})
+            logger.error("a reconcile failed", exc_info=error, extra={"run": run})
 
     return log
 

@@ -1,4 +1,4 @@
-"""What the controller remembers between two looks at a run. All of it can be lost: it only spares requests."""
+"""A cache of the controller between two reconciles of a run. It can be lost: it only saves requests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Remembered:
 
 @dataclass(slots=True)
 class Memory:
-    """Plans, which never change; Secrets, which are never read; refusals, of which nothing else would tell."""
+    """Plans, which never change; Secrets, which are never read; rejections, which are stored nowhere else."""
 
     _runs: dict[tuple[str, str], _Remembered] = field(default_factory=dict)
 
@@ -32,11 +32,11 @@ class Memory:
         return set(self._runs)
 
     def plan(self, run: RunIdentity) -> PlanWithSources | None:
-        """Return the run's plan, if it was seen."""
+        """Return the run's plan, if it is known."""
         return self._of(run).plan
 
     def keep_plan(self, run: RunIdentity, plan: PlanWithSources) -> None:
-        """Remember the run's plan."""
+        """Store the run's plan."""
         remembered = self._of(run)
         remembered.plan, remembered.admission = plan, None
 
@@ -49,7 +49,7 @@ class Memory:
         return remembered.admission[1]
 
     def has_plan(self, run: RunIdentity) -> bool:
-        """Whether a ConfigMap with the plan's name exists although the status does not say so yet."""
+        """Return whether a ConfigMap with the plan's name exists although the status does not say so yet."""
         return self._of(run).has_plan
 
     def note_plan(self, run: RunIdentity) -> None:
@@ -65,21 +65,21 @@ class Memory:
         self._of(run).tls_secret = name
 
     def rejection(self, run: RunIdentity) -> Rejection | None:
-        """Return what the API server refused last for this run."""
+        """Return the last rejection for this run."""
         return self._of(run).rejection
 
     def record_rejection(self, run: RunIdentity, kind: RejectionKind, message: str, now: datetime) -> None:
-        """Remember a refusal; its time stays that of the first in a row."""
+        """Store a rejection; its time is that of the first in a row."""
         remembered = self._of(run)
         since = remembered.rejection.since if remembered.rejection else now
         remembered.rejection = Rejection(kind, message, since, last=now)
 
     def clear_rejection(self, run: RunIdentity) -> None:
-        """Forget refusals: the last attempt went through."""
+        """Remove the rejection after a successful attempt."""
         self._of(run).rejection = None
 
     def forget(self, namespace: str, name: str) -> None:
-        """Forget a run that is gone, or that needs nothing any more."""
+        """Remove a run that is deleted or settled."""
         self._runs.pop((namespace, name), None)
 
     def _of(self, run: RunIdentity) -> _Remembered:

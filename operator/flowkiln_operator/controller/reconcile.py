@@ -1,4 +1,4 @@
-"""One look at one run: gather, decide, apply."""
+"""Reconcile one run: gather, decide, apply."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from flowkiln_operator.resources.dask_cluster import ClusterConfig
 
 @dataclass(frozen=True, slots=True)
 class Reconciler:
-    """Brings runs closer to what they should be, a step a call."""
+    """Reconciles FlowRuns."""
 
     api: KubernetesApi
     cache: Cache
@@ -33,7 +33,7 @@ class Reconciler:
     run_class: str | None
 
     async def reconcile(self, key: Key) -> datetime | None:
-        """Look at the run of this key and do what is due; return when to look again at the latest."""
+        """Reconcile the run with this key; return when to reconcile it again at the latest."""
         begun = time.perf_counter()
         try:
             return await self._step(key)

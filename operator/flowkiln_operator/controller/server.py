@@ -12,8 +12,8 @@ from flowkiln_operator.controller.metrics import Metrics
 async def serve(port: int, metrics: Metrics, states: Callable[[], list[str]], is_ready: Callable[[], bool]) -> int:
     """Serve until the process ends; return the port, which is a free one when asked for port 0.
 
-    /healthz answers as soon as the event loop does: the watches end the process when they fail. /readyz answers 503
-    until the watches have begun.
+    /healthz answers if the event loop runs: failing watches end the process. /readyz answers 503 until the watches have
+    started.
     """
 
     async def health(_: web.Request) -> web.Response:

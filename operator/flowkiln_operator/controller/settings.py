@@ -1,4 +1,4 @@
-"""What an administrator sets, by environment variables, checked when the operator starts."""
+"""Settings of the operator from environment variables, checked at its start."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PREFIX = "FLOWKILN_"
 
 
 class SettingsError(ValueError):
-    """The environment holds a setting that is missing or wrong; the message names the variable."""
+    """A setting is missing or invalid; the message names the variable."""
 
 
 def _split(value: Any) -> Any:
@@ -31,7 +31,7 @@ class Settings(BaseModel):
     namespaces: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
     """The namespaces to watch, separated by commas; none means all."""
     run_class: LabelValue = ""
-    """The class of runs that are this operator's, by the label `flowkiln.dev/class`; empty: those without the label."""
+    """The class of runs to reconcile, by the label `flowkiln.dev/class`; empty: runs without the label."""
     runtime_image_pull_secrets: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
     """Secrets in the runs' namespaces with which the runtime image is pulled, separated by commas."""
     cluster_domain: Annotated[str, Field(min_length=1)] = CLUSTER_DOMAIN
@@ -40,11 +40,11 @@ class Settings(BaseModel):
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8080
     """Port of /healthz and /metrics; 0 takes a free one."""
     concurrency: Annotated[int, Field(ge=1, le=256)] = 16
-    """How many runs are worked on at a time."""
+    """Maximum number of concurrent reconciles."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
-        """Read the settings; raise SettingsError for what is missing or wrong."""
+        """Read the settings; raise SettingsError for missing or invalid ones."""
         given = {
             name: environment[variable]
             for name in cls.model_fields

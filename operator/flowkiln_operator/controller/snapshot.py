@@ -1,4 +1,4 @@
-"""What the controller knows about one run at one moment. `decide` sees this and nothing else."""
+"""The snapshot of one run, the only input of `decide`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from flowkiln_operator.resources.run import RunIdentity
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The agent's part of the status, as far as decisions may rest on it. It is a tenant's input, hence read with care.
+    """The agent's part of the status that decisions use. It is tenant input, so it is validated.
 
     `pod_uid` is that of the scheduler pod whose agent holds the run, empty before the claim.
     """
@@ -34,7 +34,7 @@ class Report:
 
     @property
     def is_claimed(self) -> bool:
-        """Whether an agent holds the run."""
+        """Return whether an agent holds the run."""
         return bool(self.pod_uid)
 
 
@@ -48,14 +48,14 @@ class RunView:
     created: datetime
     deleting: bool
     run_class: str | None
-    """The class that its label names."""
+    """The value of its class label."""
     spec: FlowRunSpec | None
     spec_error: str
     status: FlowRunStatus
-    """The operator's part alone."""
+    """The operator's part."""
     report: Report
     owns_report: bool = False
-    """Whether the operator has taken `status.flow` and `status.tasks` over, and so must name them in every apply."""
+    """Whether the operator owns `status.flow` and `status.tasks`, and so must include them in every apply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Admission:
 
 
 class PlanProblem(StrEnum):
-    """What can be wrong with the ConfigMap where the plan should be."""
+    """Problems of the ConfigMap of the plan."""
 
     FOREIGN = "Foreign"
     UNREADABLE = "Unreadable"
@@ -87,7 +87,7 @@ class PlanProblem(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DaskClusterView:
-    """The run's DaskCluster of the number that the status names."""
+    """The run's DaskCluster with the number in the status."""
 
     name: str
     uid: str
@@ -97,12 +97,12 @@ class DaskClusterView:
 
 
 STABLE_AFTER = timedelta(seconds=20)
-"""How long a pod must be ready again, after a container in it had ended, until that counts."""
+"""How long a pod must be ready after a container restart to count as stable."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerView:
-    """A container as its pod's status tells of it. `waiting` is why it does not run, empty if it does."""
+    """A container in its pod's status. `waiting` is why it is not running, empty if it is."""
 
     name: str
     ready: bool
@@ -111,12 +111,12 @@ class ContainerView:
     message: str = ""
     exit_code: int | None = None
     ended: str = ""
-    """Why it ended last: Error, OOMKilled …"""
+    """Why it last ended: Error, OOMKilled …"""
 
 
 @dataclass(frozen=True, slots=True)
 class PodView:
-    """A pod of the run's cluster. `ready_changed` is when it last became ready or stopped being so."""
+    """A pod of the run's cluster. `ready_changed` is the last change of its readiness."""
 
     name: str
     uid: str
@@ -126,30 +126,30 @@ class PodView:
     ready: bool
     ready_changed: datetime | None
     unschedulable: str = ""
-    """What the Kubernetes scheduler says about a pod that fits nowhere; empty for one that has a node."""
+    """The Kubernetes scheduler's message about an unschedulable pod; empty if the pod has a node."""
     containers: tuple[ContainerView, ...] = ()
 
     @property
     def is_scheduler(self) -> bool:
-        """Whether it is the pod of the Dask scheduler and the agent."""
+        """Return whether this is the pod of the Dask scheduler and the agent."""
         return self.component == "scheduler"
 
     def is_stable(self, now: datetime) -> bool:
-        """Tell whether it is ready, and has been so for a while if a container in it had ended before.
+        """Return whether the pod is ready, and has been for a while if a container was restarted.
 
-        Workers have no probes: one that ends at every start is ready in the seconds that it takes to end again.
+        Workers have no probes: a crashing worker is ready for the seconds between its start and its end.
         """
         has_ended = any(container.restarts for container in self.containers)
         return self.ready and not (has_ended and self.ready_changed and now < self.ready_changed + STABLE_AFTER)
 
 
 def has_ready_worker(pods: Iterable[PodView], now: datetime) -> bool:
-    """Tell whether at least one worker pod is ready, and stays so."""
+    """Return whether at least one worker pod is ready and stable."""
     return any(pod.is_stable(now) and not pod.deleting and not pod.is_scheduler for pod in pods)
 
 
 class RejectionKind(StrEnum):
-    """Why the API server refused something that the controller wanted to create."""
+    """Why the API server rejected the creation of an object."""
 
     QUOTA = "Quota"
     NAME_TAKEN = "NameTaken"
@@ -158,7 +158,7 @@ class RejectionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A refusal that the controller met for this run: `since` is when it first did, `last` when it last did."""
+    """A rejection for this run: `since` is the time of the first in a row, `last` that of the last."""
 
     kind: RejectionKind
     message: str
@@ -168,7 +168,7 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything about one run. What is not there is None or empty; what was not looked at stays so too."""
+    """Everything about one run. What does not exist, or was not read, is None or empty."""
 
     now: datetime
     run: RunView
@@ -181,22 +181,22 @@ class Snapshot:
     deployments: int = 0
     """How many Deployments the run has; counted only until the claim, and while no worker is ready."""
     replica_failures: tuple[str, ...] = ()
-    """What those Deployments say about pods that they may not create."""
+    """Messages of those Deployments about pods that they cannot create."""
     rejection: Rejection | None = None
     run_class: str | None = None
-    """The class of runs that this controller works on; None: runs without the label."""
+    """The class of runs of this controller; None: runs without the label."""
 
     @property
     def is_foreign(self) -> bool:
-        """Whether the run is another controller's."""
+        """Return whether the run belongs to another controller."""
         return self.run.run_class != self.run_class
 
     @property
     def had_cluster(self) -> bool:
-        """Whether a DaskCluster of the run must have been there, even if it is not now."""
+        """Return whether the run must have had a DaskCluster, even if there is none now."""
         return bool(self.pods) or self.deployments > 0 or self.run.report.is_claimed
 
     @property
     def fixed_plan(self) -> PlanWithSources | None:
-        """The plan, when it could be read."""
+        """Return the plan, if it could be read."""
         return self.plan if isinstance(self.plan, PlanWithSources) else None

@@ -56,7 +56,7 @@ class Table(Generic[Value]):
         return len(self._rows)
 
     def __contains__(self, key: Key) -> bool:
-        """Tell whether an object is known."""
+        """Return whether an object is known."""
         return key in self._rows
 
     def get(self, key: Key) -> Value | None:
@@ -73,11 +73,11 @@ class Table(Generic[Value]):
         return ((key, row.value) for key, row in self._rows.items() if scope is None or key[0] == scope)
 
     def is_listed(self, namespace: str) -> bool:
-        """Whether the objects of a namespace have been listed. Before that, a missing row means nothing."""
+        """Return whether the objects of a namespace have been listed. Before that, a missing row means nothing."""
         return None in self._positions or namespace in self._positions
 
     def is_listed_somewhere(self) -> bool:
-        """Whether any scope has been listed."""
+        """Return whether any scope has been listed."""
         return bool(self._positions)
 
     def take(self, document: Document) -> None:

@@ -1,4 +1,4 @@
-"""From Kubernetes documents to the values that decisions rest on. Pure; what a tenant wrote is read with care."""
+"""Convert Kubernetes documents into values for decisions. Pure; tenant input is validated."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def run_view(document: Document) -> RunView:
 
 
 def report(status: Document) -> Report:
-    """Read the agent's part of the status: what does not make sense counts as absent."""
+    """Read the agent's part of the status; invalid values count as absent."""
     flow = status.get("flow")
     if not isinstance(flow, Mapping):
         return Report()
@@ -85,7 +85,7 @@ def inline_flow_view(run: RunView) -> FlowView | None:
 
 
 def plan_view(document: Document, run: RunIdentity) -> PlanWithSources | PlanProblem:
-    """Read the ConfigMap that has the name of the run's plan."""
+    """Read the ConfigMap with the name of the run's plan."""
     if not is_controlled_by(document, run.uid):
         return PlanProblem.FOREIGN
     try:
@@ -136,7 +136,7 @@ def replica_failure(deployment: Document) -> str | None:
 
 
 def timestamp(text: str) -> datetime:
-    """Read a time as Kubernetes writes it."""
+    """Parse a Kubernetes timestamp."""
     return datetime.fromisoformat(text)
 
 

@@ -1,4 +1,4 @@
-"""A queue of keys to look at: each key once, one worker a key at a time, later again on request or after an error.
+"""A queue of keys: each key once, one worker per key, with delayed requeue on request or after an error.
 
 A burst of events about one key causes one call at once and one more after a pause.
 """
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 Key: TypeAlias = tuple[str, str]
 """Namespace and name."""
 Work: TypeAlias = Callable[[Key], Awaitable[datetime | None]]
-"""Looks at a key, and returns when to do so again."""
+"""Processes a key, and returns when to process it again."""
 
 PAUSE = 0.2
 """Minimum seconds between the starts of two calls with the same key."""
@@ -45,7 +45,7 @@ class WorkQueue:
     _failures: dict[Key, int] = field(default_factory=dict)
 
     def add(self, key: Key) -> None:
-        """Have the key looked at, soon and once."""
+        """Add a key, to be processed once and soon."""
         if key in self._busy:
             self._once_more.add(key)
         elif key not in self._waiting:
@@ -53,7 +53,7 @@ class WorkQueue:
             self._ready.put_nowait(key)
 
     def add_at(self, key: Key, time: datetime) -> None:
-        """Have the key looked at again at this time, instead of at the time asked for before."""
+        """Process the key again at this time, replacing an earlier request."""
         self._add_after(key, (time - datetime.now(UTC)).total_seconds())
 
     def keys(self) -> set[Key]:
@@ -62,7 +62,7 @@ class WorkQueue:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no key waits, is worked on or is in its pause."""
+        """Return whether no key waits, is worked on or is in its pause."""
         return not self._waiting and not self._busy
 
     async def run(self) -> None:
@@ -95,7 +95,7 @@ class WorkQueue:
     async def _do(self, key: Key) -> None:
         try:
             again = await self.work(key)
-        except Exception as error:  # one run's trouble must not stop the others
+        except Exception as error:  # an error of one run must not stop the others
             failures = self._failures[key] = self._failures.get(key, 0) + 1
             self.on_error(key, error)
             # Bounded before it is a number too large for a float, which it would be after a night of failures.

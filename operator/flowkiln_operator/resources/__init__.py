@@ -1,1 +1,1 @@
-"""The objects that the operator creates for a run, as plain Kubernetes manifests: values in, values out."""
+"""The Kubernetes manifests of the objects that the operator creates for a run. Pure."""

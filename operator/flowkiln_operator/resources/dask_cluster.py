@@ -1,7 +1,7 @@
 """The DaskCluster of a run: scheduler and agent in one pod, workers in others, all under mutual TLS.
 
-The shape is that of `dask_kubernetes.operator.make_cluster_spec`. It is written out here because importing that
-function imports distributed and an API client of its own, and because nearly every field of it is another one here.
+The structure is that of `dask_kubernetes.operator.make_cluster_spec`. It is repeated here because importing that
+function imports distributed and another API client, and because nearly every field differs.
 """
 
 from __future__ import annotations
@@ -44,19 +44,19 @@ KIND = "DaskCluster"
 TOKEN_SECONDS = 3600
 SECRET_VOLUME = "flowkiln-secret-{index}"  # noqa: S105  a volume's name
 WORKER_START = "flowkiln_operator.agent.worker_start"
-"""The module with which a worker waits for its scheduler."""
+"""The preload module in which a worker waits for its scheduler."""
 
 # distributed blames every task that was only queued on a dead worker; the engine's driver counts losses itself.
 ALLOWED_FAILURES = 1_000_000
-# Everything but the health check stays off the schedulers' and workers' HTTP servers.
+# The HTTP servers of scheduler and workers only serve the health check.
 HTTP_ROUTES = '["distributed.http.health"]'
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterConfig:
-    """What a cluster's pods need to know that is not in the plan.
+    """The settings of the installation for all clusters.
 
-    `runtime_image` is for flows that name none, and is pulled with these Secrets of the run's namespace;
+    `runtime_image` is the image of flows that name none, and is pulled with these Secrets of the run's namespace;
     `cluster_domain` is the DNS suffix of Services.
     """
 
@@ -114,7 +114,7 @@ class _Builder:
 
     @property
     def pull_secrets(self) -> list[str]:
-        """The flow's own Secrets, and the runtime image's where that is used."""
+        """Return the flow's pull Secrets, and those of the runtime image if it is used."""
         cluster = self.spec.cluster
         own = [secret.name for secret in cluster.image_pull_secrets]
         more = self.cluster_config.runtime_image_pull_secrets if cluster.image is None else ()
@@ -216,7 +216,7 @@ class _Builder:
                 *self._common_variables(),
                 *pods.env(
                     {
-                        # dask-kubernetes would set a tcp:// address of its own.
+                        # dask-kubernetes would set a tcp:// address.
                         "DASK_SCHEDULER_ADDRESS": self.scheduler_address,
                         "DASK_DISTRIBUTED__WORKER__HTTP__ROUTES": HTTP_ROUTES,
                         # The nanny's preload has the process they are forked from ready when the scheduler is.
@@ -323,7 +323,7 @@ def _token_volume() -> Manifest:
 def _service(cluster_name: str) -> Manifest:
     return {
         "type": "ClusterIP",
-        # A restart of the agent must not cut the workers off from a scheduler that is well.
+        # A restart of the agent must not disconnect the workers from a healthy scheduler.
         "publishNotReadyAddresses": True,
         "selector": {"dask.org/cluster-name": cluster_name, "dask.org/component": "scheduler"},
         "ports": [
@@ -344,5 +344,5 @@ def _mount(name: str, path: str) -> Manifest:
 def _memory_limit(workers: WorkersSpec) -> str:
     """Return each process's share of the container's memory limit, in bytes, or `auto` when there is none to divide."""
     limit = parse_quantity(workers.resources.limits.get("memory", 0))
-    # Kubernetes reads a limit of zero as none.
+    # Kubernetes treats a limit of zero as no limit.
     return str(int(limit) // workers.processes) if limit else "auto"

@@ -1,4 +1,4 @@
-"""Who may talk to a run's pods: each other, and nobody else (where the cluster's network enforces policies)."""
+"""The NetworkPolicy of a run: only its own pods may connect to each other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .run import Manifest, RunIdentity
 def network_policy(run: RunIdentity) -> Manifest:
     """Return the policy that lets only the run's own pods reach the run's pods. Probes by the kubelet are exempt.
 
-    What the pods may reach is left open: flows read and write data wherever their authors say.
+    Egress is unrestricted: flows read and write data wherever their authors want.
     """
     own_pods = {"matchLabels": {RUN_LABEL: run.base}}
     return {

@@ -1,4 +1,4 @@
-"""The plan of a run as an immutable ConfigMap: what runs is fixed from here on, whatever happens to the Flow."""
+"""The plan of a run as an immutable ConfigMap, independent of later changes of the Flow."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def plan_config_map(run: RunIdentity, plan: Plan, source: Source | None) -> Mani
 
 
 def read_plan_config_map(config_map: Mapping[str, Any]) -> PlanWithSources:
-    """Read back what `plan_config_map` wrote. PlanError when somebody put something else in its place."""
+    """Read the output of `plan_config_map`. Raise PlanError if it was replaced."""
     try:
         encoded = base64.b64decode(config_map["binaryData"][PLAN_KEY], validate=True)
         paths = json.loads(config_map["data"][SOURCE_PATHS_KEY])
     except (KeyError, TypeError, binascii.Error, ValueError) as error:
-        raise PlanError(f"the ConfigMap holds no plan: {error!r}") from error
+        raise PlanError(f"the ConfigMap has no plan: {error!r}") from error
     if not (isinstance(paths, list) and all(isinstance(path, str) for path in paths)):
         raise PlanError(f"the ConfigMap's {SOURCE_PATHS_KEY} is no list of paths")
     return PlanWithSources(Plan.decode(encoded), tuple(paths))

@@ -1,4 +1,4 @@
-"""What all pods of a run have in common: the restricted profile, and the user's podTemplate below what is ours."""
+"""Common parts of a run's pods: the restricted profile, and the user's podTemplate with lower precedence."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def security_context() -> Manifest:
 
 
 def pod_security_context() -> Manifest:
-    """Return a pod's half of the restricted profile. The user is ours, so that images that start as root work too."""
+    """Return a pod's half of the restricted profile. It sets the user, so images that start as root work too."""
     return {
         "runAsNonRoot": True,
         "runAsUser": USER_ID,
@@ -39,7 +39,7 @@ def pod_security_context() -> Manifest:
 
 
 def env(values: Mapping[str, str]) -> list[Manifest]:
-    """Return environment variables as a container lists them."""
+    """Return environment variables as a list for a container."""
     return [{"name": name, "value": value} for name, value in values.items()]
 
 
@@ -49,7 +49,7 @@ def env_from_field(name: str, path: str) -> Manifest:
 
 
 def probe(path: str, port: str, *, period: int, failures: int, timeout: int = 5) -> Manifest:
-    """Return an HTTP probe; times in seconds. Ports go by name: the DaskCluster's schema knows no numbers there."""
+    """Return an HTTP probe; times in seconds. Ports are named: the DaskCluster's schema allows no numbers there."""
     return {
         "httpGet": {"path": path, "port": port},
         "periodSeconds": period,
@@ -69,7 +69,7 @@ def container(
     resources: Resources | None = None,
     **more: Any,
 ) -> Manifest:
-    """Return a container: ours, with the template's environment and mounts wherever they do not clash."""
+    """Return a container with the template's environment and mounts where they do not conflict."""
     template = cluster.pod_template
     allowed = [item.to_json() for item in template.env if not is_reserved_variable(item.name)]
     made: Manifest = {
@@ -126,7 +126,7 @@ def pod_spec(
 
 
 def pod_metadata(template: PodTemplate) -> Manifest:
-    """Return the template's labels and annotations, without those that would take over ours."""
+    """Return the template's labels and annotations, without reserved ones."""
     made: Manifest = {}
     if labels := _without_reserved(template.labels):
         made["labels"] = labels
@@ -150,7 +150,7 @@ def _merge_mounts(theirs: Iterable[Manifest], ours: Sequence[Manifest]) -> list[
 
 
 def _tolerations(template: PodTemplate) -> list[Manifest]:
-    # Kubernetes would let pods stay on a lost node for five minutes.
+    # By default Kubernetes keeps pods on a lost node for five minutes.
     ours = [
         {
             "key": f"node.kubernetes.io/{taint}",

@@ -1,4 +1,4 @@
-"""The identity of a run's pods, and the little that it may do: look at its own FlowRun and report on it."""
+"""The identity of a run's pods and its minimal rights: read its own FlowRun and patch its status."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def service_account(
 
 
 def role(run: RunIdentity) -> Manifest:
-    """Return the Role of the run's agent. What it may write in the status, the admission policy narrows further."""
+    """Return the Role of the run's agent. The admission policy restricts the status fields that it may write."""
     return {
         "apiVersion": f"{RBAC_GROUP}/v1",
         "kind": "Role",

@@ -1,4 +1,4 @@
-"""Who a run's objects belong to, and what they are called."""
+"""Ownership and names of a run's objects."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Manifest = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class RunIdentity:
-    """A FlowRun as its children know it."""
+    """The identity of a FlowRun for its children."""
 
     namespace: str
     name: str
@@ -28,9 +28,9 @@ class RunIdentity:
 
     @property
     def base(self) -> str:
-        """The stem of every child's name: a DNS label of at most 43 characters, that no other run shares.
+        """Return the base of every child's name: a unique DNS label of at most 43 characters.
 
-        Dots become dashes, and a name that begins with a digit gets a letter in front: Services allow neither.
+        Dots become dashes, and a name that begins with a digit gets a letter prefix: Services allow neither.
         """
         stem = re.sub(r"[^a-z0-9-]", "-", self.name.lower())
         if not stem[:1].isalpha():
@@ -39,21 +39,21 @@ class RunIdentity:
 
     @property
     def plan_name(self) -> str:
-        """The name of the ConfigMap with the plan."""
+        """Return the name of the ConfigMap with the plan."""
         return f"{self.base}-plan"
 
     @property
     def service_account(self) -> str:
-        """The name of the run's own ServiceAccount, which the admission policy knows by its prefix."""
+        """Return the name of the run's own ServiceAccount, which the admission policy matches by prefix."""
         return f"{RUN_ACCOUNT_PREFIX}{self.base}"
 
     def cluster_name(self, number: int) -> str:
-        """Return the name of the run's DaskCluster of this number (from 1). No name is used twice."""
+        """Return the name of the run's DaskCluster of this number (from 1). Names are never reused."""
         return f"{self.base}-c{number}"
 
     @property
     def labels(self) -> dict[str, str]:
-        """The labels of every child."""
+        """Return the labels of every child."""
         return {**MANAGED_BY, RUN_LABEL: self.base}
 
     def owner_reference(self) -> Manifest:
@@ -70,7 +70,7 @@ class RunIdentity:
     def metadata(
         self, name: str, *, annotations: Mapping[str, str] | None = None, labels: Mapping[str, str] | None = None
     ) -> Manifest:
-        """Return the metadata of a child; our own labels win over `labels`."""
+        """Return the metadata of a child; the run's labels override `labels`."""
         made: Manifest = {
             "name": name,
             "namespace": self.namespace,
@@ -83,6 +83,6 @@ class RunIdentity:
 
 
 def is_controlled_by(child: Mapping[str, Any], uid: str) -> bool:
-    """Tell whether the object's controller is the FlowRun of this uid."""
+    """Return whether the object's controller is the FlowRun with this uid."""
     references = child.get("metadata", {}).get("ownerReferences") or ()
     return any(reference.get("controller") and reference.get("uid") == uid for reference in references)

@@ -1,7 +1,7 @@
-"""Certificates of one run's Dask cluster: a CA of its own, whose key nobody keeps, and one certificate for all pods.
+"""Certificates of one run's Dask cluster: its own CA, whose key is discarded, and one certificate for all pods.
 
-distributed does not check host names: any certificate of one CA opens every cluster of that CA. So each DaskCluster
-has its own, and the key that could sign another certificate is dropped as soon as the one is signed.
+distributed does not verify host names: any certificate of a CA grants access to every cluster of that CA. So each
+DaskCluster has its own CA, and the key of the CA is discarded after it has signed the certificate.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Certificates:
 
 
 def issue(cluster_name: str, *, now: datetime.datetime) -> Certificates:
-    """Make a CA and a certificate for servers and clients, good from an hour before `now` (aware) for ten years."""
+    """Create a CA and a certificate for servers and clients, valid from an hour before `now` (aware) for ten years."""
     ca_key = ec.generate_private_key(ec.SECP256R1())
     ca_name = _name(f"{cluster_name} CA")
     ca = (
@@ -64,7 +64,7 @@ def issue(cluster_name: str, *, now: datetime.datetime) -> Certificates:
 
 
 def secret_name(cluster_name: str) -> str:
-    """Return a fresh name for the cluster's Secret. It is random, so that creating it never meets an older one."""
+    """Return a fresh name for the cluster's Secret. It is random, so its creation never conflicts with an older one."""
     return f"{cluster_name}-tls-{secrets.token_hex(4)}"
 
 

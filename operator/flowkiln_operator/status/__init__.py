@@ -1,1 +1,1 @@
-"""How a FlowRun's status is written, by the agent while it runs the flow and by the controller when that is over."""
+"""Parts of a FlowRun's status that both the agent and the controller read or write."""

@@ -1,4 +1,4 @@
-"""`status.tasks` of a run that ends without its engine: what had not finished gets the state of the end."""
+"""Close `status.tasks` of a run that ends without its engine: unfinished tasks get a final state."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from flowkiln_operator.status.indexes import merged_text, parse_indexes
 
 
 def state_of_unfinished(end: FlowState) -> FlowState:
-    """The state of what had not finished when the run ended so.
+    """Return the state of unfinished task runs for a final state of the run.
 
-    A run that Failed by its timeout, say, had nothing wrong in the tasks that were cut off.
+    The unfinished task runs of a run that Failed by its timeout, for example, did not fail themselves.
     """
     return FlowState.CRASHED if end is FlowState.CRASHED else FlowState.CANCELLED
 
 
 def close_tasks(tasks: Iterable[Mapping[str, Any]], state: str) -> list[dict[str, Any]]:
-    """The tasks as they were last reported, everything unfinished in `state` (Crashed or Cancelled) instead."""
+    """Return the last reported tasks with everything unfinished in `state` (Crashed or Cancelled)."""
     return [_close_task(dict(task), state) for task in tasks]
 
 
 def close_counts(counts: Mapping[str, int], state: str) -> dict[str, int]:
-    """Counts by state, the unfinished ones added to `state`."""
+    """Return counts by state, with unfinished ones added to `state`."""
     closed = {name: count for name, count in counts.items() if name in FINISHED}
     if unfinished := sum(counts.values()) - sum(closed.values()):
         closed[state] = closed.get(state, 0) + unfinished
@@ -58,7 +58,7 @@ def _close_children(children: Mapping[str, Any], state: str) -> dict[str, Any]:
 
 
 def _runs(entry: Mapping[str, Any]) -> list[tuple[int, int]] | None:
-    """The runs of indexes of an entry; None if it holds none, for whoever has a run's rights can write anything."""
+    """Return the index ranges of an entry; None if they are invalid, because the run's pods can write anything."""
     try:
         return parse_indexes(entry.get("indexes", ""))
     except ValueError:

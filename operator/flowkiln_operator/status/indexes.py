@@ -1,4 +1,4 @@
-"""Sets of map indexes as runs of neighbours: small and quick to change at any size."""
+"""Sets of map indexes as sorted ranges: compact and quick to change at any size."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from flowkiln.api.limits import MAX_INDEXES
 
 @dataclass(frozen=True, slots=True)
 class IndexText:
-    """Indexes in the notation of a Job's completedIndexes ("1,3-5,7"); `truncated` when the text does not name all."""
+    """Indexes in the notation of a Job's completedIndexes ("1,3-5,7"); `truncated` if the text is incomplete."""
 
     text: str
     truncated: bool
 
 
 class IndexSet:
-    """A mutable set of indexes, kept as sorted runs. One change costs a binary search, whatever the size."""
+    """A mutable set of indexes, stored as sorted ranges. One change costs a binary search."""
 
     __slots__ = ("_lasts", "_size", "_starts")
 
     def __init__(self, stop: int = 0) -> None:
-        """The set 0 … stop - 1."""
+        """Create the set 0 … stop - 1."""
         self._starts: list[int] = [0] if stop > 0 else []
         self._lasts: list[int] = [stop - 1] if stop > 0 else []
         self._size = max(stop, 0)
@@ -40,11 +40,11 @@ class IndexSet:
             yield from range(start, last + 1)
 
     def runs(self) -> Iterator[tuple[int, int]]:
-        """The runs (first, last), ascending and never adjacent."""
+        """Return the ranges (first, last), ascending and never adjacent."""
         return zip(self._starts, self._lasts, strict=True)
 
     def add(self, index: int) -> None:
-        """Put one index in; nothing happens if it is in already."""
+        """Add one index, if it is not in the set."""
         starts, lasts = self._starts, self._lasts
         place = bisect_right(starts, index)
         if place and index <= lasts[place - 1]:
@@ -64,7 +64,7 @@ class IndexSet:
             lasts.insert(place, index)
 
     def remove(self, index: int) -> None:
-        """Take one index out; nothing happens if it is not in."""
+        """Remove one index, if it is in the set."""
         starts, lasts = self._starts, self._lasts
         place = bisect_right(starts, index) - 1
         if place < 0 or index > lasts[place]:
@@ -83,12 +83,12 @@ class IndexSet:
             lasts.insert(place + 1, last)
 
     def text(self, max_bytes: int = MAX_INDEXES) -> IndexText:
-        """As much of the set as fits, lowest indexes first. The work is bounded by `max_bytes`, not by the set."""
+        """Return as much of the set as fits, lowest indexes first. The cost depends on `max_bytes`, not on the set."""
         return _runs_text(self.runs(), max_bytes)
 
 
 def parse_indexes(text: str) -> list[tuple[int, int]]:
-    """The runs that a text names. Raises ValueError for anything that `IndexSet.text` cannot have written."""
+    """Return the ranges of a text. Raise ValueError for a text that `IndexSet.text` cannot produce."""
     if not text:
         return []
     runs: list[tuple[int, int]] = []
@@ -102,7 +102,7 @@ def parse_indexes(text: str) -> list[tuple[int, int]]:
 
 
 def merged_text(runs: Iterable[tuple[int, int]], max_bytes: int = MAX_INDEXES) -> IndexText:
-    """The text of the union of runs (first, last) in any order."""
+    """Return the text of the union of ranges (first, last) in any order."""
     merged: list[tuple[int, int]] = []
     for start, last in sorted(runs):
         if merged and start <= merged[-1][1] + 1:

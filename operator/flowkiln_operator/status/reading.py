@@ -1,6 +1,6 @@
-"""Reading a status that another version of the operator may have written: what this one does not know is left out.
+"""Read a status that another version of the operator may have written: unknown fields are ignored.
 
-After a rollback the status of a newer version is there. The spec is read strictly: what it says is to be done.
+After a rollback the operator meets statuses of a newer version. The spec is read strictly, because it must be obeyed.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ _ANSWERS = frozenset(answer.value for answer in ConditionStatus)
 def read_status(document: Mapping[str, Any]) -> FlowRunStatus:
     """Read the operator's part of a status.
 
-    A state that is not known counts as none, so the run is judged by everything else. But a run that is over stays
-    over: then its conditions say how it ended.
+    An unknown state counts as none. But a finished run stays finished: then its conditions say how it ended.
     """
     known = _known(FlowRunStatus, document)
     for name in REPORT_FIELDS:
@@ -41,7 +40,7 @@ def read_status(document: Mapping[str, Any]) -> FlowRunStatus:
 
 
 def is_over(document: Mapping[str, Any]) -> bool:
-    """Whether a run with this status has ended, also in a state that is not known."""
+    """Return whether a run with this status has ended, also in an unknown state."""
     state = document.get("state")
     if state in _STATES:
         return state in TERMINAL_STATES

@@ -1,4 +1,4 @@
-"""Text from user code, cut and cleaned so that any API server takes it."""
+"""Cut and clean text from user code for the API server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _KEPT_CONTROLS = "\n\t"
 
 
 def clean(text: str) -> str:
-    """The text without control characters and lone surrogates, which JSON or a terminal would choke on."""
+    """Return the text without control characters and lone surrogates."""
     if text.isascii() and text.isprintable():
         return text
     text = text.replace("\r\n", "\n")
@@ -22,8 +22,8 @@ def clean(text: str) -> str:
 
 
 def head(text: str, max_bytes: int = MAX_MESSAGE) -> str:
-    """The beginning of a text, at most `max_bytes` of UTF-8, with a mark where it was cut."""
-    # Characters are never fewer than bytes / 4: cutting first keeps an enormous text from being cleaned in full.
+    """Return the beginning of a text, at most `max_bytes` of UTF-8, with a mark where it was cut."""
+    # A character has at most 4 bytes: cutting first avoids cleaning an enormous text.
     cleaned = clean(text[: max_bytes + 1])
     if len(encoded := cleaned.encode()) <= max_bytes and len(text) <= max_bytes + 1:
         return cleaned
@@ -32,7 +32,7 @@ def head(text: str, max_bytes: int = MAX_MESSAGE) -> str:
 
 
 def tail(text: str, max_bytes: int = MAX_TRACEBACK) -> str:
-    """The end of a text, at most `max_bytes` of UTF-8, with a mark where it was cut."""
+    """Return the end of a text, at most `max_bytes` of UTF-8, with a mark where it was cut."""
     cleaned = clean(text[-(max_bytes + 1) :])
     if len(encoded := cleaned.encode()) <= max_bytes and len(text) <= max_bytes + 1:
         return cleaned
@@ -41,5 +41,5 @@ def tail(text: str, max_bytes: int = MAX_TRACEBACK) -> str:
 
 
 def timestamp(seconds: float) -> str:
-    """Seconds since the epoch as RFC 3339 in UTC, whole seconds, as Kubernetes writes times."""
+    """Return seconds since the epoch as RFC 3339 in UTC, in whole seconds, as in Kubernetes."""
     return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -18,7 +18,7 @@ from .installation import OPERATOR, SYSTEM_NAMESPACE
 from .runs import FLOW_RUN, Runs, condition, state, task_status
 
 MAX_WRITES = 15
-USUAL_CHANGES = 3  # of ClusterReady: the cluster is starting, is ready, was given back
+USUAL_CHANGES = 3  # of ClusterReady: the cluster is starting, is ready, was deleted
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
 OURS = f"system:serviceaccount:{SYSTEM_NAMESPACE}:{OPERATOR}"
 

@@ -128,7 +128,7 @@ async def test_health_follows_the_check() -> None:
     client = AsyncHTTPClient()
     try:
         assert (await client.fetch(url)).code == 200
-        problem = "the reporter has not got on for 130 s"
+        problem = "the reporter has made no progress for 130 s"
         answer = await client.fetch(url, raise_error=False)
         assert (answer.code, answer.body.decode().strip()) == (503, problem)
     finally:

@@ -169,7 +169,7 @@ LOOKS = {
 @pytest.mark.parametrize("retained", [False, True])
 @pytest.mark.parametrize("sentence", LOOKS)
 def test_the_end_does_not_depend_on_when_the_operator_looked(sentence: str, retained: bool) -> None:
-    """A run that has come to its end has a start, and a cluster that was given back, or is kept."""
+    """A run that has come to its end has a start, and a cluster that was deleted, or is retained."""
     builder = LOOKS[sentence].with_flow(cluster={"retainAfterFailure": "1h"}) if retained else LOOKS[sentence]
     builder = builder.with_plan() if retained else builder
     status = status_of(builder.at(60).reporting("Failed", "TaskFailed").decide())
@@ -286,7 +286,7 @@ def test_a_replaced_plan_crashes_the_run() -> None:
         make_flow_run().with_plan_problem(PlanProblem.UNREADABLE),
         state="Crashed",
         reason="PlanChanged",
-        message=f"The plan in the ConfigMap {RUN.plan_name} cannot be read: somebody has replaced it.",
+        message=f"The plan in the ConfigMap {RUN.plan_name} cannot be read: it was replaced.",
     )
 
 

@@ -166,7 +166,7 @@ def test_a_restart_of_the_agent_does_not_cut_the_workers_off() -> None:
 
 
 def test_no_idle_timeout_takes_the_cluster_away() -> None:
-    """The operator decides when a cluster is given back."""
+    """The operator decides when a cluster is deleted."""
     assert build()["spec"]["idleTimeout"] == 0
 
 

@@ -1,1 +1,1 @@
-"""From the engine's records to `status.flow` and `status.tasks`: values in, values out, no I/O."""
+"""Project the engine's records onto `status.flow` and `status.tasks`: pure, without I/O."""

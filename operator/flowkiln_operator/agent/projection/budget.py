@@ -1,4 +1,4 @@
-"""What stays in `status.tasks` when not everything fits."""
+"""Select what stays in `status.tasks` when not everything fits."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Candidate:
 
 
 def fit(candidates: Sequence[Candidate], budget: int) -> list[str]:
-    """The entries that fit in `budget` bytes as a JSON array, in the order given.
+    """Return the entries that fit in `budget` bytes as a JSON array, in the given order.
 
-    Every task keeps its place before any keeps its index ranges. Both are handed out in the order of `Priority`, and
-    within one priority by name.
+    Entries without index ranges come first, then index ranges are added; both in the order of `Priority`, and within
+    one priority by name.
     """
     room = budget - len("[]")
     comma = 1

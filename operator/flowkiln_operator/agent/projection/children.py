@@ -10,7 +10,7 @@ from flowkiln_operator.status.indexes import IndexSet
 
 
 class Children:
-    """States of the children 0 … total - 1; a child that was never heard of is Pending."""
+    """States of the children 0 … total - 1; a child without records is Pending."""
 
     __slots__ = ("_sets", "_states", "_visits", "last_end")
 
@@ -22,19 +22,19 @@ class Children:
 
     @property
     def total(self) -> int:
-        """How many children there are."""
+        """Return the number of children."""
         return len(self._states)
 
     def state(self, index: int) -> str:
-        """The state of one child."""
+        """Return the state of one child."""
         return self._states[index]
 
     def visit(self, index: int) -> int:
-        """The submission of a child that its state is from."""
+        """Return the visit of a child's state."""
         return self._visits[index]
 
     def set_state(self, index: int, state: str, visit: int) -> str:
-        """Give a child its new state; returns the old one."""
+        """Set the state of a child; return the old one."""
         old = self._states[index]
         self._visits[index] = visit
         if old != state:
@@ -44,7 +44,7 @@ class Children:
         return old
 
     def grow(self, total: int) -> int:
-        """Make room for `total` children, the new ones Pending. Returns how many were added."""
+        """Add Pending children up to `total`, and return how many were added."""
         added = total - len(self._states)
         if added <= 0:
             return 0
@@ -56,23 +56,23 @@ class Children:
         return added
 
     def counts(self) -> dict[str, int]:
-        """How many children are in each state, states by name."""
+        """Return the number of children in each state, ordered by name."""
         return {state: len(self._sets[state]) for state in sorted(self._sets)}
 
     def by_importance(self) -> list[tuple[str, IndexSet]]:
-        """State and indexes, what matters most first."""
+        """Return states and indexes, the most important first."""
         return sorted(self._sets.items(), key=lambda item: (priority(item[0]), item[0]))
 
     def priority(self) -> Priority:
-        """The place of the mapped task in a status that is too large: that of its most important child."""
+        """Return the priority of the mapped task: that of its most important child."""
         return min((priority(state) for state in self._sets), default=Priority.OTHER)
 
     def finished(self) -> bool:
-        """Whether every child has ended."""
+        """Return whether every child has ended."""
         return all(state in FINISHED for state in self._sets)
 
     def unfinished(self) -> list[int]:
-        """The children that have not ended."""
+        """Return the children that have not ended."""
         return [index for state, indexes in self._sets.items() if state not in FINISHED for index in indexes]
 
     def _take(self, state: str, index: int) -> None:

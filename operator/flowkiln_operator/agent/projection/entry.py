@@ -1,4 +1,4 @@
-"""One task's entry in `status.tasks`."""
+"""Entries of `status.tasks`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from flowkiln_operator.agent.projection.groups import priority
 from flowkiln_operator.status.text import head, timestamp
 
 IMPLIED_STATE = "Success"
-"""The children's state whose indexes are not listed: all that the other lists do not name."""
+"""The state of children that are in no index list."""
 
 
 @dataclass(slots=True)
 class TaskEntry:
-    """What is known of one task. `children` is set once it is mapped; times are seconds since the epoch."""
+    """The status of one task. `children` is set once it is mapped; times are seconds since the epoch."""
 
     name: str
     state: str = NOT_STARTED
@@ -32,7 +32,7 @@ class TaskEntry:
 
 
 def render(entry: TaskEntry, failure: FailureText | None) -> Candidate:
-    """The entry as JSON text, with and without index ranges."""
+    """Return the entry as JSON text, with and without index ranges."""
     bare = _bare(entry, failure)
     bare_text = compact_json(bare)
     bare_size = len(bare_text.encode())
@@ -45,7 +45,7 @@ def render(entry: TaskEntry, failure: FailureText | None) -> Candidate:
 
 
 def compact_json(value: object) -> str:
-    """JSON without spaces; text stays UTF-8, so that its size is what people see."""
+    """Return JSON without spaces, in UTF-8."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 

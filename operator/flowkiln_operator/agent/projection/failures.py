@@ -1,4 +1,4 @@
-"""Which failures are told with their text: those of the first ten tasks, causes before consequences."""
+"""Select the failures that are reported with text: those of the first ten tasks, causes before consequences."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flowkiln_operator.status.text import head, tail
 
 @dataclass(frozen=True, slots=True)
 class FailureText:
-    """Message and traceback of one failed task run, cut to what a status keeps."""
+    """Message and traceback of one failed task run, cut to the limits of a status."""
 
     map_index: int
     message: str
@@ -22,7 +22,7 @@ class FailureText:
 class FailureTexts:
     """The text of the first failure of each task, for the first tasks that failed.
 
-    A failed trigger only passes another task's failure on, so it gives its place up to a failure that is a cause.
+    A failed trigger only reports another task's failure, so it is replaced by a failure that is a cause.
     """
 
     __slots__ = ("_causes", "_consequences")
@@ -32,15 +32,15 @@ class FailureTexts:
         self._consequences: dict[str, FailureText] = {}
 
     def get(self, task: str) -> FailureText | None:
-        """The text of a task, or None if it has none."""
+        """Return the text of a task, or None."""
         return self._causes.get(task) or self._consequences.get(task)
 
     def first(self) -> str:
-        """The first failure that is a cause, as `task: message`; empty when there is none."""
+        """Return the first failure that is a cause, as `task: message`; empty if there is none."""
         return next((f"{_name(task, text)}: {text.message}" for task, text in self._causes.items()), "")
 
     def add(self, task: str, map_index: int, state: str, message: str, traceback: str) -> str | None:
-        """Remember a failure if there is room. Returns the task that lost its place for it, if one did."""
+        """Add a failure if there is room; return the task whose text it replaced, if any."""
         self.discard(task, map_index)
         if not message and not traceback:
             return None
@@ -56,7 +56,7 @@ class FailureTexts:
         return None
 
     def discard(self, task: str, map_index: int) -> None:
-        """Forget the text of a task run that is no longer failed."""
+        """Remove the text of a task run that is no longer failed."""
         for texts in (self._causes, self._consequences):
             if task in texts and texts[task].map_index == map_index:
                 del texts[task]

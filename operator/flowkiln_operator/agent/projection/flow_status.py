@@ -1,4 +1,4 @@
-"""`status.flow`: where the run stands, in one state, one reason and one sentence."""
+"""`status.flow`: the summary of the run, in one state, one reason and one sentence."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Holder:
     scheduler_id: str
 
     def document(self) -> dict[str, str]:
-        """As `status.flow.holder` has it."""
+        """Return `status.flow.holder`."""
         return {"podUID": self.pod_uid, "schedulerId": self.scheduler_id}
 
 
 def final_summary(state: str, message: str, first_failure: str = "") -> RunSummary:
-    """How the run ended, from the final state of the flow run as the engine names it, and why, if a task failed."""
+    """Return the final summary from the engine's final state and, if a task failed, the first failure."""
     match state:
         case _ if state in SUCCESSES:
             return RunSummary(FlowState.SUCCESS, FlowReason.SUCCEEDED, message)
@@ -50,9 +50,9 @@ def final_summary(state: str, message: str, first_failure: str = "") -> RunSumma
 
 
 def current_summary(counts: RunCounts, *, engine_state: str) -> RunSummary:
-    """Where a run stands that is not over, from its task runs and the flow run's state as the engine names it.
+    """Return the summary of a run in progress, from its task runs and the engine's state of the flow run.
 
-    Only the engine knows what Dask has been given and not begun, so it alone decides that the run is Paused.
+    Only the engine knows which task runs are submitted, so only the engine decides that the run is Paused.
     """
     if engine_state == "Paused":
         names = ", ".join(counts.paused)
@@ -64,7 +64,7 @@ def current_summary(counts: RunCounts, *, engine_state: str) -> RunSummary:
 def flow_document(
     summary: RunSummary, counts: RunCounts, *, run_count: int, attempt: int, holder: Holder
 ) -> dict[str, Any]:
-    """`status.flow` in full, as it is applied."""
+    """Return the complete `status.flow`."""
     return {
         "state": str(summary.state),
         "reason": str(summary.reason),
@@ -78,7 +78,7 @@ def flow_document(
 
 
 def opening_document(previous: Mapping[str, Any] | None, *, attempt: int, holder: Holder) -> dict[str, Any]:
-    """`status.flow` of a claim: as it was read, with attempt and holder changed."""
+    """Return `status.flow` of a claim: the previous one with a new attempt and holder."""
     opening: dict[str, Any] = {
         "state": str(FlowState.RUNNING),
         "reason": str(FlowReason.RUNNING),

@@ -1,4 +1,4 @@
-"""Which states matter most in a status."""
+"""The importance of states in a status."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from enum import IntEnum
 from flowkiln.states.kinds import FAILURES, FINISHED, KNOWN, RUNNING, WAITING
 
 ENDED_VISIT = FINISHED | WAITING | {"Paused"}
-"""States in which the body does not run any more, until the task run is submitted again."""
+"""States after which the body does not run until the task run is submitted again."""
 
 
 class Priority(IntEnum):
-    """The order in which task runs keep their place in a status that has become too large; lowest stays longest."""
+    """The priority of task runs in a status that is too large; the lowest stays longest."""
 
     FAILED = 0
     PAUSED = 1
@@ -22,7 +22,7 @@ class Priority(IntEnum):
 
 
 def priority(state: str) -> Priority:
-    """How much the state matters to somebody who looks for what is wrong, or goes on."""
+    """Return the priority of a state."""
     if state in FAILURES:
         return Priority.FAILED
     if state == "Paused":

@@ -1,7 +1,7 @@
-"""The state of every task run of a flow run, kept up to date record by record, and written down within a budget.
+"""The state of every task run of a flow run, updated by records, and rendered within a budget.
 
-One record costs the same whatever the size of the run. Writing down costs what changed since the last time: each task's
-entry is kept as JSON text until the task changes.
+A record has constant cost. Rendering costs only the changes since the last time: each task's entry is cached as JSON
+text until the task changes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Key = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The task run that is due next: its full name, its state and when, in seconds since the epoch."""
+    """The task run that is due next: its full name, its state and its time in seconds since the epoch."""
 
     name: str
     state: str
@@ -33,7 +33,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class RunCounts:
-    """The run in numbers. Children of a mapped task count one by one, their parent then does not count."""
+    """Counts of task runs. Children of a mapped task count individually; their parent does not count."""
 
     by_state: dict[str, int]
     next_due: Waiting | None
@@ -42,25 +42,25 @@ class RunCounts:
 
     @property
     def total(self) -> int:
-        """All task runs known so far."""
+        """Return the number of known task runs."""
         return sum(self.by_state.values())
 
     @property
     def finished(self) -> int:
-        """Task runs that have ended, whichever way."""
+        """Return the number of task runs that have ended."""
         return sum(count for state, count in self.by_state.items() if state in FINISHED)
 
     @property
     def running(self) -> int:
-        """Task runs whose body is running."""
+        """Return the number of task runs whose body is running."""
         return sum(count for state, count in self.by_state.items() if state in RUNNING)
 
 
 class RunTable:
-    """All task runs of one run. Not thread-safe: its owner guards it."""
+    """All task runs of one run. Not thread-safe."""
 
     def __init__(self, task_names: Sequence[str]) -> None:
-        """All tasks Pending, in the order in which the status will list them."""
+        """Create a table of Pending tasks, in the order of the status."""
         self._entries: dict[str, TaskEntry] = {name: TaskEntry(name) for name in task_names}
         self._counts: dict[str, int] = {NOT_STARTED: len(self._entries)} if self._entries else {}
         self._failures = FailureTexts()
@@ -70,12 +70,12 @@ class RunTable:
         self._rendered: dict[str, Candidate] = {}
 
     def apply(self, records: Iterable[TaskRunRecord]) -> None:
-        """Take what happened, oldest first."""
+        """Apply records, oldest first."""
         for record in records:
             self._apply_one(record)
 
     def close(self, state: str, now: float) -> None:
-        """The run ends without its engine: everything unfinished is in `state` from now on."""
+        """Set everything unfinished to `state`, because the run ends without its engine."""
         ended: list[TaskRunRecord] = []
         for entry in self._entries.values():
             indexes = [NOT_MAPPED] if entry.children is None else entry.children.unfinished()
@@ -87,17 +87,17 @@ class RunTable:
         self.apply(ended)
 
     def counts(self) -> RunCounts:
-        """Counts by state, and what the run waits for."""
+        """Return the counts by state, and the task runs that the run waits for."""
         by_state = {state: self._counts[state] for state in sorted(self._counts)}
         paused = tuple(full_name(key) for key, _ in zip(self._paused, range(5), strict=False))
         return RunCounts(by_state, self._next_due(), paused)
 
     def first_failure(self) -> str:
-        """The first task run whose failure is no other's consequence, as `task: message`; empty when there is none."""
+        """Return the first failure that is a cause, as `task: message`; empty if there is none."""
         return self._failures.first()
 
     def tasks_text(self, budget: int) -> str:
-        """`status.tasks` in at most `budget` bytes of JSON."""
+        """Return `status.tasks` in at most `budget` bytes of JSON."""
         for name, entry in self._entries.items():
             if name not in self._rendered:
                 self._rendered[name] = render(entry, self._failures.get(name))
@@ -107,7 +107,7 @@ class RunTable:
     def _apply_one(self, record: TaskRunRecord) -> None:
         entry = self._entries.get(record.task)
         if entry is None:
-            # A flow whose graph is found while it runs names its tasks as they come.
+            # A flow whose graph is discovered during the run adds tasks later.
             entry = self._entries[record.task] = TaskEntry(record.task)
             self._count(NOT_STARTED, 1)
         if _is_late(entry, record):
@@ -137,7 +137,7 @@ class RunTable:
         if entry.children is None:
             self._count(entry.state, -1)
             entry.state = MAPPED
-            # From here on its children wait and fail, not the task itself.
+            # From now on its children wait and fail, not the task itself.
             self._due.pop((record.task, NOT_MAPPED), None)
             self._paused.pop((record.task, NOT_MAPPED), None)
             self._failures.discard(record.task, NOT_MAPPED)
@@ -151,7 +151,7 @@ class RunTable:
             entry.start = record.start_time
 
     def _expand(self, entry: TaskEntry, total: int) -> Children:
-        """The task's children, at least `total`. A map that was done before with more children keeps them."""
+        """Return the task's children, at least `total`. Children of an earlier, larger expansion are kept."""
         if entry.children is None:
             entry.children = Children(0)
         if added := entry.children.grow(total):
@@ -207,14 +207,14 @@ class RunTable:
 
 
 def display_message(record: TaskRunRecord | FlowRunRecord) -> str:
-    """The message, after the name of the State's own class where that says more than the built-in one."""
+    """Return the message, preceded by the name of the State's class if it is a user's class."""
     return ": ".join(filter(None, (record.state_class, record.message)))
 
 
 def _is_late(entry: TaskEntry, record: TaskRunRecord) -> bool:
-    """Whether a record tells of the beginning of a visit whose end is known already.
+    """Return whether a record is the start of a visit whose end is already known.
 
-    Workers stream beginnings and ends on their own, and one may overtake the other.
+    Workers send starts and ends independently, so their order may change.
     """
     if record.state not in RUNNING or not record.visit:
         return False
@@ -227,6 +227,6 @@ def _is_late(entry: TaskEntry, record: TaskRunRecord) -> bool:
 
 
 def full_name(key: Key) -> str:
-    """A task run's name for people: `load`, or `load[3]`."""
+    """Return the full name of a task run: `load`, or `load[3]`."""
     task, index = key
     return task if index == NOT_MAPPED else f"{task}[{index}]"

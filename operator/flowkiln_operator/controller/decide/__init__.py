@@ -1,6 +1,7 @@
-"""What to do about a run: a pure function of what is so.
+"""Decide on the actions for a run: a pure function of its snapshot.
 
-`decide` asks each policy in turn; the first that has an answer gives it. A policy that has nothing to say returns None.
+`decide` calls the policies in order; the first one that returns actions decides. A policy that does not apply returns
+None.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ POLICIES: tuple[Policy, ...] = (
 
 
 def decide(snapshot: Snapshot) -> Actions:
-    """Return what to do about this run now; nothing, when all is as it should be."""
+    """Return the actions for this run; none if it is as it should be."""
     for policy in POLICIES:
         actions = policy(snapshot)
         if actions is not None:

@@ -1,4 +1,4 @@
-"""Is the run valid? What is wrong with it ends it before anything is created."""
+"""End invalid runs before anything is created."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flowkiln_operator.controller.snapshot import Snapshot
 
 
 def refuse_unreadable(snapshot: Snapshot) -> Actions | None:
-    """End a run whose spec cannot be read at all."""
+    """End a run whose spec cannot be read."""
     run = snapshot.run
     if run.spec is not None or run.status.cluster is not None:
         return None
@@ -18,7 +18,7 @@ def refuse_unreadable(snapshot: Snapshot) -> Actions | None:
 
 
 def wait_for_flow(snapshot: Snapshot) -> Actions | None:
-    """Wait for a Flow that is not there, until the run's startDeadline. It may just be applied later than the run."""
+    """Wait for a missing Flow until the run's startDeadline: it may be applied after the run."""
     run = snapshot.run
     if snapshot.flow is not None or not _is_new(snapshot) or run.spec is None or run.spec.flow_ref is None:
         return None
@@ -36,7 +36,7 @@ def wait_for_flow(snapshot: Snapshot) -> Actions | None:
 
 
 def refuse_invalid(snapshot: Snapshot) -> Actions | None:
-    """End a run that does not fit its flow, or whose flow is wrong in itself."""
+    """End a run that does not match its Flow, or whose Flow is invalid."""
     if not _is_new(snapshot):
         return None
     invalid = snapshot.admission.problem
@@ -44,5 +44,5 @@ def refuse_invalid(snapshot: Snapshot) -> Actions | None:
 
 
 def _is_new(snapshot: Snapshot) -> bool:
-    """Tell whether nothing has been created for the run yet: from then on its plan is fixed."""
+    """Return whether nothing has been created for the run yet: afterwards its plan is fixed."""
     return snapshot.run.status.cluster is None and snapshot.plan is None

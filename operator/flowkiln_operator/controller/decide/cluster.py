@@ -1,4 +1,4 @@
-"""The run's Dask cluster: is it there, does it come up, is it still the one that was claimed?"""
+"""Check the run's Dask cluster: its existence, its start, and the claimed scheduler pod."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOOK_AGAIN = timedelta(seconds=5)
 
 
 def end_when_lost(snapshot: Snapshot) -> Actions | None:
-    """End a run whose DaskCluster or claimed scheduler pod is gone, or whose DaskCluster is somebody else's."""
+    """End a run whose DaskCluster or claimed scheduler pod is gone, or whose DaskCluster belongs to somebody else."""
     name = snapshot.run.identity.cluster_name(start.FIRST_CLUSTER)
     cluster = snapshot.cluster
     if cluster is not None and not cluster.owned:
@@ -31,7 +31,7 @@ def end_when_lost(snapshot: Snapshot) -> Actions | None:
 
 
 def wait_for_claim(snapshot: Snapshot) -> Actions | None:
-    """Tell how the cluster comes up, and end the run when it takes too long; None once an agent has claimed the run."""
+    """Report the start of the cluster, and end the run if it takes too long; None once an agent has claimed the run."""
     cluster = snapshot.cluster
     if snapshot.run.report.is_claimed or cluster is None:
         return None
@@ -53,7 +53,7 @@ def end_unready(snapshot: Snapshot, problem: ClusterReady) -> Actions:
 
 
 def worker_deadline(snapshot: Snapshot) -> datetime | None:
-    """Return until when a worker must be ready; None when one is, as far as the status says."""
+    """Return until when a worker must be ready; None if one is, according to the status."""
     condition = snapshot.run.status.condition(ConditionType.CLUSTER_READY)
     cluster = snapshot.cluster
     if cluster is None or condition is None or condition.status == "True":
@@ -62,7 +62,7 @@ def worker_deadline(snapshot: Snapshot) -> datetime | None:
 
 
 _SILENT = ClusterReady(
-    False, Reason.CLUSTER_NOT_READY, "The engine in the scheduler pod has not claimed the run: look at its logs."
+    False, Reason.CLUSTER_NOT_READY, "The engine in the scheduler pod has not claimed the run: check its logs."
 )
 
 

@@ -1,4 +1,4 @@
-"""A FlowRun that is being deleted: its children go with it, by their ownerReferences, without our help."""
+"""Skip FlowRuns that are being deleted: Kubernetes deletes their children by ownerReferences."""
 
 from __future__ import annotations
 

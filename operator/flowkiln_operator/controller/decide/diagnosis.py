@@ -1,4 +1,4 @@
-"""What is wrong with a run's cluster, as its pods and Deployments tell it."""
+"""Diagnose a run's cluster from its pods and Deployments."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NO_PODS_AFTER = timedelta(seconds=15)
 NO_PODS = ClusterReady(
     False,
     Reason.CLUSTER_NOT_READY,
-    "The DaskCluster has no pods: look whether the controller of dask-kubernetes is running.",
+    "The DaskCluster has no pods: check whether the controller of dask-kubernetes is running.",
 )
 CRASH_LOOP_RESTARTS = 3
 
@@ -29,12 +29,12 @@ _IMAGE_REASONS = frozenset(
     }
 )
 _QUOTA = ("exceeded quota", "failed quota")
-"""What the API server says of pods that are too many or too large, and of those that do not state what they need."""
+"""Messages of the API server about pods that exceed a quota, or lack requests or limits that it requires."""
 _NORMAL_WAITING = frozenset({"", "ContainerCreating", "PodInitializing"})
 
 
 def problem(snapshot: Snapshot) -> ClusterReady | None:
-    """Return the first thing that is wrong, the scheduler pod's before the workers'; None when nothing is known."""
+    """Return the first problem, of the scheduler pod before the workers; None if there is none."""
     pods = sorted(snapshot.pods, key=lambda pod: (not pod.is_scheduler, pod.name))
     for pod in pods:
         if not pod.deleting and (found := _pod_problem(pod, snapshot.now)):
@@ -49,7 +49,7 @@ def problem(snapshot: Snapshot) -> ClusterReady | None:
 
 
 def is_crash_looping(container: ContainerView) -> bool:
-    """Tell whether Kubernetes waits longer and longer before it starts the container again."""
+    """Return whether Kubernetes backs off before it restarts the container."""
     return container.waiting == "CrashLoopBackOff" and container.restarts >= CRASH_LOOP_RESTARTS
 
 
@@ -59,7 +59,7 @@ def describe(pod: PodView, container: ContainerView) -> str:
     code = f", exit code {container.exit_code}" if container.exit_code is not None else ""
     count = "once" if container.restarts == 1 else f"{container.restarts} times"
     times = f", restarted {count}" if container.restarts else ""
-    what = "has only just been started again" if container.ready else "does not run"
+    what = "was restarted just now" if container.ready else "does not run"
     return f"The container {container.name} of pod {pod.name} {what} ({ended}{code}{times})."
 
 
@@ -71,7 +71,7 @@ def _pod_problem(pod: PodView, now: datetime) -> ClusterReady | None:
 
 def _container_problem(pod: PodView, container: ContainerView, now: datetime) -> ClusterReady | None:
     if container.waiting in _IMAGE_REASONS:
-        text = f"The image of container {container.name} in pod {pod.name} cannot be had: {container.message}"
+        text = f"The image of container {container.name} in pod {pod.name} cannot be pulled: {container.message}"
         return ClusterReady(False, Reason.IMAGE_PULL_FAILED, text)
     if _keeps_ending(container, stable=pod.is_stable(now)):
         reason = Reason.AGENT_UNAVAILABLE if container.name == "agent" else Reason.CLUSTER_NOT_READY
@@ -83,7 +83,7 @@ def _container_problem(pod: PodView, container: ContainerView, now: datetime) ->
 
 
 def _keeps_ending(container: ContainerView, *, stable: bool) -> bool:
-    """Tell whether the container has ended and not recovered, also in the moments in which it is tried once more."""
+    """Return whether the container has ended and not recovered, even while it is being restarted."""
     if container.waiting == "CrashLoopBackOff":
         return True
     return bool(container.ended) and container.waiting in _NORMAL_WAITING and not (container.ready and stable)

@@ -1,4 +1,4 @@
-"""A run that has ended: give its cluster back when that is due, and delete it when its time is over."""
+"""Delete the cluster of an ended run when it is due, and the run itself after its ttlAfterFinished."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from . import outcome
 
 
 def clean_up(snapshot: Snapshot) -> Actions | None:
-    """Return what is left to do about an ended run; None for one that has not ended."""
+    """Return the remaining actions for an ended run; None if it has not ended."""
     state = snapshot.run.status.state
     if state is None or not state.is_terminal:
         return None

@@ -1,4 +1,4 @@
-"""The steps that policies share: write a state, end a run."""
+"""Steps that policies share: write a state, end a run."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from flowkiln_operator.controller.decide.times import times
 from flowkiln_operator.controller.snapshot import RunView, Snapshot
 
 NO_CLUSTER = ClusterReady(False, ClusterReadyReason.NOT_CREATED, "The run has no Dask cluster yet.")
-DELETED_CLUSTER = ClusterReady(False, ClusterReadyReason.DELETED, "The Dask cluster was given back.")
+DELETED_CLUSTER = ClusterReady(False, ClusterReadyReason.DELETED, "The Dask cluster was deleted.")
 
 
 def write(
     snapshot: Snapshot, state: RunState, reason: str, message: str, *, ready: ClusterReady | None = None, **fields: Any
 ) -> Actions:
-    """Bring the run into a state, with its conditions; nothing if the status says all that already.
+    """Set the state of the run and its conditions; no action if the status has them already.
 
-    `ready` is what ClusterReady is to say, by default what it said before. `fields` are other fields of the status.
+    `ready` is the new ClusterReady, by default unchanged. `fields` are other fields of the status.
     """
     run = snapshot.run
     wanted = run.status.model_copy(
@@ -50,9 +50,9 @@ def write(
 def end(
     snapshot: Snapshot, state: RunState, reason: str, message: str, *, ready: ClusterReady | None = None
 ) -> Actions:
-    """End the run: one write that says so, the cluster given back, an Event.
+    """End the run: write the status, delete the cluster, record an Event.
 
-    When the agent has not reported the end itself, its part of the status is taken over and closed.
+    If the agent has not reported the end, its part of the status is taken over and closed.
     """
     run = snapshot.run
     returned = snapshot.cluster is not None and not retains_cluster(snapshot, state)
@@ -60,7 +60,7 @@ def end(
         ready = DELETED_CLUSTER if returned else diagnosis.READY if run.report.is_claimed else None
     times_told = {"completion_time": snapshot.now}
     if run.report.is_claimed and run.status.start_time is None:
-        # It was claimed and over before anybody looked.
+        # It was claimed and finished between two reconciles.
         times_told["start_time"] = snapshot.now
     (applied,) = write(snapshot, state, reason, message, ready=ready, **times_told)
     assert isinstance(applied, ApplyStatus)  # noqa: S101  a run that has not ended cannot have this status
@@ -70,9 +70,9 @@ def end(
 
 
 def _is_outdated(snapshot: Snapshot) -> bool:
-    """Tell whether what ClusterReady says of the cluster has no place in the status of a run that has ended.
+    """Return whether ClusterReady is outdated in the status of an ended run.
 
-    A trouble has, if the run did not come to its end by itself.
+    A problem stays, unless the agent reported the end of the run.
     """
     said, report = cluster_ready(snapshot.run.status), snapshot.run.report
     has_reported = report.is_claimed and report.state in _REPORTED
@@ -80,7 +80,7 @@ def _is_outdated(snapshot: Snapshot) -> bool:
 
 
 def delete_cluster(snapshot: Snapshot) -> Actions:
-    """Delete the run's DaskCluster, unless it is gone, going, or somebody else's."""
+    """Delete the run's DaskCluster, unless it is missing, being deleted, or not the run's own."""
     cluster = snapshot.cluster
     if cluster is None or cluster.deleting or not cluster.owned:
         return ()
@@ -88,7 +88,7 @@ def delete_cluster(snapshot: Snapshot) -> Actions:
 
 
 def cluster_ready(status: FlowRunStatus) -> ClusterReady:
-    """Return what the condition ClusterReady says now."""
+    """Return the current condition ClusterReady."""
     condition = status.condition(ConditionType.CLUSTER_READY)
     if condition is None:
         return NO_CLUSTER
@@ -96,12 +96,12 @@ def cluster_ready(status: FlowRunStatus) -> ClusterReady:
 
 
 def retains_cluster(snapshot: Snapshot, state: RunState) -> bool:
-    """Tell whether the flow's author wants to look at the cluster of a run that ended like this."""
+    """Return whether the cluster of a run with this final state is retained."""
     return state in (RunState.FAILED, RunState.CRASHED) and times(snapshot).retain_after_failure > timedelta(0)
 
 
 def retained_until(snapshot: Snapshot) -> datetime:
-    """Return until when the cluster of an ended run is kept; now or earlier means: not any longer."""
+    """Return until when the cluster of an ended run is retained; now or earlier means not any longer."""
     status = snapshot.run.status
     if status.completion_time is None or status.state not in (RunState.FAILED, RunState.CRASHED):
         return snapshot.now
@@ -109,7 +109,7 @@ def retained_until(snapshot: Snapshot) -> datetime:
 
 
 def _taken_over(run: RunView) -> dict[str, Any]:
-    """Return the agent's part when it is ours by now: an apply that leaves it out would drop it."""
+    """Return the agent's part if the operator owns it: an apply without it would remove it."""
     if not run.owns_report:
         return {}
     return {"flow": dict(run.report.flow), "tasks": [dict(task) for task in run.report.tasks]}
@@ -133,7 +133,7 @@ def _closed_report(snapshot: Snapshot, state: RunState, reason: str, message: st
 
 
 def is_problem(reason: str) -> bool:
-    """Tell whether a reason of ClusterReady says that something is wrong, not only that something takes its time."""
+    """Return whether a reason of ClusterReady is a problem, not only a delay."""
     return reason in {
         Reason.CLUSTER_NOT_READY,
         Reason.IMAGE_PULL_FAILED,

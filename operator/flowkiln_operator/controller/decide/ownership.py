@@ -1,4 +1,4 @@
-"""A FlowRun of another class: another operator in the cluster runs it."""
+"""Skip FlowRuns of another class: another operator reconciles them."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from flowkiln_operator.controller.snapshot import Snapshot
 
 
 def skip_foreign_class(snapshot: Snapshot) -> Actions | None:
-    """Do nothing about a run of another class, or without one where this operator has one."""
+    """Do nothing about a run of another class, or without a class if this operator has one."""
     return () if snapshot.is_foreign else None

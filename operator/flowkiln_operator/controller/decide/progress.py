@@ -1,4 +1,4 @@
-"""A run that an agent has claimed: follow it, and end it when its time is up or its engine does not answer."""
+"""Follow a claimed run, and end it if it exceeds its timeout or its engine does not answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UNREADY_REPORTED_AFTER = timedelta(seconds=10)
 UNREADY_ENDED_AFTER = timedelta(seconds=30)
 LOOK_AGAIN = timedelta(seconds=60)
 
-_WAITING = "Nothing runs: the flow waits until somebody lets its paused tasks go on."
+_WAITING = "Nothing is running: the flow waits until its paused tasks are resumed."
 _RUNNING = "The flow is running."
 
 
@@ -30,7 +30,7 @@ def time_out(snapshot: Snapshot) -> Actions | None:
 
 
 def follow(snapshot: Snapshot) -> Actions | None:
-    """Show the state that the agent reports and how its cluster is, and look again in time."""
+    """Report the agent's state and the cluster's health, and requeue in time."""
     run = snapshot.run
     started = run.status.start_time or snapshot.now
     holder = next(pod for pod in snapshot.pods if pod.uid == run.report.pod_uid)
@@ -53,14 +53,14 @@ def _state(snapshot: Snapshot) -> tuple[RunState, Reason, str]:
 
 
 _Unhealthy = tuple[ContainerView, datetime]
-"""A container of the scheduler pod that is not ready, and since when that counts."""
+"""A container of the scheduler pod that is not ready, and since when."""
 
 
 def _find_unhealthy(holder: PodView, started: datetime) -> _Unhealthy | None:
-    """Find what is not ready in the scheduler pod. Until the run has started, slow probes are no sign of anything."""
+    """Return the unready container of the scheduler pod. Before the run has started, slow probes are normal."""
     if holder.ready or holder.ready_changed is None:
         return None
-    # The agent first: a restarted scheduler looks the same to us, and the agent knows more about it.
+    # The agent first: it knows more about a restarted scheduler.
     containers = sorted(holder.containers, key=lambda container: container.name)
     unready = next((container for container in containers if not container.ready), None)
     return (unready, max(holder.ready_changed, started)) if unready else None
@@ -91,7 +91,7 @@ def _cluster_ready(snapshot: Snapshot, holder: PodView, unhealthy: _Unhealthy | 
 
 
 def _workers_due(snapshot: Snapshot) -> datetime:
-    """Return from when on a run without a ready worker counts as one that lacks them: they come a moment later."""
+    """Return from when on missing ready workers are reported: they start later than the scheduler."""
     return (snapshot.run.status.start_time or snapshot.now) + UNREADY_REPORTED_AFTER
 
 

@@ -1,4 +1,4 @@
-"""The agent's final report: how the flow itself ended. It is a tenant's input: only known pairs of words are taken."""
+"""Take over the agent's final report. It is tenant input: only known pairs of state and reason are accepted."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _ENDS: dict[FlowState, tuple[RunState, Reason, frozenset[FlowReason]]] = {
         frozenset({FlowReason.PLAN_CHANGED, FlowReason.AGENT_VERSION}),
     ),
 }
-"""For each final state of the flow: the run's state, the usual reason, and what else the agent may give as one."""
+"""For each final state of the flow: the run's state, the default reason, and other reasons that the agent may set."""
 
 
 def take_final_report(snapshot: Snapshot) -> Actions | None:
-    """End the run as the agent says that the flow ended; None while it goes on."""
+    """End the run as the agent reported; None while the flow is running."""
     report = snapshot.run.report
     if not report.is_claimed or report.state not in _ENDS:
         return None

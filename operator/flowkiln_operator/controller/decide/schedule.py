@@ -1,4 +1,4 @@
-"""`spec.startTime`: a run that is for later."""
+"""Handle `spec.startTime`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from . import outcome
 
 
 def wait_for_start_time(snapshot: Snapshot) -> Actions | None:
-    """Keep a run Scheduled until its startTime; None once that has come, or when the run is invalid already."""
+    """Keep a run Scheduled until its startTime; None afterwards, or if the run is invalid."""
     run = snapshot.run
     if run.status.cluster is not None or run.spec is None or run.spec.start_time is None:
         return None

@@ -1,4 +1,4 @@
-"""The start of a run: fix its plan, and create what it needs."""
+"""Start a run: fix its plan, and create its objects."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FIRST_CLUSTER = 1
 
 
 def give_up(snapshot: Snapshot) -> Actions | None:
-    """End a run that cannot start: a name or the plan is taken, or the API server has refused for too long."""
+    """End a run that cannot start: a name conflict, a foreign plan, or rejections for too long."""
     if snapshot.cluster is not None or snapshot.run.report.is_claimed:
         return None
     name = snapshot.run.identity.plan_name
@@ -32,13 +32,13 @@ def give_up(snapshot: Snapshot) -> Actions | None:
         message = f"There is a ConfigMap {name} already that does not belong to this run."
         return outcome.end(snapshot, RunState.CRASHED, Reason.NAME_CONFLICT, message)
     if snapshot.plan is PlanProblem.UNREADABLE:
-        message = f"The plan in the ConfigMap {name} cannot be read: somebody has replaced it."
+        message = f"The plan in the ConfigMap {name} cannot be read: it was replaced."
         return outcome.end(snapshot, RunState.CRASHED, Reason.PLAN_CHANGED, message)
     return _give_up_when_rejected(snapshot, snapshot.rejection) if snapshot.rejection else None
 
 
 def create_what_is_missing(snapshot: Snapshot) -> Actions | None:
-    """Create the run's objects; None once its DaskCluster is there, or was."""
+    """Create the run's objects; None once its DaskCluster exists or existed."""
     if snapshot.cluster is not None or snapshot.had_cluster:
         return None
     fixed = snapshot.fixed_plan or _make_plan(snapshot)

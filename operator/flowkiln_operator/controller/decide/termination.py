@@ -1,4 +1,4 @@
-"""`spec.terminate`: somebody wants the run to end."""
+"""Handle `spec.terminate`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from . import outcome
 
 
 def terminate(snapshot: Snapshot) -> Actions | None:
-    """End a run whose spec says `terminate: Immediate`, wherever it is."""
+    """End a run with `terminate: Immediate`, in any state."""
     spec = snapshot.run.spec
     if spec is None or spec.terminate is not Terminate.IMMEDIATE:
         return None

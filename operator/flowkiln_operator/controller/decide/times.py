@@ -1,4 +1,4 @@
-"""The times of a run that its flow has a say in."""
+"""The times of a run that depend on its flow."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flowkiln_operator.controller.snapshot import Snapshot
 
 
 def times(snapshot: Snapshot) -> ClusterTimes:
-    """Return the run's times by its plan; before there is one, by its Flow; with neither, by the defaults."""
+    """Return the run's times from its plan, else from its Flow, else the defaults."""
     fixed = snapshot.fixed_plan
     found = fixed.plan.spec if fixed else (snapshot.flow.spec if snapshot.flow else None)
     return cluster_times(found or FlowSpec(), snapshot.run.spec or FlowRunSpec())
