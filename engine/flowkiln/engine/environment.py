@@ -1,4 +1,4 @@
-"""What every place that executes units of a run must know of the run: sent once, not with each unit."""
+"""The environment of a run for the processes that execute its units: sent once, not with each unit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flowkiln.engine.task_runner import TaskRunner
 
 @dataclass(frozen=True, slots=True)
 class TaskEntry:
-    """One node: its task, edges in the order of the driver's, and its own context."""
+    """One node: its task, its edges in the driver's order, and its context."""
 
     task: Task
     local_id: str
@@ -27,7 +27,7 @@ class TaskEntry:
 
 @dataclass(frozen=True, slots=True)
 class RunEnvironment:
-    """The tasks of a run by node number, and what its TaskRunners are made with."""
+    """The tasks of a run by node number, and the arguments of its TaskRunners."""
 
     run_id: str
     entries: tuple[TaskEntry, ...]

@@ -1,4 +1,4 @@
-"""Runs a flow: one pass by `FlowRunner.run`, or to whatever end a `RunRequest` asks for by `carry_out`."""
+"""Run a flow: one pass by `FlowRunner.run`, or as a `RunRequest` specifies by `carry_out`."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ TASK_RUN_KEYS = frozenset(
         "task_slug",
     }
 )
-"""Context keys that tell a body about its own task run."""
+"""Context keys with the facts of the body's task run."""
 
 __all__ = ["ENDRUN", "FlowRunner", "FlowRunnerInitializeResult", "call_state_handlers"]
 
 
 @dataclass(frozen=True, slots=True)
 class FlowRunnerInitializeResult:
-    """What a flow run starts with."""
+    """The initial values of a flow run."""
 
     state: State
     task_states: Mapping[Task, State]
@@ -73,7 +73,7 @@ class FlowRunnerInitializeResult:
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What the caller asked for."""
+    """The request of the caller."""
 
     task_states: Mapping[Task, State]
     return_tasks: Collection[Task]
@@ -112,7 +112,7 @@ class FlowRunner(Runner):
         self._stopped_by: State | None = None
 
     def described(self) -> str:
-        """The flow's name, for messages."""
+        """Return the flow's name, for messages."""
         return f"flow {self.flow.name!r}"
 
     def call_runner_target_handlers(self, old_state: State, new_state: State) -> State:
@@ -143,10 +143,10 @@ class FlowRunner(Runner):
         *,
         start_tasks: Iterable[Task] | None = None,
     ) -> State:
-        """Make one pass: visit each task at most once, and give the flow's state.
+        """Make one pass: visit each task at most once, and return the flow's state.
 
         Its result is `{task: State}` for `return_tasks`. Errors of the run itself, also of the executor, make it
-        Failed with the exception as result. A finished state comes back untouched.
+        Failed with the exception as result. A finished state is returned unchanged.
         """
         request = RunRequest(
             dict(task_states or {}),
@@ -187,7 +187,7 @@ class FlowRunner(Runner):
     def post(self, event: Event) -> None:
         """Hand an event to the driver of the run, from any thread or signal handler.
 
-        An event that comes while the run is still being prepared waits until there is a driver.
+        An event during the preparation of the run waits for the driver.
         """
         self._posted.append(event)
         self._pass_on_events()
@@ -267,7 +267,7 @@ class FlowRunner(Runner):
         return self._conclude(prepared, loop.states(), found, request)
 
     def _wait(self, running: State) -> bool:
-        """Tell the handlers that nothing runs and the flow waits; False if they settle on another state."""
+        """Call the handlers because the flow is waiting; return False if they settle on another state."""
         settled = state_of(self.take(lambda _running: Running("Flow run in progress."), running))
         self._stopped_by = None if settled.is_running() else settled
         return self._stopped_by is None

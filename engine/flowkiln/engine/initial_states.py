@@ -1,4 +1,4 @@
-"""What the driver has to know of the states that a caller starts tasks from."""
+"""The driver's view of the states from which the caller starts tasks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flowkiln.states.state import Mapped, State
 
 
 def initial_state(node: Node, state: State, *, settled: bool) -> InitialState:
-    """Make what the driver has to know of a state that a task starts from. `settled`: this same run had reached it."""
+    """Return the driver's view of a task's initial state. `settled`: the same run reached it before."""
     state = unwrap(state)
     if isinstance(state, Mapped) and node.is_mapped:
         state = copy.copy(state)

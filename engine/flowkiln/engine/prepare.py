@@ -1,4 +1,4 @@
-"""From a flow to what the driver and the workers need: the graph of numbers, and the run's environment."""
+"""Prepare a flow for the driver and the workers: the graph of node numbers, and the run's environment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A flow made ready: its tasks in topological order, which is also their number."""
+    """A prepared flow: its tasks in topological order, numbered by position."""
 
     tasks: tuple[Task, ...]
     numbers: Mapping[Task, int]
@@ -31,7 +31,7 @@ class Prepared:
 
 
 def prepare(flow: Flow, start_tasks: Collection[Task] | None = None) -> Prepared:
-    """Make the driver's graph of a flow. Raises ValueError if the flow is not valid."""
+    """Return the driver's graph of a flow. Raise ValueError if the flow is invalid."""
     flow.validate()
     tasks = tuple(flow.sorted_tasks())
     numbers = {task: number for number, task in enumerate(tasks)}
@@ -80,7 +80,7 @@ def make_environment(
     result_handler: Any,
     timeout_handler: Callable[..., Any] | None = None,
 ) -> RunEnvironment:
-    """Make what every place that executes units of the run must know."""
+    """Return the environment for the processes that execute units of the run."""
     entries = tuple(
         TaskEntry(
             task,
@@ -99,7 +99,7 @@ def make_environment(
 
 
 def own_timeout_handler(executor: Executor) -> Callable[..., Any] | None:
-    """Give the executor's own way to call a body with a deadline; None if it has the usual one."""
+    """Return the executor's own timeout handler; None if it has the default one."""
     handler: Callable[..., Any] = executor.timeout_handler
     return None if handler is call_in_time else handler
 

@@ -1,4 +1,4 @@
-"""Carries out what the driver instructs: the one place where a run meets clock, executor and observers."""
+"""Carry out the instructions of the driver, with clock, executor and observers."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ if TYPE_CHECKING:
 class LoopOptions:
     """How a graph is run. `repeats` False: one pass.
 
-    `until_resumed` keeps a run open whose only unfinished tasks wait for somebody. `results_decide`: a wanted result
-    that cannot be fetched fails its task, and so perhaps the run; without it, it is only missing.
+    `until_resumed` keeps a run open whose unfinished tasks only wait to be resumed. `results_decide`: a wanted result
+    that cannot be fetched fails its task, and so perhaps the run; otherwise it is only missing.
     """
 
     repeats: bool = True
@@ -67,7 +67,7 @@ class LoopOptions:
 
 
 class RunLoop:
-    """Runs one graph on an executor that is started."""
+    """Runs one graph on a started executor."""
 
     def __init__(
         self,
@@ -151,7 +151,7 @@ class RunLoop:
             self._inbox.put(item)
 
     def states(self) -> list[State]:
-        """The states that decide about the run, by node number, without values."""
+        """Return the states that decide the run, by node number, without values."""
         return self._driver.states()
 
     def _step(self, session: Session) -> None:
@@ -170,7 +170,7 @@ class RunLoop:
         return self._due is not None and self._due <= time.time()
 
     def _is_awaited(self) -> bool:
-        """Whether there is something to do between two bodies that run in this thread."""
+        """Return whether there is something to do between two bodies that run in this thread."""
         return not self._inbox.empty() or self._is_due()
 
     def _next(self, timeout: float | None) -> Delivery | Event | None:
@@ -180,7 +180,7 @@ class RunLoop:
             return None
 
     def _go_on_waiting(self) -> bool:
-        """Say once that nothing runs and the run waits for a time; False if it shall end instead."""
+        """Announce once that the run is waiting for a time; return False if the run should end instead."""
         idle = self._due is not None and self._driver.in_flight == 0
         if idle and self._on_waiting is not None and not self._waiting_announced:
             self._waiting_announced = True
@@ -260,7 +260,7 @@ class RunLoop:
                 return end.state
 
     def _fetch(self, numbers: Sequence[int], session: Session) -> dict[int, State]:
-        """Fetch the states of these nodes. Where a result is lost, the run is not over any more."""
+        """Fetch the states of these nodes. A lost result reopens the run."""
         wanted: list[TaskRun] = []
         spans = []
         for number in numbers:
@@ -286,7 +286,7 @@ class RunLoop:
         known = [run.state for run in runs]
         for number, (source, state) in enumerate(zip(sources, states, strict=True)):
             if isinstance(source, StateRef) and known[number].is_finished() and not state.is_finished():
-                # One that was terminated stays over.
+                # A terminated run stays finished.
                 states[number] = Crashed("Its result was lost with a worker.")
                 self._over = False
                 self._handle(UnitForgotten(source.key, time.time()), session)
@@ -295,7 +295,7 @@ class RunLoop:
         return states
 
     def _fail_undelivered(self, run: TaskRun, reason: str) -> State:
-        """Say, now that it turns out, that what a task gave cannot be had in this process."""
+        """Announce that the result of a task could not be sent to this process."""
         failed = Failed(reason, result=SerializationError(reason))
         if self._options.results_decide:
             name, kind = self._graph.nodes[run.node].local_id, kind_of(failed)

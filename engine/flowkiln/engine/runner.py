@@ -26,33 +26,33 @@ __all__ = ["ENDRUN", "End", "Runner", "call_state_handlers", "state_of", "unwrap
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """What a step returns to end its pipeline with `state`; a bare State means: continue with it."""
+    """Returned by a step to end its pipeline with `state`; a bare State continues the pipeline."""
 
     state: State
 
 
 def state_of(outcome: State | End) -> State:
-    """Give the state of an outcome, whether the pipeline continues or ends with it."""
+    """Return the state of an outcome, whether the pipeline continues or ends with it."""
     return outcome.state if isinstance(outcome, End) else outcome
 
 
 def unwrap(state: State | None) -> State:
-    """Give the innermost state of nested meta states; None is a fresh Pending."""
+    """Return the innermost state of nested meta states; for None a new Pending."""
     while state is not None and state.is_meta_state():
         state = state.state  # type: ignore[attr-defined]
     return Pending() if state is None else state
 
 
 def raising() -> bool:
-    """Whether exceptions go to the caller of `run` instead of becoming states (context key raise_on_exception)."""
+    """Return whether exceptions are raised instead of becoming states (context key raise_on_exception)."""
     return bool(run_context.get("raise_on_exception"))
 
 
 def is_for_caller(error: BaseException) -> bool:
-    """Whether an exception of user code goes to the caller of `run` instead of becoming a state.
+    """Return whether an exception of user code is raised instead of becoming a state.
 
-    All do with raise_on_exception. A Ctrl-C, the end of a run that this one is part of, and the stop of a deadline
-    around the whole run always do.
+    With raise_on_exception all are. A Ctrl-C, the end of an enclosing run, and the stop of an enclosing deadline always
+    are.
     """
     return raising() or isinstance(error, BodyInterrupted) or is_interrupt(error) or is_stop(error)
 
@@ -60,7 +60,7 @@ def is_for_caller(error: BaseException) -> bool:
 class Runner:
     """Base of TaskRunner and FlowRunner: calls state handlers when a step changes the state.
 
-    A handler `fn(runner, old, new)` may return a State, which becomes the new one, or None, which keeps it.
+    A handler `fn(runner, old, new)` returns the new State, or None to keep it.
     """
 
     def __init__(self, state_handlers: Sequence[StateHandler] | None = None) -> None:
@@ -74,11 +74,11 @@ class Runner:
         return logging.getLogger(f"flowkiln.{type(self).__name__}")
 
     def call_runner_target_handlers(self, old_state: State, new_state: State) -> State:
-        """Call the handlers of what is run; the base has none."""
+        """Call the handlers of the task or flow; the base class has none."""
         return new_state
 
     def handle_state_change(self, old_state: State, new_state: State) -> State:
-        """Call all handlers, the target's first, and give the state they settle on.
+        """Call all handlers, the target's first, and return the state they settle on.
 
         Raises ENDRUN (from a handler, or with Failed when one raises anything unexpected) and PAUSE.
         """
@@ -107,9 +107,9 @@ class Runner:
     def take_all(
         self, steps: Iterable[Callable[[State, Given], State | End]], state: State, given: Given
     ) -> State | End:
-        """Take one step after the other, until all are taken or one ends the pipeline.
+        """Run the steps in order until one ends the pipeline.
 
-        What a step raises becomes a state. The handlers are called where the state changed.
+        Exceptions of a step become states. Handlers are called when the state changes.
         """
         for step in steps:
             try:
@@ -155,7 +155,7 @@ class Runner:
         return End(settled) if ends else settled
 
     def described(self) -> str:
-        """What is run, for messages."""
+        """Return the name of the task or flow for messages."""
         return type(self).__name__
 
 

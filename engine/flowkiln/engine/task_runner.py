@@ -1,4 +1,4 @@
-"""Runs one task once: a pipeline of named checks, each of which continues with a state or ends with one."""
+"""Run one task once: a pipeline of named checks, each of which continues or ends with a state."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class TaskRunnerInitializeResult:
 
 @dataclass(slots=True)
 class _Visit:
-    """What one call of `TaskRunner.run` gathers on its way."""
+    """The data of one call of `TaskRunner.run`."""
 
     upstream_states: Mapping[Edge, State]
     executor: Submits | None
@@ -91,7 +91,7 @@ class TaskRunner(Runner):
     """
 
     is_start_task = False
-    """Whether the checks of upstream tasks and trigger are left out, as for tasks named in `start_tasks`."""
+    """Whether the checks of upstream tasks and trigger are skipped, as for tasks in `start_tasks`."""
 
     in_flow_run = False
     """Whether a FlowRunner looks after Ctrl-C: to do so for each task run would take longer."""
@@ -104,7 +104,7 @@ class TaskRunner(Runner):
     """Makes what belongs to the current thread, for a thread that runs the body for it."""
 
     on_state: Callable[[State], None] | None = None
-    """Told each state that the handlers settled on; for records, not for decisions."""
+    """Called with each state that the handlers settled on; for records, not for decisions."""
 
     timeout_handler: Callable[..., Any] | None = None
     """An executor's own way to call a body with a deadline: `fn(run, timeout=seconds, **inputs)`."""
@@ -117,7 +117,7 @@ class TaskRunner(Runner):
         self.result_handler = getattr(task, "result_handler", None) or result_handler
 
     def described(self) -> str:
-        """The task's name, for messages."""
+        """Return the task's name, for messages."""
         return f"task {self.task.name!r}"
 
     def call_runner_target_handlers(self, old_state: State, new_state: State) -> State:
@@ -140,7 +140,7 @@ class TaskRunner(Runner):
         context: Mapping[str, Any] | None = None,
         executor: Submits | None = None,
     ) -> State:
-        """Take the task from `state` as far as it goes now, and give the state it comes to.
+        """Run the task from `state` as far as possible now, and return the final state.
 
         A task that is Running or finished (Mapped and Cached aside) comes back as the identical object.
         """
@@ -168,7 +168,7 @@ class TaskRunner(Runner):
             return self._carry_on(after, visit)
 
     def refuse(self, failure: State, state: State | None, context: Mapping[str, Any]) -> State:
-        """Settle a run that cannot begin: it ends with `failure`, unless a handler says otherwise."""
+        """End a run that cannot start with `failure`, unless a handler replaces it."""
         with run_context(context):
             before = unwrap(state)
             self._fill_context(before)
@@ -199,7 +199,7 @@ class TaskRunner(Runner):
         return state_of(outcome)
 
     def _fill_context(self, state: State) -> None:
-        """Put what a task body may ask about its own run into the context."""
+        """Put the facts of the task run into the context, for the body."""
         map_index = run_context.get("map_index")
         name = self.task.name
         values: dict[str, Any] = {
@@ -216,7 +216,7 @@ class TaskRunner(Runner):
         run_context.update(values)
 
     def _carry_on(self, after: State, visit: _Visit) -> State:
-        """Give a state that waits what its next visit needs: the inputs, and the place in a loop."""
+        """Return a state that waits what its next visit needs: the inputs, and the place in a loop."""
         if not isinstance(after, Pending) or visit.inputs is None:
             return after
         # A copy: the state may be a handler's or the caller's own object.
@@ -365,7 +365,7 @@ class TaskRunner(Runner):
                 raise
             return TimedOut(f"The task timed out: {error}", result=error, cached_inputs=inputs)
         except SystemExit as error:
-            # A script's `sys.exit()` ends the script, not the worker that it happens to run on.
+            # `sys.exit()` of a script ends the body, not the worker.
             if is_for_caller(error):
                 raise
             return Failed(f"The task called sys.exit({safe_repr(error.code)}).", result=error)
@@ -395,7 +395,7 @@ class TaskRunner(Runner):
         return self.timeout_handler or own
 
     def _is_deadline(self, error: TimeoutError, visit: _Visit) -> bool:
-        """Whether the task's time is over. A handler of the user's says so by any TimeoutError."""
+        """Return whether the task's time is over. A handler of the user's says so by any TimeoutError."""
         if isinstance(error, DeadlineExceeded):
             return True
         return self.task.timeout is not None and self._handler(visit) is not call_in_time
@@ -422,7 +422,7 @@ class TaskRunner(Runner):
         return cached
 
     def _record_for_cache(self, visit: _Visit) -> None:
-        """Keep what the cache validator will compare, and say once what it cannot."""
+        """Record what the cache validator will compare, and log once what it cannot compare."""
         record = cache_validators.record(self.task.cache_validator, visit.inputs or {}, run_context.get("parameters"))
         visit.cache_record = record
         incomparable = record.without_digest()
@@ -468,7 +468,7 @@ def _is_mapped(edge: Any) -> bool:
 
 
 def _retried(task: Task, failure: State) -> bool:
-    """Whether this kind of failure is retried at all (`retry_on`)."""
+    """Return whether this kind of failure is retried (`retry_on`)."""
     retry_on = task.retry_on
     if retry_on is None:
         return True

@@ -1,4 +1,4 @@
-"""Executes one unit, wherever that is: in this process or on a Dask worker."""
+"""Execute one unit, in this process or on a Dask worker."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class UnitResult:
 
 @dataclass(frozen=True, slots=True)
 class UnitReport:
-    """What is told about a unit that ended: outcomes for the driver, records for observers. No values but small ones.
+    """The report of a unit that ended: outcomes for the driver, records for observers. It only has inline values.
 
     `seconds` is how long it took, `size` how many bytes it left behind if that is known, `gathered` how many children
     it found.
@@ -110,7 +110,7 @@ def run_unit(
     all members that ran, those of this one last. Without it such a body is left behind in a thread of its own, which
     runs it in the `slot` of this one. `may_begin` is asked before the member at a position starts, or is retried.
 
-    A unit does not run where another one left nothing that it needs: that one has not run, or what it left is lost.
+    A unit does not run if a needed result is missing: that unit has not run, or its result is lost.
     """
     states: list[State] = []
     held = {unit.key: UnitResult(states)}
@@ -166,10 +166,10 @@ def _is_due(state: Retrying) -> bool:
 
 
 def resolve(source: Source, held: Mapping[UnitKey, UnitResult]) -> State:
-    """Find the state that a source stands for."""
+    """Return the state of a source."""
     match source:
         case StateRef():
-            # A unit that was cut short holds fewer states than it had members.
+            # A truncated unit holds fewer states than it had members.
             states, position = held[source.key].states, source.position
             return states[position] if position < len(states) else Pending("Not run yet.")
         case InlineState():
@@ -275,7 +275,7 @@ class _Recorder:
             self._runs = run_context.get("task_run_count", 1)
             self._records.append(self._record(state, now))
             if self._announce is not None:
-                # What came before is told before: in a loop there is something.
+                # Earlier records are sent first: in a loop there are some.
                 for record in self._records:
                     self._announce(self._position, record)
                 self._records.clear()
@@ -286,25 +286,25 @@ class _Recorder:
     def _begin_body(self) -> None:
         watch = current_body_observer()
         if watch is not None:
-            # An earlier one of the same loop.
+            # An earlier body of the same loop.
             self.end_body()
             facts = run_facts()
             watch.began(facts)
             self._end_body = lambda: watch.ended(facts)
 
     def end_body(self) -> None:
-        """Tell that the body, if it began, has ended."""
+        """Notify the observer that the body has ended, if it started."""
         if self._end_body is not None:
             self._end_body()
             self._end_body = None
 
     def start_again(self, state: State) -> None:
-        """Go on with the next attempt after one that ended in `state`."""
+        """Start the next attempt after one that ended in `state`."""
         self.end(state)
         self._started = None
 
     def end(self, state: State) -> list[TaskRunRecord]:
-        """Give all records; a state that no handler saw (it was replaced on the way out) is added."""
+        """Return all records, including a final state that no handler saw."""
         if state is self._last:
             return self._records
         came_back_unchanged = state is self.initial or (not self._records and type(state) is Pending)
@@ -341,7 +341,7 @@ def _traceback(state: Failed) -> str:
 
 
 def _last_outcome(environment: RunEnvironment, member: Member, state: State) -> Outcome:
-    """Make the outcome of a member whose process ends, and with it what it holds: the error must come along."""
+    """Return the outcome of a member whose process ends: it includes the error, which would be lost."""
     outcome = _outcome(environment, member, state, inline=False)
     if isinstance(state.result, TimeoutError):
         outcome.state.result = state.result
@@ -356,7 +356,7 @@ def _outcome(environment: RunEnvironment, member: Member, state: State, *, inlin
             elements = parts.elements_in(state)
             inner = parts.inner_elements_in(state) if entry.count_inner else None
         except BaseException as error:
-            # The result is an object of a user's class. What cannot be counted gives nothing to map over.
+            # The result is an object of a user's class. If it cannot be counted, it cannot be mapped over.
             if is_interrupt(error):
                 raise
     told = state if inline else without_result(state)

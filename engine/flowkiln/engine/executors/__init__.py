@@ -1,4 +1,4 @@
-"""Where task runs are executed."""
+"""Executors of task runs."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ _submodule, __dir__ = lazy_submodules(__name__, ("base", "dask", "local", "sync"
 
 
 def __getattr__(name: str) -> Any:
-    # distributed is slow to import: only those who ask for it pay.
+    # Imported lazily, because distributed is slow to import.
     if name == "DaskExecutor":
         from flowkiln.engine.executors.dask.executor import DaskExecutor
 

@@ -1,4 +1,4 @@
-"""The interface of executors. Writing one means: `submit`, `wait`, and `start` where something must be set up."""
+"""The interface of executors. An executor needs `submit`, `wait`, and `start` if it has a setup."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Executor:
     """Base of all executors. Calls are impure: two submits of one function are two calls."""
 
     timeout_handler = staticmethod(call_in_time)
-    """How a body is called with a deadline: `fn(run, timeout=seconds, **inputs)`; an executor may have its own way."""
+    """Calls a body with a deadline: `fn(run, timeout=seconds, **inputs)`; an executor may override it."""
 
     def __init__(self) -> None:
         self.executor_id = f"{type(self).__name__}: {uuid.uuid4()}"
@@ -29,7 +29,7 @@ class Executor:
         yield
 
     def submit(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Schedule one call and give something that `wait` resolves."""
+        """Schedule one call and return a future for `wait`."""
         raise NotImplementedError(f"{type(self).__name__} does not implement submit")
 
     def map(self, fn: Callable[..., Any], *iterables: Any) -> list[Any]:
@@ -37,7 +37,7 @@ class Executor:
         raise NotImplementedError(f"{type(self).__name__} does not implement map")
 
     def wait(self, futures: Any) -> Any:
-        """Resolve futures, also those nested in lists and dicts; anything else comes back as it is."""
+        """Resolve futures, also those nested in lists and dicts; other values are returned unchanged."""
         raise NotImplementedError(f"{type(self).__name__} does not implement wait")
 
     def queue(self, maxsize: int = 0) -> Any:
@@ -45,7 +45,7 @@ class Executor:
         raise NotImplementedError(f"{type(self).__name__} does not implement queue")
 
     def open_session(self, environment: RunEnvironment, deliver: Deliver) -> Session:
-        """Open what carries out the units of one run; by default on top of `submit` and `wait`."""
+        """Open a session for the units of one run; by default on top of `submit` and `wait`."""
         # A program that only names an executor does not need what runs units.
         from flowkiln.engine.executors.session import SubmittingSession
 

@@ -1,4 +1,4 @@
-"""Runs everything in this process, now."""
+"""An executor that runs everything immediately in this process."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 
 class LocalExecutor(Executor):
-    """Runs each call at once in the calling thread; exceptions come out of `submit`."""
+    """Runs each call immediately in the calling thread; `submit` raises its exceptions."""
 
     def submit(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Call and give the value."""
+        """Call and return the value."""
         return fn(*args, **kwargs)
 
     def map(self, fn: Callable[..., Any], *iterables: Any) -> list[Any]:
-        """Call for each tuple of elements and give the values."""
+        """Call for each tuple of elements and return the values."""
         return [fn(*arguments) for arguments in zip(*iterables, strict=False)]
 
     def wait(self, futures: Any) -> Any:
-        """Give back what is given: there is nothing to wait for."""
+        """Return the argument unchanged: there is nothing to wait for."""
         return futures
 
     def open_session(self, environment: RunEnvironment, deliver: Deliver) -> Session:

@@ -1,4 +1,4 @@
-"""Sessions: how the units of one run are carried out by an executor."""
+"""Sessions: the execution of the units of one run by an executor."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ Records = list[TaskRunRecord]
 
 Delivery = UnitReport | UnitLost | UnitForgotten | UnitShortened | WorkerLost | MemberStuck | Records | BaseException
 Deliver = Callable[[Delivery], None]
-"""Where a session puts what it has to say; may be called from any thread. An exception ends the run."""
+"""Called by a session with its events, from any thread. An exception ends the run."""
 
 
 class Session(Protocol):
-    """Carries out the units of one run."""
+    """Executes the units of one run."""
 
     policy: UnitPolicy
 
     def submit(self, units: Sequence[Unit]) -> None:
-        """Take units over; each is executed once what it needs is held."""
+        """Submit units; each is executed once its needs are held."""
 
     def set_gate(self, is_open: bool) -> None:
-        """With the gate closed, have units that have not begun come back without having run."""
+        """Open or close the gate; while it is closed, units that have not started come back without running."""
 
     def pump(self, is_awaited: Callable[[], bool]) -> bool:
-        """Make some progress in the calling thread; False when there is nothing that it could do.
+        """Make some progress in the calling thread; return False if there is nothing to do.
 
         It returns soon when `is_awaited`: the caller has something to do.
         """
@@ -44,7 +44,7 @@ class Session(Protocol):
         """Get states with their values."""
 
     def release(self, keys: Sequence[UnitKey]) -> None:
-        """Forget what these units left behind."""
+        """Release the results of these units."""
 
     def cancel(self, keys: Sequence[UnitKey]) -> None:
         """Stop units that were submitted."""
@@ -54,9 +54,9 @@ class Session(Protocol):
 
 
 class _UnitQueue:
-    """Units that wait for others, and those whose needs are held, the most recently freed first.
+    """Units that wait for others, and ready units, the most recent first.
 
-    Taking the latest first makes chained maps go depth first: an element goes all the way before the next one starts.
+    Last in, first out makes chained maps run depth first: one element runs through all maps before the next one starts.
     """
 
     def __init__(self) -> None:
@@ -118,11 +118,11 @@ class SequentialSession:
         self._open = True
 
     def submit(self, units: Sequence[Unit]) -> None:
-        """Take units over; they run when the session is pumped."""
+        """Submit units; they run when the session is pumped."""
         self._units.add(units)
 
     def set_gate(self, is_open: bool) -> None:
-        """Open or close the gate that units look at before each member."""
+        """Open or close the gate, which units check before each member."""
         self._open = is_open
 
     def pump(self, is_awaited: Callable[[], bool]) -> bool:
@@ -147,7 +147,7 @@ class SequentialSession:
         return self._units.fetch(sources)
 
     def release(self, keys: Sequence[UnitKey]) -> None:
-        """Forget what these units left behind."""
+        """Release the results of these units."""
         for key in keys:
             self._units.held.pop(key, None)
 
@@ -156,13 +156,13 @@ class SequentialSession:
         self._units.drop(keys)
 
     def close(self) -> None:
-        """Nothing is left to end."""
+        """Do nothing: the session has no resources."""
 
 
 class SubmittingSession(SequentialSession):
-    """Carries units out by an executor's public `submit` and `wait`: for executors that users write.
+    """A session on an executor's public `submit` and `wait`, for executors of users.
 
-    A unit is submitted when what it needs is there, so lazy executors run nothing twice.
+    A unit is submitted when its needs exist, so lazy executors run nothing twice.
     """
 
     policy = UnitPolicy()
@@ -172,7 +172,7 @@ class SubmittingSession(SequentialSession):
         self._outstanding: deque[tuple[Unit, Any]] = deque()
 
     def pump(self, is_awaited: Callable[[], bool]) -> bool:
-        """Submit all that is ready, then wait for the oldest."""
+        """Submit all ready units, then wait for the oldest."""
         while (unit := self._units.take()) is not None:
             needs = [self._units.held[key] for key in unit.needs]
             if not self._open:

@@ -1,4 +1,4 @@
-"""Runs everything in this thread, through Dask's synchronous scheduler."""
+"""An executor that runs everything in this thread, by Dask's synchronous scheduler."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class SynchronousExecutor(Executor):
-    """Makes `dask.delayed` objects, which `wait` computes in this thread."""
+    """Creates `dask.delayed` objects, which `wait` computes in this thread."""
 
     @contextmanager
     def start(self) -> Iterator[None]:
@@ -26,13 +26,13 @@ class SynchronousExecutor(Executor):
             yield
 
     def submit(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Give a delayed call."""
+        """Return a delayed call."""
         import dask
 
         return dask.delayed(fn, pure=False)(*args, **kwargs)
 
     def map(self, fn: Callable[..., Any], *iterables: Any) -> list[Any]:
-        """Give a delayed call for each tuple of elements."""
+        """Return a delayed call for each tuple of elements."""
         return [self.submit(fn, *arguments) for arguments in zip(*iterables, strict=False)]
 
     def wait(self, futures: Any) -> Any:

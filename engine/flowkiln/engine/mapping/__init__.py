@@ -1,1 +1,1 @@
-"""Mapped tasks: what has elements, and what each child takes from each upstream state."""
+"""Mapped tasks: elements of values, and the inputs of each child."""

@@ -1,4 +1,4 @@
-"""The children of a mapped task, when a TaskRunner is run by itself.
+"""Run the children of a mapped task when a TaskRunner is used alone.
 
 In a flow run the driver expands maps; this is for `TaskRunner.run` called alone with mapped edges.
 """
@@ -23,7 +23,7 @@ class RunsTask(Protocol):
     """Runs one task; a TaskRunner does."""
 
     def run(self, *, state: State | None, upstream_states: Mapping[Edge, State], context: Mapping[str, Any]) -> State:
-        """Take the task from `state` as far as it goes now."""
+        """Run the task from `state` as far as possible now."""
 
 
 class Submits(Protocol):
@@ -46,7 +46,7 @@ class Child:
 
 
 def children_of(state: State, upstream_states: Mapping[Edge, State]) -> list[Child] | str:
-    """Give the children of a mapped parent, or one sentence that says which argument cannot be mapped."""
+    """Return the children of a mapped parent, or a sentence that names the argument that cannot be mapped."""
     before = state.map_states if isinstance(state, Mapped) else []
     picked: dict[Edge, Callable[[int], State]] = {}
     counts: list[int] = []
@@ -71,7 +71,7 @@ def children_of(state: State, upstream_states: Mapping[Edge, State]) -> list[Chi
 
 
 def unmappable(edge: Edge, upstream: State) -> str:
-    """Say in one sentence which argument gives nothing to map over, of what type it is, and what to write instead."""
+    """Return a sentence with the argument that cannot be mapped over, its type, and the expression to write instead."""
     what = f"argument {edge.key!r}" if edge.key else "an upstream task without argument"
     value = parts.reduced(upstream).result
     if isinstance(value, NoResultType):
@@ -93,7 +93,7 @@ def _whole(upstream: State) -> Callable[[int], State]:
 
 
 def _elements(edge: Edge, upstream: State) -> tuple[int | None, Callable[[int], State]]:
-    """Count what one upstream state has to map over, and say how a child picks its own."""
+    """Return the number of elements of an upstream state, and a function that picks a child's element."""
     if edge.flattened:
         flat = parts.flat_elements(upstream)
         return (None, _whole(upstream)) if flat is None else (len(flat), flat.__getitem__)

@@ -1,7 +1,7 @@
-"""Which values a task maps over, and how their elements are taken: by position, from 0.
+"""Values that tasks map over, and their elements by position, from 0.
 
-The kinds of arrays and tables are told apart by what their classes offer, so none of their libraries is imported.
-docs/mapping.md has the table.
+Arrays and tables are recognised by attributes of their classes, so their libraries are not imported. docs/mapping.md
+has the table.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from operator import index
 from typing import Any
 
 MAX_PROBED_LENGTH = 10_000_000
-"""Elements that are counted by indexing, for a value without a length. One with more has no end."""
+"""Maximum number of elements to count by indexing, for a value without a length."""
 
 
 class NoElements(TypeError):
@@ -106,7 +106,7 @@ def _shape(value: Any) -> tuple[Any, ...] | None:
 
 
 def _unmappable_reason(value: Any) -> str | None:
-    """Say why a value has no elements by position, and what to map over instead; None if it may have some."""
+    """Return why a value has no elements by position, and what to map over instead; None if it may have some."""
     kind, library = type(value), type(value).__module__.partition(".")[0]
     if isinstance(value, type):
         return "a class; map over a list"

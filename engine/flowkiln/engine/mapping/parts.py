@@ -1,4 +1,4 @@
-"""What the children of a mapped task take from each upstream state."""
+"""The parts of upstream states that the children of a mapped task use."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from flowkiln.states.state import KINDS, Finished, Mapped, Pending, State
 
 
 def elements_in(state: State) -> int | None:
-    """The number of elements that a state's result maps over; None if it gives nothing to map over.
+    """Return the number of elements of a state's result; None if it cannot be mapped over.
 
-    The result of a failed state says why it failed: it is never mapped over, whatever its type.
+    The result of a failed state is its error, and is never mapped over.
     """
     return None if state.is_failed() else element_count(state.result)
 
 
 def inner_elements_in(state: State) -> tuple[int, ...] | None:
-    """The number of elements of each element of a state's result; None if it gives nothing to flatten and map over."""
+    """Return the number of elements of each element of a state's result; None if it cannot be flattened."""
     return None if state.is_failed() else inner_counts(state.result)
 
 
 def inner_counts(value: Any) -> tuple[int, ...] | None:
-    """The number of elements of each element, for a value that is flattened; None if that cannot be done."""
+    """Return the number of elements of each element of a value; None if it cannot be flattened."""
     try:
         return tuple(counted(inner) for inner in elements(value))
     except Exception:
@@ -35,7 +35,7 @@ def inner_counts(value: Any) -> tuple[int, ...] | None:
 
 
 def pick(state: State, path: tuple[int, ...]) -> State:
-    """Make a copy of a state whose result is the element at `path`; without a result, the state itself."""
+    """Return a copy of a state with the element at `path` as its result; without a result, the state itself."""
     whole = state._result
     if isinstance(whole, NoResultType):
         return state
@@ -48,9 +48,9 @@ def pick(state: State, path: tuple[int, ...]) -> State:
 
 
 def flat_elements(state: State) -> list[State] | None:
-    """Give a state for each element that is left when one level of nesting is removed; None if that cannot be done.
+    """Return a state for each element after removing one level of nesting; None if that is not possible.
 
-    The elements of a mapped task's children are theirs: each carries its own child's state.
+    The elements of a mapped task's children have the state of their child.
     """
     if isinstance(state, Mapped) and state.map_states:
         picked: list[State] = []
@@ -102,7 +102,7 @@ def _summary(state: State) -> ChildrenSummary | None:
 
 
 def reduced(state: State) -> State:
-    """Give a Mapped state whose result is the list of its children's results; any other state as it is."""
+    """Return a Mapped state whose result is the list of its children's results; any other state as it is."""
     if not isinstance(state, Mapped) or _summary(state) is not None:
         return state
     whole = copy.copy(state)
@@ -110,15 +110,15 @@ def reduced(state: State) -> State:
         try:
             whole._result = Result([NoResult if child is None else child.result for child in state.map_states])
         except SerializationError as error:
-            # Whoever only waits for the children needs none of their results.
+            # A task that only waits for the children needs no results.
             whole._result = Undelivered(str(error))
     return whole
 
 
 def flattened(state: State) -> Result:
-    """Give the result of a state with one level of nesting removed.
+    """Return the result of a state with one level of nesting removed.
 
-    What failed or has no result is left as it is: the trigger, not the flattening, decides what becomes of it.
+    Failed states and states without result are unchanged: the trigger, not the flattening, handles them.
 
     Raises:
         NoElements: the result, or an element of it, has no elements by position.
@@ -153,7 +153,7 @@ def _inner(index: int, value: Any) -> Sequence[Any]:
 
 
 def _has_value(state: State) -> bool:
-    """Whether the result is a value, not the exception or signal that a state was made from."""
+    """Return whether the result is a value, not an exception or signal."""
     return not (state.is_failed() or state._result == NoResult or isinstance(state.result, BaseException))
 
 
@@ -182,13 +182,13 @@ def kinds(states: Iterable[State]) -> list[State]:
 
 
 def are_children_finished(state: Mapped) -> bool:
-    """Whether all children of a Mapped state are finished."""
+    """Return whether all children of a Mapped state are finished."""
     known = _summary(state)
     return all(isinstance(child, Finished) for child in state.map_states) if known is None else known.is_finished
 
 
 def is_any_skipped(states: Iterable[State]) -> bool:
-    """Whether any of these states, or of the children of a Mapped one, is skipped."""
+    """Return whether any of these states, or of the children of a Mapped one, is skipped."""
     for state in states:
         if not isinstance(state, Mapped):
             if state.is_skipped():

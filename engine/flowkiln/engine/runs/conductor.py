@@ -1,4 +1,4 @@
-"""One flow run from start to end, for those that watch it: the agent and the command line."""
+"""One observed flow run from start to end, for the agent and the command line."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class Conductor:
-    """Runs a flow on an executor and tells an observer all that happens.
+    """Runs a flow on an executor and sends all records to an observer.
 
-    `return_tasks` names the tasks whose states the run's result holds; results of all others are given up as soon as
-    nobody downstream needs them. One that cannot be fetched has a Failed State there, which does not count for the
-    run: how a run ends does not depend on who asks for its results. `until_resumed` keeps a run open whose only
+    `return_tasks` names the tasks whose states the run's result holds; other results are released as soon as no
+    downstream task needs them. A result that cannot be fetched is a Failed State there, which does not affect the run:
+    the outcome of a run does not depend on the requested results. `until_resumed` keeps a run open whose only
     unfinished tasks are Paused.
     """
 
@@ -58,7 +58,7 @@ class Conductor:
         )
 
     def run(self) -> State:
-        """Block until the flow run is finished and give its State."""
+        """Block until the flow run is finished and return its State."""
         state = self._runner.carry_out(None, self._request)
         if self._observer is not None:
             self._observer.on_flow_run(record_of_flow(state))
@@ -69,7 +69,7 @@ class Conductor:
         self._runner.post(event)
 
     def terminate(self) -> None:
-        """End the run from another thread, or a signal handler: what has not finished becomes Cancelled.
+        """Terminate the run from any thread or signal handler: unfinished task runs become Cancelled.
 
         Its bodies that run in this process are interrupted; the executor interrupts those elsewhere.
         """

@@ -1,4 +1,4 @@
-"""Restart from failure: what of an earlier run stands, and what runs again."""
+"""Restart from failure: keep the successful states of an earlier run, and rerun the others."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _Reset = set[int] | None
 
 
 def restart_from_failure(flow: Flow, task_states: Mapping[Task, State]) -> dict[Task, State]:
-    """Give the task states with which a run of `flow` goes on after a failure; pass them on as `task_states`.
+    """Return the task states with which a run of `flow` continues after a failure, to pass as `task_states`.
 
-    What failed or was cancelled, single children of mapped tasks too, and what depends on it become Pending with their
-    cached inputs. Successes stay as they are, and so do states that are not finished. `task_states` is not modified.
+    Failed and cancelled task runs, including single mapped children, and their downstream become Pending with their
+    cached inputs. Successful and unfinished states are kept. `task_states` is not modified.
     """
     resets: dict[Task, _Reset] = {}
     restarted = dict(task_states)
@@ -49,7 +49,7 @@ def _went_wrong(state: State) -> bool:
 
 
 def _inherited(edge: Edge, upstream: _Reset, state: State) -> _Reset:
-    """Give what an upstream task's restart means for a task: for a child of a one-to-one map, its own twin's."""
+    """Return which children restart because of an upstream task: in a one-to-one map those with the same index."""
     if not upstream and upstream is not _ALL:
         return set()
     if upstream is not _ALL and edge.mapped and not edge.flattened and isinstance(state, Mapped):

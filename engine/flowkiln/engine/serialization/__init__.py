@@ -1,1 +1,1 @@
-"""What goes between processes: which results are small, what can be pickled, and which part of a value cannot."""
+"""Transfer between processes: inline results, picklability, and diagnosis of unpicklable values."""

@@ -1,4 +1,4 @@
-"""Results that are small enough to travel with the report of their unit: the driver keeps them."""
+"""Results small enough to be part of the report of their unit; the driver keeps them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from flowkiln.states.result import NoResult, Result
 from flowkiln.states.state import Mapped, State
 
 INLINE_LIMIT = 1024
-"""Bytes, about, of a small result."""
+"""Approximate maximum bytes of an inline result."""
 
 INLINE_UNIT_LIMIT = 8 * 1024
-"""Bytes, about, of the small results of one unit. Dask's scheduler keeps the last thousand reports."""
+"""Approximate maximum bytes of the inline results of one unit. Dask's scheduler keeps the last thousand reports."""
 
 _EACH = 8
 _PLAIN = frozenset({type(None), bool, float, complex, dt.date, dt.timedelta})
@@ -22,10 +22,10 @@ _PLAIN = frozenset({type(None), bool, float, complex, dt.date, dt.timedelta})
 def inline_size(state: State, limit: int = INLINE_LIMIT) -> int | None:
     """Return about how many bytes the result of a state takes; None if it is not small, or more than `limit`.
 
-    Only values of built-in types are small, and containers of them. Of a type of the user's it is not known what its
-    pickle does, and a report that cannot be read is a unit that is lost.
+    Only values of built-in types and containers of them can be inline: unpickling a user's type may fail, and a unit
+    with an unreadable report is lost.
     """
-    # Not by `__dict__`: an object whose dict was asked for takes twice the memory from then on.
+    # Not by `__dict__`: reading it doubles the memory of the object.
     if (
         not (state.message is None or type(state.message) is str)
         or getattr(state, "cached_inputs", None)
@@ -42,13 +42,13 @@ def inline_size(state: State, limit: int = INLINE_LIMIT) -> int | None:
     try:
         left = _left(result.value, limit)
     except Exception:
-        # A container that another thread changes meanwhile.
+        # Another thread is changing the container.
         return None
     return None if left < 0 else limit - left
 
 
 def _left(value: Any, room: int) -> int:
-    """How much of the room is left beside a value; negative if it does not fit."""
+    """Return the room left after a value; negative if it does not fit."""
     kind = type(value)
     if kind in _PLAIN:
         return room - _EACH

@@ -1,4 +1,4 @@
-"""States that survive the way between processes."""
+"""Make states portable between processes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from flowkiln.states.state import State
 
 
 class ForeignError(FlowkilnError):
-    """Stands for an exception that could not be brought from the process in which it was raised."""
+    """Replaces an exception that cannot be sent from the process in which it was raised."""
 
 
 def portable(state: State) -> State:
-    """Give a state whose exception, if that is its result, can be unpickled elsewhere.
+    """Return a state whose exception, if its result is one, can be unpickled elsewhere.
 
-    Many exception classes cannot: their `args` do not fit their own constructor. A stand-in tells what it was.
+    Many exception classes cannot, because their `args` do not match their constructor. They are replaced by a
+    ForeignError with their text.
     """
     if isinstance(state._result, Undelivered):
         return state

@@ -1,4 +1,4 @@
-"""Finds what in an object cannot be pickled, and says it in the words of the person who wrote the object."""
+"""Find the part of an object that cannot be pickled, and describe it in terms of the user's code."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from flowkiln.common.safe_text import safe_repr
 
 _MAX_DEPTH = 20
 _MAX_PARTS = 1000
-"""How deep, and at how many parts of one object, is looked."""
+"""Maximum depth, and maximum number of parts of one object, of the search."""
 
 
 def is_picklable(value: Any) -> bool:
-    """Whether a value can be pickled."""
+    """Return whether a value can be pickled."""
     try:
         dumps(value)
     except BaseException:
@@ -25,7 +25,7 @@ def is_picklable(value: Any) -> bool:
 
 
 def unpicklable_part(value: Any) -> str | None:
-    """Name the part of a value that cannot be pickled, and its type; None if that is the value itself."""
+    """Return the part of a value that cannot be pickled, with its type; None if it is the value itself."""
     steps: list[str] = []
     while len(steps) < _MAX_DEPTH:
         found = next((part for part in _parts(value) if not is_picklable(part[1])), None)
@@ -39,13 +39,13 @@ def unpicklable_part(value: Any) -> str | None:
 
 
 def type_of(value: Any) -> str:
-    """Name the type of a value, with an article."""
+    """Return the name of a value's type, with an article."""
     name = type(value).__qualname__
     return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
-    """What a value is made of, as its pickle is: at most `_MAX_PARTS` parts, each with what it is called."""
+    """Yield the pickled parts of a value with their descriptions, at most `_MAX_PARTS`."""
     for number, part in enumerate(_all_parts(value)):
         if number >= _MAX_PARTS:
             return

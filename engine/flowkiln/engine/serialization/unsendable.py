@@ -1,4 +1,4 @@
-"""Runs in which something cannot be sent to worker processes: the tasks that it is of fail, and say what it is."""
+"""Handle runs with objects that cannot be sent to worker processes: their tasks fail with an explanation."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _ADVICE = "Open it inside the body of the task that uses it."
 
 
 class StandIn(Task):
-    """Takes the place of a task that cannot be sent: it fails where that one would run.
+    """Replaces a task that cannot be sent: it fails where the task would run.
 
-    Trigger and state handlers are those of the task, as far as they can be sent.
+    It has the trigger and state handlers of the task, if they can be sent.
     """
 
     def __init__(self, task: Task, reason: str) -> None:
@@ -38,7 +38,7 @@ class StandIn(Task):
 
 
 class _Refusal:
-    """Ends a task run as Failed, whatever it is called with; it is not retried."""
+    """Ends a task run as Failed, without retries, for any arguments."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -50,7 +50,7 @@ class _Refusal:
 def sendable_environment(environment: RunEnvironment) -> RunEnvironment:
     """Return an environment with stand-ins for the tasks that cannot be sent.
 
-    Raises SerializationError where something cannot that is not of one task: a parameter, a value of the context.
+    Raise SerializationError if another part cannot be sent: a parameter, a value of the context.
     """
     for part, value in _parts_of_run(environment):
         if not is_picklable(value):

@@ -1,4 +1,4 @@
-"""Runs on Dask: the executor, its session, and what both put on the scheduler and the workers."""
+"""Execution on Dask: the executor, its session, and their plugins on scheduler and workers."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ __all__ = ["DaskExecutor"]
 
 
 def __getattr__(name: str) -> Any:
-    # Workers import modules of this package, and need no executor.
+    # Imported lazily: workers import modules of this package without the executor.
     if name == "DaskExecutor":
         from flowkiln.engine.executors.dask.executor import DaskExecutor
 

@@ -1,6 +1,6 @@
-"""What a Dask client hears of its runs: news from their workers, and which workers died with what on them.
+"""Subscribe a Dask client to the events of its runs: reports of workers, and losses of workers.
 
-A client subscribes once and passes on what concerns each run, so that a short run need not.
+A client subscribes once and dispatches the events to its runs, so a short run need not subscribe.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from flowkiln.engine.driver.units import UnitKey
 from flowkiln.engine.unit_runner import UnitReport
 from flowkiln.states.records import TaskRunRecord
 
-# Dask's own count of failures is out of reach: it blames every task that was only queued on a dead worker. What it
-# tells under this topic names the tasks that were there.
+# Dask's own count of failures is not usable: it blames every task that was only queued on a lost worker. The events of
+# this topic name the tasks that were there.
 _SCHEDULER_TOPIC = "all"
 
 POLL_INTERVAL = 0.1
-"""Seconds between two looks for what no news will come of."""
+"""Seconds between two polls for units that send no event."""
 
 
 @dataclass(frozen=True, slots=True)
 class MemberStarted:
-    """The member at `position` of a unit began to run."""
+    """The member at `position` of a unit started to run."""
 
     key: UnitKey
     position: int
@@ -36,7 +36,7 @@ class MemberStarted:
 
 @dataclass(frozen=True, slots=True)
 class Abandoned:
-    """A member could not be stopped; its process ends now. The outcomes are those of all that ran, its own the last."""
+    """A member could not be stopped; its process ends now. The outcomes are those of all that ran, its own last."""
 
     key: UnitKey
     outcomes: tuple[Outcome, ...]
@@ -45,7 +45,7 @@ class Abandoned:
 
 @dataclass(frozen=True, slots=True)
 class Shortened:
-    """A unit that goes on will run none but its first `length` members."""
+    """A running unit will only run its first `length` members."""
 
     key: UnitKey
     length: int
@@ -53,7 +53,7 @@ class Shortened:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """A unit was sent here that had been sent elsewhere before; it has not been run again."""
+    """Dask sent a unit again, and the worker did not run it."""
 
     key: UnitKey
 
@@ -63,7 +63,7 @@ UnitEnd = UnitReport | Abandoned | Shortened | Forgotten
 
 @dataclass(frozen=True, slots=True)
 class WorkerEvent:
-    """What a worker with so many `threads` tells about a run, in one event."""
+    """One event of a worker with `threads` threads about a run."""
 
     run_id: str
     address: str
@@ -74,30 +74,30 @@ class WorkerEvent:
 
 @dataclass(frozen=True, slots=True)
 class WorkerLoss:
-    """A worker died that nobody had asked to go; `keys` were running or queued on it."""
+    """A worker was lost unexpectedly; `keys` were running or queued on it."""
 
     address: str
     keys: tuple[UnitKey, ...]
 
 
 class Listener(Protocol):
-    """A run's side: called in the client's thread."""
+    """The listener of one run, called in the client's thread."""
 
     def on_worker_event(self, event: WorkerEvent) -> None:
-        """Take what a worker tells about this run."""
+        """Handle an event of a worker about this run."""
 
     def on_worker_loss(self, loss: WorkerLoss) -> None:
-        """Take that a worker died, whoever's units were there."""
+        """Handle the loss of a worker, which may have had units of this run."""
 
     async def poll(self) -> None:
-        """Look whether there is something that no news will come of."""
+        """Poll for units that send no event."""
 
     def fail(self, error: Exception) -> None:
-        """Take that looking failed."""
+        """Handle an error of polling."""
 
 
 class EventSubscriber:
-    """Subscribes a client, and passes on to the runs that have joined."""
+    """Subscribes a client, and dispatches its events to the runs that have joined."""
 
     def __init__(self, client: Client) -> None:
         self.topic = f"flowkiln-{client.id}"
@@ -113,17 +113,17 @@ class EventSubscriber:
         self._client.loop.add_callback(self._poll)
 
     def close(self) -> None:
-        """Subscribe no longer: Dask complains about subscribers that are gone."""
+        """Unsubscribe: Dask logs errors about closed subscribers."""
         self._is_open = False
         self._client.unsubscribe_topic(self.topic)
         self._client.unsubscribe_topic(_SCHEDULER_TOPIC)
 
     def join(self, run_id: str, listener: Listener) -> None:
-        """Pass on what concerns a run from now on."""
+        """Start dispatching events to a run."""
         self._listeners[run_id] = listener
 
     def leave(self, run_id: str) -> None:
-        """Pass on nothing more."""
+        """Stop dispatching events to a run."""
         self._listeners.pop(run_id, None)
 
     def _on_worker_event(self, message: tuple[float, bytes]) -> None:
@@ -149,7 +149,7 @@ class EventSubscriber:
 
 
 def parse_worker_loss(message: Any) -> WorkerLoss | None:
-    """Read an event of Dask's; None unless it says that a worker went unexpectedly."""
+    """Return the loss in an event of Dask's scheduler; None unless a worker was removed unexpectedly."""
     if not isinstance(message, dict) or message.get("action") != "remove-worker" or message.get("expected"):
         return None
     keys = message.get("processing-tasks") or ()

@@ -25,24 +25,24 @@ if TYPE_CHECKING:
 
 
 _SETTINGS = {
-    # Dask blames every task that was only queued on a dead worker; the driver charges those that were running.
+    # Dask blames every task that was only queued on a lost worker; the driver charges those that were running.
     "distributed.scheduler.allowed-failures": 1_000_000,
-    # Daemonic processes may not have children: a body could not use multiprocessing.
+    # Daemonic processes cannot have children, so a body could not use multiprocessing.
     "distributed.worker.daemon": False,
 }
 
 
 class DaskExecutor(Executor):
-    """Runs calls on a Dask cluster.
+    """An executor on a Dask cluster.
 
     `address` is a scheduler's, or None ("local") for a cluster of its own, with processes if `local_processes`.
-    `kwargs` go to `distributed.Client`; one that is unknown there raises TypeError. `debug` lets Dask's warnings
-    through. The attribute `tuned` says whether the cluster is ours, so that its waits between messages may be
-    shortened, and what its workers' bodies leave behind be ended: by default one that we start. `threads` tells how
-    many worker threads there will be, where workers may join after the start.
+    `kwargs` are arguments of `distributed.Client`; unknown ones raise TypeError. `debug` shows Dask's warnings. The
+    attribute `tuned` says whether the cluster belongs to Flowkiln, so its message intervals may be shortened and
+    leftover processes ended: by default a cluster that the executor starts. `threads` is the expected number of worker
+    threads if workers join after the start.
 
-    When the worker processes of a cluster that is ours end, bodies that still run there are interrupted, and processes
-    that bodies started and left behind are ended.
+    When worker processes of Flowkiln's own cluster end, running bodies are interrupted, and leftover processes of
+    bodies are ended.
     """
 
     def __init__(
@@ -67,16 +67,16 @@ class DaskExecutor(Executor):
 
     @contextmanager
     def start(self) -> Iterator[Client]:
-        """Open a client, and with it a local cluster if there is no address; close both in the end.
+        """Open a client, and a local cluster if there is no address; close both at the end.
 
-        Inside another `start` of the same executor its client is used on: so several runs can share one cluster.
+        Inside another `start` of the same executor its client is reused, so several runs can share one cluster.
         """
         if self.client is not None:
             yield self.client
             return
         options = dict(self.kwargs)
         if self.address is None:
-            # Any free port: the usual one may belong to another cluster on this machine.
+            # Any free port: the default one may belong to another cluster on this machine.
             options.setdefault("dashboard_address", "127.0.0.1:0")
             options["processes"] = self.local_processes
             options["silence_logs"] = logging.WARNING if self.debug else logging.CRITICAL
@@ -143,7 +143,7 @@ class DaskExecutor(Executor):
         if self.client is not None:
             yield self.client
         elif self.is_started:
-            # A copy that travelled to a worker uses the worker's own client and lends out its thread meanwhile.
+            # A copy on a worker uses the worker's own client and leaves the thread pool meanwhile.
             with worker_client() as client:
                 yield client
         else:

@@ -1,4 +1,4 @@
-"""The keywords that Dask takes: it would complain of a wrong one only when the run starts, or not at all."""
+"""Check keywords for Dask: Dask rejects unknown ones only when the run starts, or not at all."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from distributed import Client, LocalCluster, Nanny, Worker
 
 
 def check_keywords(keywords: Iterable[str], *, has_address: bool) -> None:
-    """Check keywords for a client, and without an address for its own local cluster and that cluster's workers.
+    """Check keywords of a client, and without an address of its local cluster and workers.
 
     Raises:
-        TypeError: one of them is unknown; the message has the nearest that is known.
+        TypeError: one of them is unknown; the message suggests the most similar known one.
     """
     of_client, of_cluster = _known(Client), _known(LocalCluster, Worker, Nanny)
     known = of_client if has_address else of_client | of_cluster

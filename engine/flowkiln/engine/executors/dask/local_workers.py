@@ -1,7 +1,7 @@
-"""Keeps up the number of workers of a local cluster.
+"""Maintain the number of workers of a local cluster.
 
-A worker process that dies is started again by its nanny. But a nanny whose worker dies while it still starts gives up,
-and a local cluster does not replace it: after a few tasks that end their process, nobody would be left to run anything.
+A nanny restarts its worker process. But a nanny whose worker dies during its start gives up, and a local cluster does
+not replace it: after a few tasks that end their process no workers would be left.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from distributed.core import Status
 from tornado.ioloop import PeriodicCallback
 
 INTERVAL = 1.0
-"""Seconds between two looks at the workers."""
+"""Seconds between two polls of the workers."""
 
 
 @contextmanager
 def replaced_workers(client: Client) -> Iterator[None]:
-    """Replace, inside the block, workers of the client's own cluster that were given up."""
+    """Replace failed workers of the client's own cluster inside the block."""
     cluster = client.cluster
     if not isinstance(cluster, SpecCluster):
         yield

@@ -1,7 +1,7 @@
-"""Units are sent to a worker once, whatever becomes of it.
+"""Prevent Dask from running a unit twice.
 
-Dask sends again what was on a worker that died, and what it has lost the results of. Whether a task runs again is the
-driver's to decide and to announce, so a unit that is sent again must not begin.
+Dask resubmits the tasks of a lost worker, and tasks with lost results. But the driver decides and announces reruns, so
+a worker must not run a resubmitted unit.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _MARK = "flowkiln-sent-before"
 
 
 class ResubmissionPlugin(SchedulerPlugin):  # type: ignore[misc]
-    """Marks, on the scheduler, what is taken from a worker and will be sent to one again."""
+    """Marks, on the scheduler, tasks that will be sent to a worker again."""
 
     name = "flowkiln-resubmissions"
     idempotent = True
@@ -33,6 +33,6 @@ class ResubmissionPlugin(SchedulerPlugin):  # type: ignore[misc]
 
 
 def was_resubmitted(worker: Worker, key: Any) -> bool:
-    """Whether what a worker was sent under a key had been sent to one before."""
+    """Return whether the task with a key was sent to a worker before."""
     task = worker.state.tasks.get(key)
     return task is not None and _MARK in (task.annotations or {})

@@ -1,7 +1,7 @@
-"""The units of one run on a Dask cluster.
+"""The session of one run on a Dask cluster.
 
-Units go to the scheduler as graphs, so that what depends on what is known there. States travel back without values,
-as events; values stay on the workers under the units' keys until they are released.
+Units are submitted as graphs, so the scheduler knows their dependencies. States are sent back without values, as
+events; values stay on the workers under the keys of the units until they are released.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ from flowkiln.engine.unit_runner import UnitReport, resolve
 from flowkiln.states.state import State
 
 INLINE_LIMIT = 256 * 1024
-"""Bytes of copies of its environment that a run sends with its units; later ones find it under a key of its own."""
+"""Total bytes of environment copies sent inline with units; later units refer to it by a key."""
 
 _PLACES = 10**6
 _LEVELS = 9 * 10**6
-"""More submissions, units in one and levels than there are, and small enough for 64 bits together."""
+"""Upper bounds of units per submission and of levels that fit into 64 bits together."""
 
 
 class UnitPriority:
     """The priority of the units of one submission, by their keys.
 
-    What is deeper in the graph goes first, for it goes on from what has begun: so maps go depth first, also where a
-    unit was cut short. On one level earlier submissions go first, and in one of them the lower index of a map.
+    Deeper levels of the graph come first, so maps run depth first, also after a unit was truncated. On one level
+    earlier submissions come first, and within a submission lower map indexes.
     """
 
     def __init__(self, submission: int, units: Sequence[Unit]) -> None:
@@ -63,7 +63,7 @@ class UnitPriority:
 
 
 class DaskSession:
-    """Carries out the units of one run on a Dask cluster of `threads` worker threads."""
+    """Executes the units of one run on a Dask cluster with `threads` worker threads."""
 
     def __init__(
         self, client: Client, subscriber: EventSubscriber, threads: int, environment: RunEnvironment, deliver: Deliver
@@ -74,7 +74,7 @@ class DaskSession:
         self._run_id = environment.run_id
         self._raise = bool(environment.context.get("raise_on_exception"))
         self._futures: dict[UnitKey, Future] = {}
-        # With each, whether it announces the beginnings of its members first.
+        # By key, whether the unit announces the starts of its members first.
         self._unreported: dict[UnitKey, bool] = {}
         self._threads_of: dict[str, int] = {}
         self._silent: set[UnitKey] = set()
@@ -87,7 +87,7 @@ class DaskSession:
         subscriber.join(self._run_id, self)
 
     def _pickled_environment(self, environment: RunEnvironment) -> bytes:
-        """The environment as it travels: nothing is sent where scheduler and workers are threads of this process."""
+        """Return the pickled environment; empty if scheduler and workers are threads of this process."""
         if self._client.scheduler.address.startswith("inproc://"):
             share(environment)
             return b""
@@ -97,7 +97,7 @@ class DaskSession:
             return pickling.dumps(sendable_environment(environment))
 
     def submit(self, units: Sequence[Unit]) -> None:
-        """Send units to the scheduler: several as one graph, a single one as a call, which is less work there."""
+        """Submit units: several as one graph, a single one as a call, which is cheaper for the scheduler."""
         self._submissions += 1
         priority = UnitPriority(self._submissions, units)
         new = {unit.key for unit in units}
@@ -110,7 +110,7 @@ class DaskSession:
             self._futures.update(zip(keys, self._client.get(calls, keys, sync=False, priority=priority), strict=True))
 
     def _call(self, unit: Unit, beside: Collection[UnitKey]) -> tuple[Any, ...]:
-        """The call that runs a unit; what it needs is a key of the same graph, or a future."""
+        """Return the call that runs a unit; its needs are keys of the same graph, or futures."""
         needs = [key if key in beside else self._futures[key] for key in unit.needs]
         return (
             run_on_worker,
@@ -133,30 +133,30 @@ class DaskSession:
         return self._environment_future
 
     def set_gate(self, is_open: bool) -> None:
-        """Tell every worker, and those that come later, whether units may run."""
+        """Set on all workers, including later ones, whether units may run."""
         if is_open:
             self._client.unregister_worker_plugin(gate_plugin_name(self._run_id))
         else:
             self._client.register_plugin(ClosedGate(self._run_id))
 
     def pump(self, is_awaited: Callable[[], bool]) -> bool:
-        """The cluster makes progress by itself."""
+        """Return False: the cluster makes progress by itself."""
         return False
 
     def fetch(self, sources: Sequence[StateSource]) -> list[State]:
-        """Get states with their values from the workers."""
+        """Return states with their values from the workers."""
         keys = {key for source in sources for key in keys_in(source)}
         gathered = self._client.gather({key: self._futures[key] for key in keys}) if keys else {}
         return [resolve(one, gathered) for one in sources]
 
     def release(self, keys: Sequence[UnitKey]) -> None:
-        """Let the cluster forget what these units left behind."""
+        """Release the results of these units."""
         for key in keys:
             self._futures.pop(key, None)
             self._unreported.pop(key, None)
 
     def cancel(self, keys: Sequence[UnitKey]) -> None:
-        """Stop units; a body that runs already goes on until the session is closed."""
+        """Cancel units; running bodies continue until the session is closed."""
         self._was_cut_off = True
         for key in keys:
             self._unreported.pop(key, None)
@@ -164,7 +164,7 @@ class DaskSession:
         self._client.cancel(futures)
 
     def close(self) -> None:
-        """Forget everything of this run, and interrupt what still runs."""
+        """Release everything of this run, and interrupt running bodies."""
         self._subscriber.leave(self._run_id)
         if self._was_cut_off or self._unreported:
             end_run_on_workers(self._client, self._run_id)
@@ -173,11 +173,11 @@ class DaskSession:
         self._environment_future = None
 
     def on_worker_event(self, event: WorkerEvent) -> None:
-        """Take what a worker tells about this run."""
+        """Handle an event of a worker about this run."""
         self._threads_of[event.address] = event.threads
         for began in event.began:
             if began.key not in self._unreported:
-                # It was given up; its body goes on all the same.
+                # It was cancelled, but its body still runs.
                 continue
             self._began[began.key] = (event.address, began.position)
             self._deliver([began.record])
@@ -200,7 +200,7 @@ class DaskSession:
                 self._deliver(MemberStuck(key, outcomes, time.time()))
 
     def on_worker_loss(self, loss: WorkerLoss) -> None:
-        """Take that a worker died."""
+        """Handle the loss of a worker."""
         lost = [key for key in loss.keys if key in self._futures and key in self._unreported]
         seen: dict[UnitKey, int] = {}
         for key in lost:
@@ -209,7 +209,7 @@ class DaskSession:
                 seen[key] = position
         is_thread_left = len(seen) < self._threads_of.pop(loss.address, 1)
         units = [
-            # What announces beginnings first has not begun unless that was seen.
+            # A unit that announces starts first has not started unless that was reported.
             LostUnit(key, seen.get(key), likely=is_thread_left and key not in seen and not self._unreported[key])
             for key in lost
         ]
@@ -219,18 +219,18 @@ class DaskSession:
             self._deliver(WorkerLost(tuple(units), message, charged, time.time()))
 
     async def poll(self) -> None:
-        """Find units that will never report: a callback for each of them would cost more than all else here."""
+        """Find units that will never report: callbacks for all futures would be too expensive."""
         silent = set()
         for key in list(self._unreported):
             future = self._futures.get(key)
             if future is None or future.status == "pending":
                 continue
             if future.status == "finished" and key not in self._silent:
-                # Its report comes before, but may not have been readable.
+                # Its report comes first, but may have been unreadable.
                 silent.add(key)
                 continue
             self._unreported.pop(key, None)
-            # Its exception can be asked for from another thread only.
+            # Its exception can only be read from another thread.
             await asyncio.get_running_loop().run_in_executor(None, self._report_error, future)
         self._silent = silent
 

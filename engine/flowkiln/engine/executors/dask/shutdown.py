@@ -1,4 +1,4 @@
-"""What a worker does before it ends: its bodies are interrupted, and what they started is ended."""
+"""Shut down a worker: interrupt its bodies, and end the processes that they started."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from flowkiln.common.processes import adopt_orphans
 from flowkiln.engine.bodies import registry, shutdown
 
 _NOTIFY_TIMEOUT = 2.0
-"""Seconds that workers have to take the news that a run is over."""
+"""Seconds to wait for notifying the workers of the end of a run."""
 
 
 class WorkerProcessPlugin(WorkerPlugin):  # type: ignore[misc]
-    """Makes a worker process ours: bodies find in it what a program's main thread has, and leave nothing behind.
+    """Prepares a worker process for bodies: event loops in all threads, and cleanup of leftover processes.
 
-    A worker that shares the process of somebody else's program changes nothing there.
+    A worker within another program's process changes nothing there.
     """
 
     name = "flowkiln-worker-process"
@@ -48,10 +48,10 @@ async def _end_run(run_id: str, dask_worker: Worker) -> None:
 
 
 def end_run_on_workers(client: Client, run_id: str) -> None:
-    """Have all workers end the bodies of a run. Does not wait for the bodies, nor for workers that do not answer."""
+    """End the bodies of a run on all workers, without waiting for the bodies or for unresponsive workers."""
 
     def notify() -> None:
-        with suppress(Exception):  # the cluster may be gone, and its bodies with it
+        with suppress(Exception):  # the cluster, with its bodies, may be gone
             client.run(_end_run, run_id, wait=False, on_error="ignore")
 
     thread = Thread(target=notify, name="flowkiln-end-run", daemon=True)

@@ -1,4 +1,4 @@
-"""What a Dask worker tells about the units that run on it: beginnings soon and together, ends at once."""
+"""Send events about the units of a Dask worker: starts batched and delayed, ends at once."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from flowkiln.engine.executors.dask.events import Abandoned, MemberStarted, Shor
 from flowkiln.engine.unit_runner import WORK_PER_UNIT
 
 STREAM_INTERVAL = 0.05
-"""Seconds that a worker collects the beginnings of task runs before it sends them."""
+"""Seconds that a worker collects the starts of task runs before it sends them."""
 
 SCHEDULER_ANSWERS_WITHIN = 5.0
 """Seconds that a worker waits for the scheduler before it goes on without its answer."""
 
 IDLE_INTERVALS = 40
-"""Intervals without anything to tell after which a worker stops looking for it; starting again interrupts a unit."""
+"""Idle intervals after which a worker stops polling; restarting the poll delays a unit."""
 
 
 def dumps(value: Any) -> bytes:
-    """Pickle; classes that are defined in a flow's own script travel by value."""
+    """Pickle a value; classes of a flow's script are pickled by value."""
     try:
         return pickle.dumps(value)
     except Exception:
@@ -38,7 +38,7 @@ def dumps(value: Any) -> bytes:
 
 
 class UnitProgress:
-    """How far a unit is: agreed on by the thread that runs it and the one that gives its last members back."""
+    """The progress of a unit, shared by the thread that runs it and the one that gives back its last members."""
 
     def __init__(self, unit: Unit) -> None:
         self.key = unit.key
@@ -47,14 +47,14 @@ class UnitProgress:
         self._position, self._length = -1, len(unit.members)
 
     def may_begin(self, position: int) -> bool:
-        """Whether a member is still this unit's to run; then it begins."""
+        """Return whether a member still belongs to this unit, and mark it as started."""
         with self._lock:
             if position < self._length:
                 self._position = position
             return position < self._length
 
     def shorten(self) -> int | None:
-        """Once it has run for long, give up all members that have not begun; gives the new length if that changes."""
+        """Drop members that have not started once the unit has run for long; return the new length if it changes."""
         with self._lock:
             has_begun = self._position >= 0
             if not has_begun or self._position + 1 == self._length or time.monotonic() < self._until:
@@ -64,9 +64,9 @@ class UnitProgress:
 
 
 class EventStream:
-    """What one worker tells about one run, as events that its client is subscribed to.
+    """The events of one worker about one run.
 
-    `idle` counts the looks in a row that found nothing.
+    `idle` counts the polls in a row without events.
     """
 
     def __init__(self, worker: Worker, topic: str, run_id: str) -> None:
@@ -77,25 +77,26 @@ class EventStream:
         self.idle = 0
 
     def announce(self, began: MemberStarted) -> None:
-        """Tell with the next event that a task run began."""
+        """Send the start of a task run with the next event."""
         with self._lock:
             self._began.append(began)
 
     def send(self, end: UnitEnd | None = None) -> bool:
-        """Tell an end, with what is waiting, or this alone. It goes before the key of what ended, by the same way."""
+        """Send pending starts, and an end if given. The event arrives before the key of the ended unit."""
         with self._lock:
             if not self._began and end is None:
                 return False
             worker = self._worker()
             if worker is not None:
-                # Under the lock, and by the worker's loop whoever calls, lest an end overtakes its beginning.
+                # Under the lock, and by the worker's loop, so an end cannot overtake its start.
                 worker.loop.add_callback(worker.log_event, self._topic, self._event(worker, end))
             return True
 
     def send_now(self, end: Abandoned | None = None) -> None:
-        """Tell what is waiting, and an end, and wait until the scheduler has it: this process may be gone right after.
+        """Send pending starts and an end, and wait until the scheduler has them, because this process may end right
+        after.
 
-        What was told before may arrive after it.
+        Earlier events may arrive later.
         """
         worker = self._worker()
         if worker is None:
@@ -104,7 +105,7 @@ class EventStream:
             event = self._event(worker, end)
         loop = worker.loop.asyncio_loop
         told = asyncio.run_coroutine_threadsafe(worker.scheduler.log_event(topic=self._topic, msg=event), loop)
-        with suppress(Exception):  # a scheduler that does not answer has lost this worker anyway
+        with suppress(Exception):  # an unresponsive scheduler has lost this worker anyway
             told.result(timeout=SCHEDULER_ANSWERS_WITHIN)
 
     def _event(self, worker: Worker, end: UnitEnd | None) -> bytes:
@@ -113,7 +114,7 @@ class EventStream:
 
     @contextmanager
     def running(self, unit: Unit) -> Iterator[UnitProgress]:
-        """While a unit runs for long, members that it will not come to are given back to go elsewhere."""
+        """Track a running unit, so members that it will not reach can be given back."""
         progress = UnitProgress(unit)
         with self._lock:
             self._running.add(progress)
@@ -124,7 +125,7 @@ class EventStream:
                 self._running.discard(progress)
 
     def poll(self) -> bool:
-        """Tell what is to be told by now; False if there is nothing and no unit runs."""
+        """Send due events; return False if there are none and no unit is running."""
         with self._lock:
             running = list(self._running)
         told = self.send()
@@ -136,14 +137,14 @@ class EventStream:
 
 
 class EventStreams:
-    """The streams of a worker process, which looks after each now and then. Two workers may share a process."""
+    """The event streams of a worker process, polled periodically. Two workers may share a process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._streams: WeakKeyDictionary[Worker, dict[str, EventStream]] = WeakKeyDictionary()
 
     def of(self, worker: Worker, topic: str, run_id: str) -> EventStream:
-        """Give the stream of a run."""
+        """Return the stream of a run."""
         with self._lock:
             is_looked_after = worker in self._streams
             own = self._streams.setdefault(worker, {})

@@ -1,6 +1,6 @@
-"""How what a unit left behind goes from one process to another: without the results that cannot.
+"""Transfer the result of a unit between processes, without the values that cannot be pickled.
 
-Dask itself would try for ever to send a value that cannot be pickled, and lose the connection over one that cannot be
+Dask itself retries for ever to send a value that cannot be pickled, and loses the connection over one that cannot be
 unpickled.
 """
 
@@ -26,7 +26,7 @@ from flowkiln.states.state import KINDS, State, kind_of, without_result
 
 @dataclass(frozen=True, slots=True)
 class TransferableUnit(UnitResult):
-    """What a unit left behind on a Dask worker."""
+    """The result of a unit on a Dask worker."""
 
 
 _CLASSES = {name: kind for kind, name in KINDS.items()}
@@ -35,7 +35,7 @@ WHAT_TO_DO = "Return plain data, or open it inside the task that uses it."
 
 
 def sendable(state: State) -> State:
-    """Give the state itself if it can be pickled, else one of its kind whose result says why it is not there."""
+    """Return the state if it can be pickled, else one of its kind whose result says why it is missing."""
     try:
         pickle.dumps(state)
     except BaseException as error:
@@ -59,7 +59,7 @@ def _without_result(state: State, reason: str) -> State:
 
 
 def dumps_unit(unit: Unit) -> bytes:
-    """Pickle a unit; of states that are given in it, the results that cannot travel are left out."""
+    """Pickle a unit; results of inline states that cannot be pickled are omitted."""
     try:
         return dumps(unit)
     except Exception:
@@ -109,11 +109,11 @@ def _unpack(header: dict[str, Any], frames: list[Any]) -> TransferableUnit:
 
 
 STATE_SIZE = 500
-"""Bytes that a state takes without its result, about."""
+"""Approximate bytes of a state without its result."""
 
 
 def _size(held: TransferableUnit) -> int:
-    """Tell Dask what a unit weighs: it decides by that what to move, and what to spill to disk."""
+    """Return the size of a unit's result, by which Dask decides what to move and what to spill to disk."""
     return sum(map(_state_size, held.states))
 
 

@@ -1,7 +1,7 @@
-"""Shorter waits between messages, for clusters that are ours.
+"""Shorten message intervals on Flowkiln's own clusters.
 
-Dask collects messages for 2 to 10 ms before it sends them, which is most of what a short task run costs. One
-millisecond is the least that still collects what comes together.
+Dask batches messages for 2 to 10 ms before it sends them, which is most of the cost of a short task run. One
+millisecond still batches simultaneous messages.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ INTERVAL = 0.001
 
 
 class QuickScheduler(SchedulerPlugin):  # type: ignore[misc]
-    """Shortens the scheduler's waits, towards workers and clients."""
+    """Shortens the scheduler's message intervals to workers and clients."""
 
     name = "flowkiln-quick-scheduler"
     idempotent = True
@@ -37,7 +37,7 @@ class QuickScheduler(SchedulerPlugin):  # type: ignore[misc]
 
 
 class QuickWorker(WorkerPlugin):  # type: ignore[misc]
-    """Shortens a worker's waits towards the scheduler."""
+    """Shortens a worker's message interval to the scheduler."""
 
     name = "flowkiln-quick-worker"
     idempotent = True
@@ -48,7 +48,7 @@ class QuickWorker(WorkerPlugin):  # type: ignore[misc]
 
 
 def tune(client: Client) -> None:
-    """Shorten the waits on the whole cluster that a client is connected to."""
+    """Shorten the message intervals of a client's whole cluster."""
     client.register_plugin(QuickScheduler())
     client.register_plugin(QuickWorker())
     stream: Any = client.scheduler_comm

@@ -1,4 +1,4 @@
-"""What runs on a Dask worker: units."""
+"""Run units on a Dask worker."""
 
 from __future__ import annotations
 
@@ -29,37 +29,37 @@ from flowkiln.engine.unit_runner import UnitResult, run_unit
 from flowkiln.states.records import TaskRunRecord
 
 ENVIRONMENTS_KEPT = 32
-"""Environments of recent runs that a worker process keeps."""
+"""Maximum number of environments that a worker process caches."""
 
 
 def gate_plugin_name(run_id: str) -> str:
-    """Name the plugin that keeps a run's gate closed."""
+    """Return the name of the plugin that closes a run's gate."""
     return f"flowkiln-gate-{run_id}"
 
 
 class ClosedGate(WorkerPlugin):  # type: ignore[misc]
-    """While a worker has this plugin, no further task of the run starts there."""
+    """A worker with this plugin starts no further task of the run."""
 
     def __init__(self, run_id: str) -> None:
         self.name = gate_plugin_name(run_id)
 
 
 class _Environments:
-    """The environments of the runs that this process takes part in. One for each worker: two may share a process."""
+    """The cached environments of runs, by worker, because two workers may share a process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[str, str], RunEnvironment] = OrderedDict()
 
     def of(self, worker: Worker, run_id: str, pickled: bytes) -> RunEnvironment:
-        """Give a run's environment, unpickled once; its errors are then those of the unit that asks first."""
+        """Return a run's environment, unpickled once; errors are raised in the first unit that needs it."""
         key = (worker.address, run_id)
         with self._lock:
             found = self._kept.get(key)
             if found is None:
                 follow_threads()
                 if worker.nanny:
-                    # A process of Dask's own: nobody else makes it show what task bodies log.
+                    # A process that Dask started: configure the logging of bodies here.
                     configure_logging()
                 found = _shared[run_id] if run_id in _shared else cloudpickle.loads(pickled)
                 self._kept[key] = found
@@ -79,12 +79,12 @@ _shared: dict[str, RunEnvironment] = {}
 
 
 def share(environment: RunEnvironment) -> None:
-    """Let workers that are threads of this process use an environment as it is."""
+    """Share an environment with workers that are threads of this process."""
     _shared[environment.run_id] = environment
 
 
 def unshare(run_id: str) -> None:
-    """Forget an environment that was shared."""
+    """Remove a shared environment."""
     _shared.pop(run_id, None)
     _environments.forget(run_id)
 
@@ -93,7 +93,7 @@ _streams = EventStreams()
 
 
 class Carrier(FlowkilnError):
-    """Carries an exception past Dask's worker, which ends for a SystemExit or KeyboardInterrupt."""
+    """Wraps an exception, because Dask's worker ends for SystemExit and KeyboardInterrupt."""
 
     def __init__(self, carried: BaseException) -> None:
         super().__init__(carried)
@@ -105,7 +105,7 @@ def run_on_worker(
 ) -> UnitResult:
     """Run a unit and stream its report under the topic.
 
-    Raises what the unit raises, if that is an Exception; anything else in a `Carrier`.
+    Raise the exceptions of the unit; those that are not an Exception are wrapped in a `Carrier`.
     """
     try:
         return _run(topic, run_id, environment, pickled_unit, needs)
@@ -119,7 +119,7 @@ def _run(topic: str, run_id: str, environment: bytes, pickled_unit: bytes, needs
     worker = get_worker()
     unit: Unit = pickle.loads(pickled_unit)  # noqa: S301  # made by this run's own driver
     stream = _streams.of(worker, topic, run_id)
-    # What gathers runs no body, and is made anew from what is there.
+    # A gathering unit runs no body, and can be repeated.
     if unit.gather is None and was_resubmitted(worker, unit.key):
         stream.send(Forgotten(unit.key))
         return TransferableUnit(())
@@ -142,7 +142,7 @@ def _run(topic: str, run_id: str, environment: bytes, pickled_unit: bytes, needs
             needs,
             worker=str(worker.name),
             announce=announce,
-            # Only a process that a nanny starts again may be ended.
+            # Only a process with a nanny, which restarts it, may be ended.
             abandon=abandon if worker.nanny else None,
             slot=PoolSlot,
             may_begin=lambda position: (
