@@ -68,6 +68,8 @@ class Model(BaseModel):
         validate_by_alias=True,
         validate_by_name=True,
         regex_engine="rust-regex",
+        # On first use, not on import: a class that is only part of another is never built on its own.
+        defer_build=True,
     )
     exactly_one: ClassVar[tuple[str, ...]] = ()
     """Fields, as they are written, of which exactly one must be given."""
