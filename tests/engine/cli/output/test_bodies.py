@@ -127,7 +127,7 @@ def run(file: Path, *options: str) -> subprocess.CompletedProcess[str]:
         text=True,
         errors="strict",
         check=False,
-        timeout=120,
+        timeout=400,
     )
 
 
