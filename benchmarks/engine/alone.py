@@ -83,7 +83,7 @@ def empty_run(rounds: int) -> Row:
 
 
 def imports(rounds: int) -> Row:
-    """What a flow's file imports of ours beside `import dask`, each in an interpreter of its own, less its start."""
+    """Measure the imports of a flow's file and `import dask`, each in a new interpreter, without its start."""
     bare, dask, ours = [], [], []
     for _ in range(rounds):
         bare.append(seconds_of_program("-c", "pass"))

@@ -40,10 +40,10 @@ class Resources(Model):
     """Requests and limits of a container."""
 
     requests: dict[ResourceName, Quantity] = Field(
-        default={}, max_length=16, description="What a node must have free, such as {cpu: 500m, memory: 1Gi}."
+        default={}, max_length=16, description="Resources that a node must provide, such as {cpu: 500m, memory: 1Gi}."
     )
     limits: dict[ResourceName, Quantity] = Field(
-        default={}, max_length=16, description="What the container may use at most; past its memory it is killed."
+        default={}, max_length=16, description="Maximum usage of the container; it is killed if it exceeds its memory."
     )
 
 
@@ -113,15 +113,15 @@ class ClusterSpec(Model):
     start_deadline: Duration = Field(
         default="5m",
         description="How long the cluster may take from its creation until the engine in it has claimed the run. "
-        "After that the run is Crashed, with what was wrong as its reason.",
+        "After that the run is Crashed, with the problem as its reason.",
     )
     retain_after_failure: Duration = Field(
-        default="0s", description="How long the cluster is kept for a look at it after the run Failed or Crashed."
+        default="0s", description="How long the cluster is kept for inspection after the run Failed or Crashed."
     )
     workers: WorkersSpec = Field(default=WorkersSpec(), description="Number and shape of the worker pods.")
     scheduler: SchedulerSpec = Field(default=SchedulerSpec(), description="Shape of the Dask scheduler.")
     agent: AgentSpec = Field(default=AgentSpec(), description="Shape of the agent, which runs the engine.")
     pod_template: PodTemplate = Field(
         default=PodTemplate(),
-        description="Additions to scheduler and worker pods. What Flowkiln sets itself wins.",
+        description="Additions to scheduler and worker pods. Flowkiln's own settings take precedence.",
     )

@@ -70,7 +70,7 @@ class SourceFile(Model):
 
 
 class Source(Model):
-    """Source code that travels with the flow."""
+    """Source code that is part of the flow."""
 
     files: tuple[SourceFile, ...] = Field(
         min_length=1,
@@ -120,12 +120,12 @@ class TaskInput(Model):
 class Retries(Model):
     """What happens after a task run has Failed."""
 
-    max: int = Field(strict=True, ge=0, le=1000, description="How often the task is run again at most.")
+    max: int = Field(strict=True, ge=0, le=1000, description="Maximum number of retries.")
     delay: Duration = Field(default="0s", description="Time to wait before the first retry.")
     backoff_factor: int = Field(
-        default=1, strict=True, ge=1, le=10, description="Each further wait is this many times the one before."
+        default=1, strict=True, ge=1, le=10, description="Factor between a wait and the previous one."
     )
-    max_delay: Duration | None = Field(default=None, description="The longest wait. Default: no limit.")
+    max_delay: Duration | None = Field(default=None, description="Maximum wait. Default: no limit.")
     jitter_percent: int = Field(
         default=0, strict=True, ge=0, le=100, description="How far each wait varies at random, up or down, in percent."
     )
@@ -251,7 +251,7 @@ class FlowSpec(Model):
         json_schema_extra=LIST_MAP_BY_NAME,
         description="What runs of the flow may or must be given.",
     )
-    source: Source | None = Field(default=None, description="Source code that travels with the flow.")
+    source: Source | None = Field(default=None, description="Source code that is part of the flow.")
     tasks: tuple[TaskSpec, ...] = Field(
         default=(),
         min_length=1,

@@ -68,7 +68,7 @@ class FlowRunSpec(Model):
         default={}, max_length=64, description="Values for the flow's parameters. A null counts as not given."
     )
     context: dict[ContextKey, JsonValue] = Field(
-        default={}, max_length=64, description="Values that tasks find in flowkiln.context; they win over the flow's."
+        default={}, max_length=64, description="Values that tasks find in flowkiln.context; they override the flow's."
     )
     start_time: Timestamp | None = Field(
         default=None, description="When the run starts; it is Scheduled until then. Default: at once."

@@ -49,7 +49,7 @@ PATTERNS_IN_WORDS: Mapping[str, str] = MappingProxyType(
 
 
 def list_map_by(key: str) -> dict[str, Any]:
-    """Say that the items of a list are told apart by a field, so that several writers can own one each."""
+    """Declare a list as a map keyed by a field, so several writers can own one item each."""
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
 
 
@@ -97,13 +97,13 @@ class Model(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _without_nulls(cls, document: Any) -> Any:
-        """Take a null for a field that was not written, as kubectl does; free-form values are left alone."""
+        """Remove nulls, as kubectl does, except in free-form values."""
         if isinstance(document, dict) and None in document.values():
             return {key: value for key, value in document.items() if value is not None}
         return document
 
     def to_json(self) -> dict[str, Any]:
-        """Return the document as Kubernetes takes it: camelCase, only what was set, no nulls."""
+        """Return the document for Kubernetes: camelCase, only fields that were set, no nulls."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
 
 

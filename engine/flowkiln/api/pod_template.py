@@ -62,7 +62,7 @@ class Toleration(Model):
     value: LabelValue | None = Field(default=None, description="Value of the taint, for Equal.")
     effect: TaintEffect | None = Field(default=None, description="Effect of the taint; none matches all effects.")
     toleration_seconds: int | None = Field(
-        default=None, strict=True, ge=0, le=604_800, description="How long a NoExecute taint is borne, in seconds."
+        default=None, strict=True, ge=0, le=604_800, description="How long a NoExecute taint is tolerated, in seconds."
     )
 
 

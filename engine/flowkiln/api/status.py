@@ -136,7 +136,7 @@ class FlowRunStatus(Model):
         default=(),
         max_length=16,
         json_schema_extra=list_map_by("type"),
-        description=f"What tools look at: {listed(ConditionType)}.",
+        description=f"Conditions for tools: {listed(ConditionType)}.",
     )
     flow: FlowStatus | None = Field(default=None, description="The flow run as the engine sees it.")
     tasks: tuple[TaskStatus, ...] = Field(

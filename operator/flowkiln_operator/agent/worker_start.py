@@ -24,7 +24,7 @@ IMPORTS = "flowkiln_operator.agent.worker_imports"
 
 
 async def dask_setup(nanny: Nanny) -> None:
-    """Called by Dask before the nanny's first own connection."""
+    """Wait for the scheduler; called by Dask before the nanny's first connection."""
     if dask.config.get("distributed.worker.multiprocessing-method") == FORKSERVER:
         start_fork_server(nanny.pre_spawn_env)
     await SchedulerLink(nanny.scheduler.addr).wait_for_identity()

@@ -91,7 +91,7 @@ _CALLABLE = re.compile(r"^[\w.]+:[\w.]+$")
 
 
 def hint_for_unknown_field(model: type[BaseModel] | None, name: str) -> str | None:
-    """Say what to write instead of a field that a model does not have."""
+    """Return what to write instead of a field that a model does not have."""
     return None if model is None else _INSTEAD.get(model, {}).get(_plain(name))
 
 
@@ -103,7 +103,7 @@ def hint_for_rule(text: str) -> str | None:
 
 
 def hint_for_shape(root: type[BaseModel], path: tuple[int | str, ...], given: object) -> str | None:
-    """Say how to write a value that has the wrong shape for its field: a name for a mapping, a mapping for a list."""
+    """Return how to write a value of the wrong shape: a name for a mapping, a mapping for a list."""
     owner = model_at(root, [*path[:-1]])
     field = field_at(root, path)
     target = model_at(root, path) if field is not None else None
@@ -133,7 +133,7 @@ def hint_for_shape(root: type[BaseModel], path: tuple[int | str, ...], given: ob
 
 
 def hint_for_map(given: object) -> str | None:
-    """Say how to map over a task that is named where a boolean stands."""
+    """Return how to map over a task that is named instead of a boolean."""
     return f"write task: {given}, map: true" if isinstance(given, str) else None
 
 

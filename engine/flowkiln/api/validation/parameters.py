@@ -26,12 +26,12 @@ class ParameterChecks:
     _schemas: dict[str, Schema | Fault] = field(default_factory=dict)
 
     def schema_fault(self, parameter: ParameterSpec) -> Fault | None:
-        """Say what is wrong with a parameter's schema."""
+        """Return what is wrong with a parameter's schema."""
         found = self._read(parameter)
         return found if isinstance(found, Fault) else None
 
     def value_fault(self, parameter: ParameterSpec, value: JsonValue) -> Fault | None:
-        """Say why a value does not satisfy a parameter's schema; None also where the schema itself has a fault."""
+        """Return why a value does not satisfy a parameter's schema; None also if the schema itself is invalid."""
         schema = self._read(parameter)
         if isinstance(schema, Fault):
             return None

@@ -131,12 +131,12 @@ def _no_member(given: object, expected: str, owner: type[BaseModel] | None) -> s
 
 
 def _number_or_text(field: FieldInfo | None) -> str | None:
-    """Say how a number is to be written that may be text as well: a quantity, or a share."""
+    """Return how to write a number that may also be text: a quantity or a share."""
     return next((PATTERNS_IN_WORDS[pattern] for pattern in patterns_of(field) if pattern in _NUMBERS_OR_TEXT), None)
 
 
 def _no_text(given: object, field: FieldInfo | None, written: str | None) -> str:
-    """Say how a value is to be written that is no text, but must be."""
+    """Return how to write a value that must be text."""
     duration = next((pattern for pattern in patterns_of(field) if pattern in _DURATIONS), None)
     match given:
         case int() if duration is not None and not isinstance(given, bool):

@@ -34,7 +34,7 @@ class Problem:
 
 
 def no_such(kind: str, name: str, known: Iterable[str]) -> str:
-    """Say that a name means nothing, and which similar one does."""
+    """Return a message that a name is unknown, with the most similar known name."""
     message = f'there is no {kind} "{name}"'
     # A comparison takes long. A misspelt name is right at its beginning and its end, more than any other.
     nearest = heapq.nlargest(_COMPARED, known, key=lambda other: _in_common(name, other))

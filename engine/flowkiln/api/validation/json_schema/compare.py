@@ -19,7 +19,7 @@ from flowkiln.api.validation.json_schema.types import IS_TYPE, is_finite, shown
 
 
 def compare(schema: Schema, value: JsonValue, steps: Steps) -> Fault | None:
-    """Say why a value does not satisfy a schema; None if it does. Raises TooManyStepsError."""
+    """Return why a value does not satisfy a schema; None if it does. Raise TooManyStepsError."""
     try:
         breach = _Comparison(schema, steps).check(schema.root, value, None)
     except RecursionError:

@@ -20,11 +20,11 @@ class ResubmissionPlugin(SchedulerPlugin):  # type: ignore[misc]
     idempotent = True
 
     async def start(self, scheduler: Scheduler) -> None:
-        """Called by Dask when the plugin arrives."""
+        """Store the scheduler; called by Dask when the plugin arrives."""
         self._scheduler = scheduler
 
     def transition(self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
-        """Called by Dask for each step of each key, before what follows from it is sent."""
+        """Mark a key that will be sent again; called by Dask for each transition, before its messages are sent."""
         if finish != "released" or (start != "processing" and start != "memory"):
             return
         task = self._scheduler.tasks.get(key)

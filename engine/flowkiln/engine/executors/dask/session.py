@@ -58,7 +58,7 @@ class UnitPriority:
         }
 
     def __call__(self, key: object) -> int:
-        """Called by Dask's scheduler for each key."""
+        """Return the priority of a key; called by Dask's scheduler."""
         return self._values.get(key, 0)
 
 

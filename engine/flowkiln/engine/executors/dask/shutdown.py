@@ -26,13 +26,13 @@ class WorkerProcessPlugin(WorkerPlugin):  # type: ignore[misc]
     idempotent = True
 
     def setup(self, worker: Worker) -> None:
-        """Called by Dask when the plugin arrives at a worker."""
+        """Prepare the process; called by Dask when the plugin arrives at a worker."""
         if worker.nanny:
             adopt_orphans()
             give_each_thread_a_loop()
 
     async def teardown(self, worker: Worker) -> None:
-        """Called by Dask when the worker closes."""
+        """End bodies and their processes; called by Dask when the worker closes."""
         if worker.nanny:
             await asyncio.to_thread(shutdown.shut_down_all_runs)
         elif await asyncio.to_thread(shutdown.wait_for_unstopped):

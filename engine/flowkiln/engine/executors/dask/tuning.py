@@ -21,16 +21,16 @@ class QuickScheduler(SchedulerPlugin):  # type: ignore[misc]
     idempotent = True
 
     async def start(self, scheduler: Scheduler) -> None:
-        """Called by Dask when the plugin arrives."""
+        """Shorten all intervals; called by Dask when the plugin arrives."""
         for stream in (*scheduler.stream_comms.values(), *scheduler.client_comms.values()):
             stream.interval = INTERVAL
 
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
-        """Called by Dask for each new worker."""
+        """Shorten the interval to a worker; called by Dask for each new worker."""
         scheduler.stream_comms[worker].interval = INTERVAL
 
     def add_client(self, scheduler: Scheduler, client: str) -> None:
-        """Called by Dask for each new client, before its connection may be there."""
+        """Shorten the interval to a client; called by Dask for each new client, perhaps before it is connected."""
         stream = scheduler.client_comms.get(client)
         if stream is not None:
             stream.interval = INTERVAL
@@ -43,7 +43,7 @@ class QuickWorker(WorkerPlugin):  # type: ignore[misc]
     idempotent = True
 
     def setup(self, worker: Worker) -> None:
-        """Called by Dask when the plugin arrives at a worker."""
+        """Shorten the interval; called by Dask when the plugin arrives at a worker."""
         worker.batched_stream.interval = INTERVAL
 
 
