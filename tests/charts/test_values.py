@@ -16,7 +16,7 @@ from flowkiln_operator.controller.settings import Settings
 from tests.cluster.harness.commands import CommandError
 
 from .helm import CHART, helm
-from .rendering import SECOND, Key, Object, container, named, names, pod, render
+from .rendering import SECOND, Object, container, named, names, pod, render
 
 CONTROLLERS = {"operator": "flowkiln-operator", "daskKubernetes": "dask-kubernetes"}
 DEFINITIONS = {"flows.flowkiln.dev", "flowruns.flowkiln.dev"}
@@ -226,22 +226,16 @@ def test_a_cluster_may_have_its_own_dask_kubernetes() -> None:
     assert all(without[key] == default[key] for key in without)
 
 
-def test_with_namespaces_the_rights_of_the_operator_end_there() -> None:
-    """In two namespaces it may do all that it may do anywhere, and in the cluster as a whole nothing."""
+@pytest.mark.parametrize(
+    ("role", "deployment"),
+    [("flowkiln-operator", "flowkiln-operator"), ("flowkiln-dask-kubernetes", "dask-kubernetes")],
+)
+def test_with_namespaces_the_rights_end_there(role: str, deployment: str) -> None:
+    """A controller that watches two namespaces can list what namespaces and definitions there are, and no more."""
     found = render({"namespaces": ["a", "b"]})
-    assert _bindings(found, "flowkiln-operator") == {
-        ("RoleBinding", "a", "flowkiln-operator"),
-        ("RoleBinding", "b", "flowkiln-operator"),
-    }
-    role = ("ClusterRole", "", "flowkiln-operator")
-    assert found[role] == render()[role]
-
-
-def test_with_namespaces_the_rights_of_dask_kubernetes_end_there() -> None:
-    """It can list what namespaces and definitions there are, as kopf wants to, and no more."""
-    role = "flowkiln-dask-kubernetes"
-    found = render({"namespaces": ["a", "b"]})
-    assert _bindings(found, "dask-kubernetes") == {
+    subject = {"kind": "ServiceAccount", "name": deployment, "namespace": "flowkiln-system"}
+    bindings = {key: document for key, document in found.items() if document.get("subjects") == [subject]}
+    assert {(kind, namespace, document["roleRef"]["name"]) for (kind, namespace, _), document in bindings.items()} == {
         ("ClusterRoleBinding", "", f"{role}-discovery"),
         ("RoleBinding", "a", role),
         ("RoleBinding", "b", role),
@@ -252,16 +246,6 @@ def test_with_namespaces_the_rights_of_dask_kubernetes_end_there() -> None:
         {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list", "watch"]},
     ]
     assert found["ClusterRole", "", role] == render()["ClusterRole", "", role]
-
-
-def _bindings(found: dict[Key, Object], service_account: str) -> set[Key]:
-    """Return kind and namespace of the bindings of a controller, and what they bind it to."""
-    subject = {"kind": "ServiceAccount", "name": service_account, "namespace": "flowkiln-system"}
-    return {
-        (kind, namespace, document["roleRef"]["name"])
-        for (kind, namespace, _), document in found.items()
-        if document.get("subjects") == [subject]
-    }
 
 
 def test_releases_of_different_classes_share_a_cluster() -> None:
@@ -287,7 +271,8 @@ def test_a_release_with_a_class_and_namespaces_has_its_rights_there() -> None:
     """The bindings refer to the role of that release."""
     found = render({**SECOND, "namespaces": ["a"]}, namespace="flowkiln-gpu")
     assert found["RoleBinding", "a", "flowkiln-operator-gpu"]["roleRef"]["name"] == "flowkiln-operator-gpu"
-    assert ("ClusterRole", "", "flowkiln-operator-gpu") in found
+    wide = found["ClusterRoleBinding", "", "flowkiln-operator-gpu-discovery"]["roleRef"]["name"]
+    assert ("ClusterRole", "", wide) in found
 
 
 def test_dask_kubernetes_watches_the_same_namespaces() -> None:

@@ -74,7 +74,6 @@ def test_the_operator_cannot_read_a_secret_nor_get_into_a_pod(base: list[Documen
         assert verbs(role, "", resource) == set()
     assert verbs(role, "", "pods") == {"list", "watch"}
     assert verbs(role, "apps", "deployments") == {"list", "watch"}
-    assert verbs(role, "", "namespaces") == set()
     for resource in ("roles", "rolebindings"):
         assert verbs(role, "rbac.authorization.k8s.io", resource) == {"get", "create"}
     assert verbs(role, "flowkiln.dev", "flowruns") == {"get", "list", "watch", "delete"}

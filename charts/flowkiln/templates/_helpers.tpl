@@ -43,7 +43,7 @@ one. Takes text, annotations, suffix and root.
 
 {{/*
 Bindings of a controller's ClusterRole to its ServiceAccount. With namespaces to watch the role is bound in each of them,
-and what it says of definitions and namespaces, which kopf wants to see in the whole cluster, is a small role beside it.
+and a small role lets the controller see the cluster's definitions and namespaces, as kopf wants to.
 Takes role, serviceAccount, text (of the role's file) and root.
 */}}
 {{- define "flowkiln.bindings" -}}
@@ -55,7 +55,6 @@ Takes role, serviceAccount, text (of the role's file) and root.
 {{- $wide = append $wide . -}}
 {{- end -}}
 {{- end }}
-{{- if $wide }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
@@ -65,15 +64,6 @@ metadata:
     {{- include "flowkiln.labels" .root | nindent 4 }}
 rules:
 {{ toYaml $wide }}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata:
-  name: {{ .role }}-discovery
-  labels:
-    {{- include "flowkiln.labels" .root | nindent 4 }}
-{{- include "flowkiln.roleRef" (merge (dict "role" (printf "%s-discovery" .role)) .) }}
-{{- end }}
 {{- range .root.Values.namespaces }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
@@ -85,16 +75,15 @@ metadata:
     {{- include "flowkiln.labels" $here.root | nindent 4 }}
 {{- include "flowkiln.roleRef" $here }}
 {{- end }}
-{{- else }}
+{{- end }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
 metadata:
-  name: {{ .role }}
+  name: {{ .role }}{{ if .root.Values.namespaces }}-discovery{{ end }}
   labels:
     {{- include "flowkiln.labels" .root | nindent 4 }}
-{{- include "flowkiln.roleRef" . }}
-{{- end }}
+{{- include "flowkiln.roleRef" (merge (dict "role" (printf "%s%s" .role (ternary "-discovery" "" (not (empty .root.Values.namespaces))))) .) }}
 {{- end }}
 
 {{- define "flowkiln.roleRef" }}

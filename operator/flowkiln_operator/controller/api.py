@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlencode
@@ -20,18 +19,15 @@ from flowkiln.api.names import FLOW_KIND, FLOW_RUN_KIND, FLOW_RUNS, FLOWS, OPERA
 Document = dict[str, Any]
 
 TIMEOUT_SECONDS = 30
-CONNECT_SECONDS = 10
-WATCH_SECONDS = 120
-"""Duration of one watch. A dead connection is detected after at most this time and TIMEOUT_SECONDS."""
 PAGE_BYTES = 1 << 20
-"""Target size of a page of a list. Parsing a page blocks the event loop."""
+"""Target size of a page of a list, of which metadata may be large too. Parsing a page blocks the event loop."""
 FIRST_PAGE = 10
 LARGEST_PAGE = 500
 
 _TIMEOUT = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
 _JSON = "application/json"
 _APPLY = "application/apply-patch+yaml"
-_METADATA = "application/json;as=PartialObjectMetadata{list};g=meta.k8s.io;v=v1"
+_METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 PLURALS: dict[tuple[str, str], str] = {
     (API_VERSION, FLOW_RUN_KIND): FLOW_RUNS,
@@ -60,16 +56,6 @@ class ApiError(Exception):
         self.message = message
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """The objects of a kind that match a label selector, complete or only their metadata."""
-
-    api_version: str
-    kind: str
-    labels: str = ""
-    metadata_only: bool = False
-
-
 class KubernetesApi:
     """A connection to the API server, to be used in `async with`.
 
@@ -94,8 +80,7 @@ class KubernetesApi:
         return cls(configuration, learn)
 
     async def __aenter__(self) -> Self:
-        # No limit on connections, because each watch occupies one.
-        connector = aiohttp.TCPConnector(limit=0, ssl=_tls(self._configuration))
+        connector = aiohttp.TCPConnector(ssl=_tls(self._configuration))
         self._session = aiohttp.ClientSession(connector=connector, trust_env=True)
         return self
 
@@ -122,46 +107,26 @@ class KubernetesApi:
         items: list[Document] = found.get("items") or []
         return items
 
-    async def pages(self, selection: Selection, namespace: str | None) -> AsyncIterator[Document]:
-        """Yield the pages of a list, all of one version. A namespace of None means all.
+    async def names(
+        self, api_version: str, kind: str, scope: str | None, *, labels: str
+    ) -> tuple[set[tuple[str, str]], int]:
+        """Return namespace and name of all objects that a label selector picks, and the version of this list.
 
-        Raises ApiError 410 when the API server no longer has that version.
+        A scope is a namespace, or None for all. Raises ApiError 410 when the API server loses that version meanwhile.
         """
-        path, query = _path(selection.api_version, selection.kind, namespace), _query(selection)
-        limit, token = FIRST_PAGE, ""
+        path, keys, version = _path(api_version, kind, scope), set[tuple[str, str]](), 0
+        limit, more = FIRST_PAGE, dict[str, str]()
         while limit:
-            more = {"limit": str(limit), **({"continue": token} if token else {})}
-            url, accept = f"{path}?{urlencode(query | more)}", _accept(selection, "List")
-            async with self._send("GET", url, accept=accept) as response:
+            query = urlencode({"labelSelector": labels, "limit": limit, **more})
+            async with self._send("GET", f"{path}?{query}", accept=_METADATA_LIST) as response:
                 data = await response.read()
             page = _checked(response, data)
-            yield page
-            token = page["metadata"].get("continue") or ""
+            version, token = int(page["metadata"]["resourceVersion"]), page["metadata"].get("continue") or ""
+            more = {"continue": token}
+            keys |= {(one["metadata"]["namespace"], one["metadata"]["name"]) for one in page.get("items") or ()}
             fitting = limit * PAGE_BYTES // max(len(data), 1)
             limit = max(1, min(fitting, 2 * limit, LARGEST_PAGE)) if token else 0
-
-    async def watch(self, selection: Selection, namespace: str | None, version: str) -> AsyncGenerator[Document, None]:
-        """Yield the events after a version until the API server ends the watch. A namespace of None means all."""
-        path, query = _path(selection.api_version, selection.kind, namespace), _query(selection)
-        query |= {
-            "watch": "true",
-            "allowWatchBookmarks": "true",
-            "timeoutSeconds": str(WATCH_SECONDS),
-            "resourceVersion": version,
-        }
-        limit = aiohttp.ClientTimeout(total=WATCH_SECONDS + TIMEOUT_SECONDS, sock_connect=CONNECT_SECONDS)
-        async with self._send("GET", f"{path}?{urlencode(query)}", accept=_accept(selection), limit=limit) as response:
-            if response.status != 200:
-                _checked(response, await response.read())
-            parts: list[bytes] = []
-            async for chunk in response.content.iter_any():
-                first, *later = chunk.split(b"\n")
-                parts.append(first)
-                for following in later:
-                    line = b"".join(parts)
-                    parts = [following]
-                    if line:
-                        yield json.loads(line)
+        return keys, version
 
     async def create(self, manifest: Mapping[str, Any]) -> Document:
         """Create the object. ApiError 409 when its name is taken."""
@@ -205,7 +170,6 @@ class KubernetesApi:
         body: Any = None,
         content_type: str = _JSON,
         accept: str = _JSON,
-        limit: aiohttp.ClientTimeout = _TIMEOUT,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         headers = {"Accept": accept, "Content-Type": content_type}
         # Asked each time, because the token of a ServiceAccount is renewed.
@@ -216,7 +180,7 @@ class KubernetesApi:
             f"{self._configuration.host}{path}",
             headers=headers,
             data=json.dumps(body) if body is not None else None,
-            timeout=limit,
+            timeout=_TIMEOUT,
             allow_redirects=False,
             proxy=self._configuration.proxy,
             proxy_headers=self._configuration.proxy_headers,
@@ -242,14 +206,6 @@ def _checked(response: aiohttp.ClientResponse, data: bytes) -> Document:
     if not 200 <= response.status <= 299:
         raise ApiError(response.status, document.get("reason", ""), document.get("message") or response.reason or "")
     return document
-
-
-def _query(selection: Selection) -> dict[str, str]:
-    return {"labelSelector": selection.labels} if selection.labels else {}
-
-
-def _accept(selection: Selection, list: str = "") -> str:
-    return _METADATA.format(list=list) if selection.metadata_only else _JSON
 
 
 def _path(api_version: str, kind: str, namespace: str | None, name: str | None = None) -> str:

@@ -12,7 +12,7 @@ from flowkiln.api.names import FLOW_RUN_KIND, RUN_LABEL, RUN_NAME_ANNOTATION
 from flowkiln_operator.controller import views
 from flowkiln_operator.controller.settled import Settled, settled
 from flowkiln_operator.controller.snapshot import PodView
-from flowkiln_operator.controller.table import Document, Scope, Table
+from flowkiln_operator.controller.table import Document, Table
 from flowkiln_operator.controller.work_queue import Key
 from flowkiln_operator.resources import dask_cluster
 from flowkiln_operator.resources.run import RunIdentity
@@ -53,21 +53,23 @@ class Cache:
         """Create an empty cache. `look` is called with the key of each run that has to be reconciled."""
         self._look = look
         self._doubted: set[Key] = set()
-        self.flow_runs = Table(
-            known_run, group=lambda run: run.flow, on_change=self._run_changed, on_listed=self._listed
-        )
+        self.flow_runs = Table(known_run, group=lambda run: run.flow, on_change=self._run_changed)
         self.dask_clusters = self._table(_dask_cluster)
         self.pods = self._table(views.pod_view)
         self.deployments = self._table(views.replica_failure)
-        self._tables: tuple[Table[Any], ...] = (self.flow_runs, self.dask_clusters, self.pods, self.deployments)
+        self._is_complete = False
 
-    def is_complete(self, namespace: str) -> bool:
-        """Return whether all kinds have been listed in a namespace. Its runs are only reconciled afterwards."""
-        return all(table.is_listed(namespace) for table in self._tables)
+    @property
+    def is_complete(self) -> bool:
+        """Return whether every kind has been listed. No run is reconciled before that."""
+        return self._is_complete
 
-    def has_begun(self) -> bool:
-        """Return whether every kind has been listed in some scope. A missing namespace does not delay readiness."""
-        return all(table.is_listed_somewhere() for table in self._tables)
+    def complete(self) -> None:
+        """Record that every kind has been listed, and reconcile all runs if that is new."""
+        if not self._is_complete:
+            self._is_complete = True
+            for key, _ in self.flow_runs.items():
+                self._look(key)
 
     def run(self, key: Key) -> KnownRun | None:
         """Return a run."""
@@ -130,7 +132,7 @@ class Cache:
             run = (metadata.get("annotations") or {}).get(RUN_NAME_ANNOTATION, "")
             return Child(metadata["labels"][RUN_LABEL], run, view(document))
 
-        return Table(read, group=lambda child: child.label, on_change=self._child_changed, on_listed=self._listed)
+        return Table(read, group=lambda child: child.label, on_change=self._child_changed)
 
     def _run_changed(self, key: Key, before: KnownRun | None, after: KnownRun | None) -> None:
         self._doubted.discard(key)
@@ -142,12 +144,6 @@ class Cache:
         child = after or before
         if child is not None and before != after and (run := (key[0], child.run)) in self.flow_runs:
             self._look(run)
-
-    def _listed(self, scope: Scope) -> None:
-        """Reconcile all runs of a scope, once all kinds have been listed there, and after each later list."""
-        for key, _ in self.flow_runs.items(scope):
-            if self.is_complete(key[0]):
-                self._look(key)
 
 
 def known_run(document: Document) -> KnownRun:

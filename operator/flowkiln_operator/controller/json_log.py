@@ -8,7 +8,8 @@ import sys
 from datetime import UTC, datetime
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_CHATTY = ("aiohttp", "asyncio")
+# kopf has two lines for each event that it passes on.
+_CHATTY = ("kopf", "aiohttp", "asyncio")
 
 
 class JsonFormatter(logging.Formatter):

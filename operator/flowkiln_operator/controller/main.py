@@ -6,19 +6,21 @@ import argparse
 import asyncio
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
+
+import kopf
 
 from flowkiln_operator.controller import json_log
 from flowkiln_operator.controller.api import ApiError, KubernetesApi
 from flowkiln_operator.controller.cache import Cache
+from flowkiln_operator.controller.handlers import make_registry, make_settings, watched_kinds
 from flowkiln_operator.controller.memory import Memory
 from flowkiln_operator.controller.metrics import Metrics
 from flowkiln_operator.controller.reconcile import Reconciler
 from flowkiln_operator.controller.server import serve
 from flowkiln_operator.controller.settings import Settings, SettingsError
-from flowkiln_operator.controller.watch import watch_all
+from flowkiln_operator.controller.sweep import Sweeper
 from flowkiln_operator.controller.work_queue import Key, WorkQueue
 from flowkiln_operator.resources.dask_cluster import ClusterConfig
 
@@ -46,33 +48,53 @@ async def operate(settings: Settings) -> int:
 
     After a failure nothing needs to be saved: all state is in Kubernetes, and a new process reconciles every run.
     """
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    metrics, run_class = Metrics(), settings.run_class or None
+    ready, metrics, run_class = asyncio.Event(), Metrics(), settings.run_class or None
     cluster_config = ClusterConfig(settings.runtime_image, settings.runtime_image_pull_secrets, settings.cluster_domain)
     cache = Cache(lambda key: queue.add(key))
     async with await KubernetesApi.connect(cache.learn) as api:
         reconciler = Reconciler(api, cache, Memory(), cluster_config, metrics, run_class)
         queue = WorkQueue(reconciler.reconcile, settings.concurrency, _error_logger(metrics))
-        port = await serve(settings.http_port, metrics, cache.states, cache.has_begun)
+        port = await serve(settings.http_port, metrics, cache.states, ready.is_set)
         logger.info("started", extra={"port": port, "namespaces": settings.namespaces or "all", "class": run_class})
-        working = {
-            asyncio.create_task(watch_all(api, cache, run_class, settings.namespaces), name="watching"),
-            asyncio.create_task(queue.run(), name="working"),
-        }
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({*working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        failed = [task for task in working if task.done()]
-        for task in working:
-            task.cancel()
-        await asyncio.wait(working)
-        if stopping.done():
-            return 0
-        for task in failed:
-            name, error = task.get_name(), task.exception()
+        watching = asyncio.create_task(watch(api, cache, run_class, settings.namespaces, ready))
+        working = asyncio.create_task(queue.run())
+        await asyncio.wait({watching, working}, return_when=asyncio.FIRST_COMPLETED)
+        return _exit_code(watching, working)
+
+
+def _exit_code(watching: asyncio.Task[None], working: asyncio.Task[None]) -> int:
+    for name, task in (("watching", watching), ("working", working)):
+        if task.done() and (error := task.exception()) is not None:
             logger.error("%s has failed; the operator exits and must be restarted", name, exc_info=error)
-        return EXIT_FAILED
+            return EXIT_FAILED
+    return 0
+
+
+async def watch(
+    api: KubernetesApi,
+    cache: Cache,
+    run_class: str | None,
+    namespaces: Sequence[str],
+    ready: asyncio.Event,
+) -> None:
+    """Keep the cache up to date by kopf's watches on these namespaces, or on all, until SIGTERM or SIGINT.
+
+    `ready` is set when the watches begin.
+    """
+    kinds = watched_kinds(cache, run_class)
+    sweeper = Sweeper(api, kinds, namespaces or (None,))
+    registry = make_registry(cache, kinds, lambda name: name if namespaces else None, sweeper.request)
+    async with asyncio.TaskGroup() as group:
+        sweeping = group.create_task(sweeper.run())
+        await kopf.operator(
+            registry=registry,
+            settings=make_settings(kinds),
+            standalone=True,
+            clusterwide=not namespaces,
+            namespaces=namespaces,
+            ready_flag=ready,
+        )
+        sweeping.cancel()
 
 
 def _error_logger(metrics: Metrics) -> Callable[[Key, Exception], None]:

@@ -53,7 +53,7 @@ class Reconciler:
         if run is None:
             self.memory.forget(*key)
             return None
-        if not self.cache.is_complete(key[0]):
+        if not self.cache.is_complete:
             # All runs are reconciled once it is.
             return None
         if self.cache.rests(key, now()):

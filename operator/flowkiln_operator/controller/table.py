@@ -38,15 +38,13 @@ class Table(Generic[Value]):
         *,
         group: Callable[[Value], str],
         on_change: Callable[[Key, Value | None, Value | None], None],
-        on_listed: Callable[[Scope], None],
     ) -> None:
         """Create an empty table.
 
         `read` extracts the value that is kept of an object, `group` its group (empty for none). `on_change` gets the
-        values before and after each change; None where there is none. `on_listed` is called when a scope has been
-        listed completely.
+        values before and after each change; None where there is none.
         """
-        self._read, self._group_of, self._on_change, self._on_listed = read, group, on_change, on_listed
+        self._read, self._group_of, self._on_change = read, group, on_change
         self._rows: dict[Key, Row[Value]] = {}
         self._groups: defaultdict[Key, set[Key]] = defaultdict(set)
         self._positions: dict[Scope, int] = {}
@@ -71,14 +69,6 @@ class Table(Generic[Value]):
     def items(self, scope: Scope = None) -> Iterator[tuple[Key, Value]]:
         """Yield all objects of a scope."""
         return ((key, row.value) for key, row in self._rows.items() if scope is None or key[0] == scope)
-
-    def is_listed(self, namespace: str) -> bool:
-        """Return whether the objects of a namespace have been listed. Before that, a missing row means nothing."""
-        return None in self._positions or namespace in self._positions
-
-    def is_listed_somewhere(self) -> bool:
-        """Return whether any scope has been listed."""
-        return bool(self._positions)
 
     def take(self, document: Document) -> None:
         """Store an object from a list or a watch."""
@@ -111,13 +101,6 @@ class Table(Generic[Value]):
         for key in gone:
             self._remove(key)
         self.reached(scope, version)
-        self._on_listed(scope)
-
-    def drop(self, scope: Scope) -> None:
-        """Remove all rows of a scope that cannot be listed any more, because the namespace or the rights are gone."""
-        self._positions.pop(scope, None)
-        for key, _ in list(self._in(scope)):
-            self._remove(key)
 
     def _in(self, scope: Scope) -> Iterator[tuple[Key, Row[Value]]]:
         return ((key, row) for key, row in self._rows.items() if scope is None or key[0] == scope)

@@ -1,7 +1,7 @@
 """A real HTTP server that answers as the Kubernetes API does: objects with versions, lists in pages, watches.
 
 It knows what a client can tell apart: resource versions and conflicts, a history that begins somewhere, connections
-that break, namespaces without rights.
+that break.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import copy
 import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +23,14 @@ from flowkiln_operator.controller.api import KubernetesApi
 
 Object = dict[str, Any]
 OF_AGENTS = ("flow", "tasks")
+GROUPS = {
+    "v1": [("pods", "Pod"), ("namespaces", "Namespace")],
+    "flowkiln.dev/v1alpha1": [("flowruns", "FlowRun"), ("flows", "Flow")],
+    "kubernetes.dask.org/v1": [("daskclusters", "DaskCluster")],
+    "apps/v1": [("deployments", "Deployment")],
+    "apiextensions.k8s.io/v1": [("customresourcedefinitions", "CustomResourceDefinition")],
+}
+"""What the server says that it has; kopf asks."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +57,10 @@ class ApiServer:
 
     objects: dict[tuple[str, str, str], Object] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
-    forbidden: set[str] = field(default_factory=set)
-    """Namespaces in which the client has no rights."""
+    failures: int = 0
+    """Number of lists that fail from now on."""
     surprises: list[Callable[[], object]] = field(default_factory=list)
     """What happens just before a status is written, one for each time."""
-    code_of_old_versions: int = 410
     host: str = ""
     version: int = 100
     _history: list[tuple[int, str, str, Object]] = field(default_factory=list)
@@ -66,7 +73,10 @@ class ApiServer:
     def put(self, resource: str, document: Mapping[str, Any]) -> Object:
         """Create or replace an object, as somebody else than the client would."""
         metadata = dict(document["metadata"])
-        key = (resource, metadata["namespace"], metadata["name"])
+        namespace = metadata.get("namespace", "")
+        if namespace and ("namespaces", "", namespace) not in self.objects:
+            self.put("namespaces", {"kind": "Namespace", "metadata": {"name": namespace}})
+        key = (resource, namespace, metadata["name"])
         before = self.objects.get(key)
         metadata.setdefault("uid", before["metadata"]["uid"] if before else f"{next(self._uids):08x}")
         metadata.setdefault("creationTimestamp", f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
@@ -84,6 +94,11 @@ class ApiServer:
     def remove(self, resource: str, namespace: str, name: str) -> None:
         """Delete an object at once."""
         self._announce("DELETED", resource, self.objects.pop((resource, namespace, name)))
+
+    def lose(self, resource: str, namespace: str, name: str) -> None:
+        """Delete an object without an event."""
+        del self.objects[resource, namespace, name]
+        self.version += 1
 
     def forget_history(self) -> None:
         """Have no event before now any more: a watch from an older version is refused with 410."""
@@ -127,17 +142,20 @@ class ApiServer:
             return web.json_response(document, status=refusal.code)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
+        if (discovered := _discovery(request.path.strip("/"))) is not None:
+            return web.json_response(discovered)
         parts = request.path.strip("/").split("/")[2 if request.path.startswith("/api/") else 3 :]
-        namespace = parts[1] if parts[0] == "namespaces" else ""
+        namespace = parts[1] if parts[0] == "namespaces" and len(parts) > 2 else ""
         resource, name, *_ = [*(parts[2:] if namespace else parts), ""]
         watching, wants = "watch" in request.query, request.query.get("labelSelector", "")
         verb = {"GET": "get" if name else "watch" if watching else "list", "POST": "create"}.get(
             request.method, request.method.lower()
         )
         self.requests.append(Request(verb, resource, namespace, name))
-        if namespace in self.forbidden:
-            raise Refusal(403, f"no rights in {namespace}")
         match verb:
+            case "list" if self.failures:
+                self.failures -= 1
+                raise Refusal(500, "out of order")
             case "list":
                 return web.json_response(self._list(resource, namespace, wants, request.query))
             case "watch":
@@ -173,21 +191,22 @@ class ApiServer:
         response = web.StreamResponse()
         await response.prepare(request)
         if seen < self._oldest:
-            error = {"kind": "Status", "code": self.code_of_old_versions, "message": "no history from there on"}
-            await response.write(json.dumps({"type": "ERROR", "object": error}).encode() + b"\n")
+            gone = {"kind": "Status", "code": 410, "message": "too old resource version"}
+            await response.write(json.dumps({"type": "ERROR", "object": gone}).encode() + b"\n")
             return response
         while not self._down:
             for version, event, kind, document in [entry for entry in self._history if entry[0] > seen]:
                 seen = version
                 if (
                     kind == resource
-                    and document["metadata"]["namespace"].startswith(namespace)
+                    and document["metadata"].get("namespace", "").startswith(namespace)
                     and _is_wanted(document, wants)
                 ):
                     line = json.dumps({"type": event, "object": document}).encode() + b"\n"
                     # In two parts: a line may come in any number of them.
-                    await response.write(line[:20])
-                    await response.write(line[20:])
+                    with suppress(ConnectionError):
+                        await response.write(line[:20])
+                        await response.write(line[20:])
             if not any(entry[0] > seen for entry in self._history):
                 await self._changed.wait()
         return response
@@ -205,6 +224,33 @@ class ApiServer:
             raise Refusal(409, "the object has been modified")
         kept = {name: value for name, value in (document.get("status") or {}).items() if name in OF_AGENTS}
         self.put(key[0], {**document, "status": {**kept, **body["status"]}})
+
+
+def _discovery(path: str) -> Object | None:
+    """Return what groups, versions and kinds there are; None for any other path."""
+    match path.split("/"):
+        case ["api"]:
+            return {"versions": ["v1"]}
+        case ["apis"]:
+            groups = [group.split("/") for group in GROUPS if "/" in group]
+            versions = [(name, {"groupVersion": f"{name}/{version}", "version": version}) for name, version in groups]
+            return {"groups": [{"name": name, "versions": [one], "preferredVersion": one} for name, one in versions]}
+        case ["api" | "apis", *rest] if "/".join(rest) in GROUPS:
+            verbs = ["get", "list", "watch", "patch"]
+            return {
+                "resources": [
+                    {
+                        "name": plural,
+                        "singularName": kind.lower(),
+                        "kind": kind,
+                        "namespaced": plural not in ("namespaces", "customresourcedefinitions"),
+                        "verbs": verbs,
+                    }
+                    for plural, kind in GROUPS["/".join(rest)]
+                ]
+            }
+        case _:
+            return None
 
 
 def _is_wanted(document: Object, selector: str) -> bool:

@@ -6,16 +6,21 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+import pytest
+import yaml
 
 from flowkiln_operator.controller.cache import Cache
+from flowkiln_operator.controller.main import watch
 from flowkiln_operator.controller.memory import Memory
 from flowkiln_operator.controller.metrics import Metrics
 from flowkiln_operator.controller.reconcile import Reconciler
-from flowkiln_operator.controller.watch import watch_all
 from flowkiln_operator.controller.work_queue import Key, WorkQueue
 from flowkiln_operator.resources.dask_cluster import ClusterConfig
 
-from .api_server import ApiServer, connect
+from .api_server import ApiServer, Request, connect
 
 
 @dataclass
@@ -25,6 +30,7 @@ class Operator:
     cache: Cache
     memory: Memory
     queue: WorkQueue
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
     errors: list[Exception] = field(default_factory=list)
 
 
@@ -37,22 +43,43 @@ async def until(what: Callable[[], bool]) -> None:
 
 @asynccontextmanager
 async def operating(server: ApiServer, namespaces: Sequence[str] = ()) -> AsyncIterator[Operator]:
-    """Have a controller at work for the length of a `with` block."""
+    """Run a controller for the length of a `with` block, which begins when it watches a first namespace."""
     errors: list[Exception] = []
 
     def on_error(_key: Key, error: Exception) -> None:
         errors.append(error)
 
     cache, memory = Cache(lambda key: queue.add(key)), Memory()
-    async with connect(server, cache.learn) as api:
-        reconciler = Reconciler(api, cache, memory, ClusterConfig("runtime:1"), Metrics(), None)
-        queue = WorkQueue(reconciler.reconcile, 4, on_error)
-        tasks = [asyncio.create_task(watch_all(api, cache, None, namespaces)), asyncio.create_task(queue.run())]
-        operator = Operator(cache, memory, queue, errors)
-        try:
-            yield operator
-        finally:
-            for task in tasks:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+    with pytest.MonkeyPatch.context() as patch, NamedTemporaryFile("w", suffix=".yaml") as kubeconfig:
+        yaml.safe_dump(_kubeconfig(server.host), kubeconfig)
+        kubeconfig.flush()
+        patch.setenv("KUBECONFIG", kubeconfig.name)
+        async with connect(server, cache.learn) as api:
+            reconciler = Reconciler(api, cache, memory, ClusterConfig("runtime:1"), Metrics(), None)
+            queue = WorkQueue(reconciler.reconcile, 4, on_error)
+            operator = Operator(cache, memory, queue, errors=errors)
+            before = len(_watches(server))
+            watching = asyncio.create_task(watch(api, cache, None, namespaces, operator.ready))
+            working = asyncio.create_task(queue.run())
+            await until(lambda: watching.done() or len(_watches(server)) - before >= 5)
+            try:
+                yield operator
+            finally:
+                for task in (watching, working):
+                    task.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await task
+
+
+def _watches(server: ApiServer) -> list[Request]:
+    kinds = ("flowruns", "flows", "daskclusters", "pods", "deployments")
+    return [request for request in server.asked("watch") if request.resource in kinds]
+
+
+def _kubeconfig(host: str) -> dict[str, Any]:
+    return {
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+        "current-context": "test",
+        "clusters": [{"name": "test", "cluster": {"server": host}}],
+        "users": [{"name": "test", "user": {}}],
+    }

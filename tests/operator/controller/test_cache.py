@@ -43,8 +43,7 @@ def looks() -> Looks:
 def cache(looks: Looks) -> Cache:
     """Return a cache to which everything has been listed: there is nothing."""
     made = Cache(looks.append)
-    for table in made._tables:
-        table.listed(None, set(), 1)
+    made.complete()
     return made
 
 
@@ -175,17 +174,15 @@ def test_the_late_end_of_an_old_run_does_not_strike_out_the_new_one_of_its_name(
     assert known.uid == "another"
 
 
-def test_nothing_is_said_of_a_namespace_before_all_of_it_is_known(looks: Looks) -> None:
-    """Without its pods, a run would seem to have lost them. When all is known, every run is looked at."""
+def test_every_run_is_looked_at_once_when_all_has_been_listed(looks: Looks) -> None:
+    """Before that, a run would seem to have lost its pods."""
     cache = Cache(looks.append)
     cache.flow_runs.take(run(2))
     looks.take()
-    for table in cache._tables:
-        assert not cache.is_complete("team")
-        assert looks.take() == []
-        table.listed("team", {MONTHLY}, 3)
-    assert cache.is_complete("team")
-    assert not cache.is_complete("elsewhere")
+    assert not cache.is_complete
+    for _ in range(2):
+        cache.complete()
+    assert cache.is_complete
     assert looks.take() == [MONTHLY]
 
 

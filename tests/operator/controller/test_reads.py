@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flowkiln.api.names import RUN_LABEL, RUN_NAME_ANNOTATION
-from flowkiln_operator.controller import watch, work_queue
+from flowkiln_operator.controller import work_queue
 from flowkiln_operator.resources.run import RunIdentity
 
 from .api_server import ApiServer, Request, running_api_server
@@ -22,7 +22,6 @@ FLOW = {"tasks": [{"name": "greet", "function": "hello:greet"}]}
 @pytest.fixture
 async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ApiServer]:
     """Return a server with a Flow; pauses are short."""
-    monkeypatch.setattr(watch, "BACKOFFS", (0.01,))
     monkeypatch.setattr(work_queue, "PAUSE", 0.02)
     async with running_api_server() as running:
         place = {"namespace": "team", "name": "hello", "generation": 1}
@@ -87,7 +86,6 @@ async def live(server: ApiServer, operator: Operator, run: RunIdentity, *, end: 
 async def test_a_run_costs_one_read_in_its_whole_life(server: ApiServer) -> None:
     """That of its Flow. All else comes from the watches and from the answers to the operator's own writes."""
     async with operating(server) as operator:
-        await until(operator.cache.has_begun)
         server.requests.clear()
         await live(server, operator, make_run(server, "hello"))
         assert server.asked("get", "list") == [Request("get", "flows", "team", "hello")]
@@ -120,7 +118,7 @@ async def test_finished_runs_cost_a_restarted_operator_no_request(server: ApiSer
             await live(server, operator, make_run(server, f"hello-{number}"), end="Failed" if number % 2 else "Success")
     server.requests.clear()
     async with operating(server) as operator:
-        await until(lambda: len(operator.cache.flow_runs) == 14 and operator.cache.has_begun())
+        await until(lambda: len(operator.cache.flow_runs) == 14)
         await until(lambda: not operator.queue.keys())
         assert {request.verb for request in server.requests} == {"list", "watch"}
         assert len([asked for asked in server.asked("list") if asked.resource == "flowruns"]) <= 3
@@ -150,7 +148,9 @@ async def test_a_plan_that_was_made_before_the_status_told_of_it_is_kept(server:
     async with operating(server):
         await until(lambda: is_made(server, run))
     first = status(server, run)["plan"]["sha256"]
-    for resource, _, name in [key for key in server.objects if key[0] not in ("flows", "flowruns", "configmaps")]:
+    for resource, _, name in [
+        key for key in server.objects if key[0] not in ("namespaces", "flows", "flowruns", "configmaps")
+    ]:
         server.remove(resource, "team", name)
     server.edit("flowruns", "team", "hello", status={})
     place = {"namespace": "team", "name": "hello", "generation": 2}
@@ -205,7 +205,7 @@ async def test_a_run_whose_scheduler_pod_is_gone_has_crashed(server: ApiServer) 
 
 async def test_a_finished_run_is_deleted_when_its_time_has_come(server: ApiServer) -> None:
     """Nothing is kept of it but that time: it is read again for this, and then nothing is left of it at all."""
-    run = make_run(server, "hello", ttlAfterFinished="1s")
+    run = make_run(server, "hello", ttlAfterFinished="5s")
     async with operating(server) as operator:
         await live(server, operator, run)
         await until(lambda: ("flowruns", "team", "hello") not in server.objects)
