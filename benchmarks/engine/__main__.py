@@ -1,4 +1,7 @@
-"""`python -m benchmarks.engine`: one row a case, the engine beside raw Dask on the same two workers."""
+"""`python -m benchmarks.engine`: one row a case, the engine beside raw Dask on the same two workers.
+
+A last table has the cost per task run of common shapes at two sizes (shapes.py).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from collections import Counter
 import click
 from distributed import Client, LocalCluster
 
-from benchmarks.engine import work
+from benchmarks.engine import shapes, work
 from benchmarks.engine.cases import Case, all_cases
 from benchmarks.engine.proof import Recorder, RoundNotProven, prove
 from benchmarks.table import Row, header, line, remarks
@@ -63,15 +66,17 @@ def run_table(title: str, tuned: bool, rounds: int, only: str) -> None:
 @click.command()
 @click.option("--rounds", default=5, show_default=True, help="Alternating rounds that count.")
 @click.option("--only", default="", help="Measure the cases whose name contains this.")
-@click.option("--tables", type=click.Choice(["tuned", "defaults", "both"]), default="both", show_default=True)
+@click.option("--tables", type=click.Choice(["tuned", "defaults", "shapes", "all"]), default="all", show_default=True)
 def main(rounds: int, only: str, tables: str) -> None:
     """Measure the engine beside raw Dask: medians of alternating rounds, each of which proves itself."""
-    if tables != "defaults":
+    if tables in ("tuned", "all"):
         run_table(
             "Both on 2 workers with waits between messages of 1 ms (what our own clusters have)", True, rounds, only
         )
-    if tables != "tuned":
+    if tables in ("defaults", "all"):
         run_table("Both on 2 workers with Dask's default settings", False, rounds, only)
+    if tables in ("shapes", "all"):
+        shapes.run_table(rounds, only)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,13 @@
-"""`python -m benchmarks.engine.shapes`: cost per task run of common shapes at n and at 16n, on the LocalExecutor.
+"""Cost per task run of common shapes at n and at 16n, on the LocalExecutor.
 
-The baseline of a row is the cost per task run at n, ours the cost at 16n: a ratio near 1 says that cost is linear.
+The baseline of a row is the CPU time of a task run at n, ours that at 16n: a ratio near 1 says that cost is linear.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-
-import click
 
 from benchmarks.engine import work
 from benchmarks.engine.proof import Recorder, RoundNotProven
@@ -92,6 +90,15 @@ def fan_in(n: int) -> Shape:
     return Shape(flow, result, n, n + 2)
 
 
+def fan_out(n: int) -> Shape:
+    """Plain tasks that all use one task, and one that waits for them."""
+    with Flow("fan-out") as flow:
+        source = _task(work.one)()
+        users = [_task(work.increment, f"t{number}")(source) for number in range(n)]
+        result = _task(work.one, "last")(upstream_tasks=users)
+    return Shape(flow, result, 1, n + 2)
+
+
 def chain_of_maps(n: int) -> Shape:
     """Four maps, each over the one before."""
     with Flow("maps") as flow:
@@ -124,6 +131,7 @@ SHAPES: dict[str, Callable[[int], Shape]] = {
     "flatten and map": flattened,
     "reduce of a map": reduced,
     "fan-in of plain tasks": fan_in,
+    "fan-out of plain tasks": fan_out,
     "chain of maps": chain_of_maps,
     "wide layered graph": layered,
 }
@@ -162,25 +170,15 @@ def measure(name: str, rounds: int, size: int = SIZE) -> Row:
     return Row(name, at_n, at_16n, LIMIT, PER_TASK_RUN)
 
 
-def run_table(rounds: int, only: str = "") -> Sequence[Row]:
+def run_table(rounds: int, only: str = "") -> None:
     """Measure all shapes and print their rows."""
-    print(f"\nCost per task run on the LocalExecutor: at n = {SIZE} (baseline) and at {TIMES}n\n{header()}", flush=True)
+    print(
+        f"\nCPU time per task run on the LocalExecutor: at n = {SIZE} (baseline) and at {TIMES}n\n{header()}",
+        flush=True,
+    )
     rows = []
     for name in SHAPES:
         if only in name:
             rows.append(measure(name, rounds))
             print(line(rows[-1]), flush=True)
     print(*remarks(rows), sep="\n")
-    return rows
-
-
-@click.command()
-@click.option("--rounds", default=5, show_default=True, help="Alternating rounds that count.")
-@click.option("--only", default="", help="Measure the shapes whose name contains this.")
-def main(rounds: int, only: str) -> None:
-    """Measure what a task run costs in a small graph and in one that is 16 times as large."""
-    run_table(rounds, only)
-
-
-if __name__ == "__main__":
-    main()

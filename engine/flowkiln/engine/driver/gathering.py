@@ -77,6 +77,15 @@ class Gathering:
         self._known[key] = self._current[number] = found = Gathered(number, key)
         return found
 
+    @property
+    def is_any_current(self) -> bool:
+        """Whether the children of any node are, or will be, gathered."""
+        return bool(self._current)
+
+    def is_current(self, number: int) -> bool:
+        """Whether the children of a node are, or will be, gathered."""
+        return number in self._current
+
     def take_new(self) -> list[Unit]:
         """Remove and return the gathering units that must be submitted before their users."""
         new, self._new = self._new, []

@@ -144,7 +144,12 @@ class RetainedResults:
 
     def _is_any_user_not_over(self, number: int) -> bool:
         """Return whether a node that may use all results of this one is unfinished."""
-        users, start = self._graph.whole[number], self._not_over[number]
+        users = self._graph.whole[number]
+        if not users:
+            return False
+        start = self._not_over[number]
+        if self._runs[users[start]].unfinished:
+            return True
         for place in chain(range(start, len(users)), range(start)):
             if not self.is_over(users[place]):
                 self._not_over[number] = place
@@ -153,5 +158,4 @@ class RetainedResults:
 
     def is_over(self, number: int) -> bool:
         """Return whether all task runs of a node are done."""
-        runs = self._runs[number]
-        return not runs.unfinished and (runs.children is not None or runs.parent.phase is Phase.DONE)
+        return not self._runs[number].unfinished

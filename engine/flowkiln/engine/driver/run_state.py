@@ -84,7 +84,7 @@ class RunState:
                 self.release(self.gathering.drop(run.node))
         if phase is Phase.DONE:
             self.release(self.retained.after(run))
-            if not runs.unfinished:
+            if self.gathering.is_any_current and not runs.unfinished:
                 self._drop_gathered_upstream(run.node)
 
     def move_run(self, phase: RunPhase) -> None:
@@ -133,5 +133,7 @@ class RunState:
     def _drop_gathered_upstream(self, number: int) -> None:
         """Handle a finished node: release results gathered for it unless other downstream nodes need them."""
         for edge in self.nodes[number].upstream:
-            if not edge.mapped and all(self.retained.is_over(one) for one in self.graph.whole[edge.upstream]):
+            if edge.mapped or not self.gathering.is_current(edge.upstream):
+                continue
+            if all(self.retained.is_over(one) for one in self.graph.whole[edge.upstream]):
                 self.release(self.gathering.drop(edge.upstream))
