@@ -25,6 +25,7 @@ from flowkiln.engine.driver import (
     Event,
     Finish,
     HandlersCalled,
+    MemberStuck,
     Release,
     RunGraph,
     SetGate,
@@ -34,7 +35,9 @@ from flowkiln.engine.driver import (
     TimerDue,
     UnitEnded,
     UnitForgotten,
+    UnitLost,
     WaitUntil,
+    WorkerLost,
 )
 from flowkiln.engine.driver.task_runs import TaskRun
 from flowkiln.engine.driver.units import StateRef
@@ -91,6 +94,7 @@ class RunLoop:
         self._on_waiting = on_waiting
         self._waiting_announced = False
         self._inbox: queue.SimpleQueue[Delivery | Event] = queue.SimpleQueue()
+        self._early: list[UnitReport | TaskRunRecord] = []
         self._due: float | None = None
         self._over = False
         self._thread = threading.get_ident()
@@ -192,16 +196,49 @@ class RunLoop:
             case BaseException():
                 raise item
             case list():
-                self._notify(item)
+                self._notify([record for record in item if not self._comes_early(record)])
             case UnitReport(key):
-                if self._driver.expects(key):
-                    self._notify(item.records)
-                ended = UnitEnded(key, item.outcomes, time.time(), item.seconds, item.size, item.gathered)
-                self._handle(ended, session)
+                if self._driver.is_early(key):
+                    self._early.append(item)
+                else:
+                    self._end_unit(item, session)
             case TerminateRequested():
+                self._take_early(session)
                 self._handle(TerminateRequested(time.time()), session)
+            case WorkerLost() | UnitLost() | UnitForgotten() | MemberStuck():
+                # Of what was lost something may have been told that was not passed on.
+                self._take_early(session)
+                self._handle(item, session)
             case _:
                 self._handle(item, session)
+
+    def _comes_early(self, record: TaskRunRecord) -> bool:
+        """Keep the record of a task run back if its unit uses one that is not known to have ended."""
+        unit = self._driver.unit_of(record.task, record.map_index)
+        if unit is None or not self._driver.is_early(unit):
+            return False
+        self._early.append(record)
+        return True
+
+    def _end_unit(self, report: UnitReport, session: Session) -> None:
+        if self._driver.expects(report.key):
+            self._notify(report.records)
+        ended = UnitEnded(report.key, report.outcomes, time.time(), report.seconds, report.size, report.gathered)
+        self._handle(ended, session)
+        if self._early:
+            # Each is looked at again: what it waited for may have ended.
+            early, self._early = self._early, []
+            for item in early:
+                self._take([item] if isinstance(item, TaskRunRecord) else item, session)
+
+    def _take_early(self, session: Session) -> None:
+        """Pass on all that came before the ends of what it builds on: these may never come."""
+        early, self._early = self._early, []
+        for item in early:
+            if isinstance(item, UnitReport):
+                self._end_unit(item, session)
+            else:
+                self._notify((item,))
 
     def _handle(self, event: Event, session: Session) -> None:
         for instruction in self._driver.handle(event):

@@ -80,6 +80,15 @@ class Driver:
         """Return whether a unit is in flight, so its events are relevant."""
         return key in self._state.in_flight
 
+    def is_early(self, key: UnitKey) -> bool:
+        """Whether a unit in flight uses another one that the driver does not know to have ended."""
+        return self._state.in_flight.is_early(key)
+
+    def unit_of(self, local_id: str, map_index: int) -> UnitKey | None:
+        """Return the unit in flight that a task run is a member of; None if there is none."""
+        runs = self._state.runs[self._numbers[local_id]]
+        return runs.parent.unit if map_index == NOT_MAPPED or not runs.children else runs.children[map_index].unit
+
     def node_runs(self, node: int) -> NodeRuns:
         """Return the task runs of a node."""
         return self._state.runs[node]

@@ -48,6 +48,11 @@ class UnitsInFlight:
     def __iter__(self) -> Iterator[UnitKey]:
         return iter(self._units)
 
+    def is_early(self, key: UnitKey) -> bool:
+        """Whether a unit is in flight, and so is one that it needs."""
+        unit = self._units.get(key)
+        return unit is not None and not self._units.keys().isdisjoint(unit.needs)
+
     def items(self) -> ItemsView[UnitKey, SubmittedUnit]:
         """Every unit by its key."""
         return self._units.items()
