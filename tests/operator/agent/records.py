@@ -51,6 +51,9 @@ def record_sequences(draw: st.DrawFn) -> tuple[list[str], list[TaskRunRecord]]:
         end_time=_times,
         due=_times,
         run_count=st.integers(0, 5),
+        visit=st.just(0),
+        map_size=st.none(),
+        worker=st.just(""),
         state_class=st.sampled_from(["", "QualityFailed"]),
     )
     parents = st.builds(mapped, task, st.integers(0, 30))
