@@ -20,8 +20,8 @@ PLAN_KEY = "plan.json.gz"
 """Key in the ConfigMap's binaryData, and name of the mounted file."""
 
 
-MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
-"""The longest JSON that is read, far more than fits into the object that the API server takes."""
+MAX_DOCUMENT_BYTES = 1024 * 1024
+"""The longest JSON that is read. What a plan may come to is less (`validation.sizes`)."""
 
 
 class PlanError(ValueError):
@@ -96,7 +96,7 @@ class Plan(Model):
 
     def encode(self) -> bytes:
         """Return the plan as gzip-compressed JSON; equal plans give equal bytes."""
-        return gzip.compress(self.document, mtime=0)
+        return gzip.compress(self.document, compresslevel=6, mtime=0)
 
     @classmethod
     def decode(cls, data: bytes) -> Plan:

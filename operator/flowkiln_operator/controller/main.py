@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -26,6 +27,9 @@ from flowkiln_operator.resources.dask_cluster import ClusterConfig
 
 logger = logging.getLogger(__name__)
 
+GC_THRESHOLD = 50_000
+"""New containers after which Python looks for circles. By its own 700 it looks so often while a large object is decoded
+that this takes eight times as long."""
 EXIT_SETTINGS = 2
 EXIT_FAILED = 1
 
@@ -40,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"flowkiln-operator: {error}", file=sys.stderr)  # noqa: T201  before there is a log
         return EXIT_SETTINGS
     json_log.configure(settings.log_level)
+    gc.set_threshold(GC_THRESHOLD)
     return asyncio.run(operate(settings))
 
 

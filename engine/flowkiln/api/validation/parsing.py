@@ -19,6 +19,7 @@ from flowkiln.api.quantities import QUANTITY_PATTERN
 from flowkiln.api.validation.hints import hint_for_map, hint_for_rule, hint_for_shape, hint_for_unknown_field
 from flowkiln.api.validation.problem import Problem, no_such
 from flowkiln.api.validation.shapes import field_at, fields_of, model_at, patterns_of
+from flowkiln.api.validation.weight import is_too_heavy
 
 WrittenAt: TypeAlias = Callable[[Sequence[int | str]], str | None]
 """Gives the scalar at a path as it is written in the document's text: `no`, where the value is False."""
@@ -27,6 +28,7 @@ _DURATIONS = frozenset({DURATION_PATTERN, WHOLE_SECONDS_PATTERN})
 _NUMBERS_OR_TEXT = frozenset({QUANTITY_PATTERN, PERCENT_PATTERN})
 _SUBJECT = re.compile(r"^\w+ should ")
 _SHOWN_OF_DEEP_PATH = 8
+_TOO_HEAVY = "holds too many values to be read; pass large data by reference, such as a URL"
 _MAX_DETAILS = 100
 """How many complaints are turned into sentences."""
 _SpecT = TypeVar("_SpecT", bound=Model)
@@ -49,6 +51,8 @@ def parse_flow_run_spec(
 def _parse(
     model: type[_SpecT], document: object, field: str, written_at: WrittenAt | None
 ) -> tuple[_SpecT | None, tuple[Problem, ...]]:
+    if is_too_heavy(document):
+        return None, (Problem(field, _TOO_HEAVY),)
     try:
         return model.model_validate(document, by_alias=True, by_name=False), ()
     except ValidationError as error:
