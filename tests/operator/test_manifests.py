@@ -74,8 +74,8 @@ def test_the_operator_cannot_read_a_secret_nor_get_into_a_pod(base: list[Documen
         assert verbs(role, "", resource) == set()
     assert verbs(role, "", "pods") == {"list", "watch"}
     assert verbs(role, "apps", "deployments") == {"list", "watch"}
-    for resource in ("roles", "rolebindings"):
-        assert verbs(role, "rbac.authorization.k8s.io", resource) == {"get", "create"}
+    assert verbs(role, "rbac.authorization.k8s.io", "roles") == {"get", "create", "delete"}
+    assert verbs(role, "rbac.authorization.k8s.io", "rolebindings") == {"get", "create"}
     assert verbs(role, "flowkiln.dev", "flowruns") == {"get", "list", "watch", "delete"}
     assert verbs(role, "flowkiln.dev", "flowruns/status") == {"patch"}
 

@@ -12,9 +12,13 @@ from flowkiln_operator.resources.plan import PlanWithSources
 
 @dataclass(frozen=True, slots=True)
 class CreateChild:
-    """Create an object of the run. If it exists, it must belong to the run."""
+    """Create an object of the run. If it exists, it must belong to the run.
+
+    `of_role`: its owner is the run's Role, not the FlowRun, since only the run's pods need it.
+    """
 
     manifest: Mapping[str, Any]
+    of_role: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,11 @@ class DeleteDaskCluster:
 
 
 @dataclass(frozen=True, slots=True)
+class DeleteRole:
+    """Delete the run's Role, and with it everything that it owns: the DaskCluster, and what only its pods need."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteFlowRun:
     """Delete the FlowRun: its ttlAfterFinished is over."""
 
@@ -62,6 +71,13 @@ class RequeueAt:
 
 
 Action: TypeAlias = (
-    CreateChild | CreateDaskCluster | ApplyStatus | DeleteDaskCluster | DeleteFlowRun | RecordEvent | RequeueAt
+    CreateChild
+    | CreateDaskCluster
+    | ApplyStatus
+    | DeleteDaskCluster
+    | DeleteRole
+    | DeleteFlowRun
+    | RecordEvent
+    | RequeueAt
 )
 Actions: TypeAlias = tuple[Action, ...]

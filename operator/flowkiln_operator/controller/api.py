@@ -136,9 +136,9 @@ class KubernetesApi:
         self._learn(document)
         return document
 
-    async def delete(self, api_version: str, kind: str, namespace: str, name: str, *, uid: str) -> None:
-        """Delete exactly this object; nothing happens when it is gone, or another one has its name by now."""
-        body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+    async def delete(self, api_version: str, kind: str, namespace: str, name: str, *, uid: str | None = None) -> None:
+        """Delete an object, exactly the one with this uid if it is given; nothing happens when it is gone."""
+        body = {"propagationPolicy": "Background"} | ({"preconditions": {"uid": uid}} if uid else {})
         try:
             document = await self._request("DELETE", _path(api_version, kind, namespace, name), body=body)
         except ApiError as error:

@@ -18,6 +18,7 @@ from flowkiln_operator.controller.actions import (
     CreateDaskCluster,
     DeleteDaskCluster,
     DeleteFlowRun,
+    DeleteRole,
     RecordEvent,
     RequeueAt,
 )
@@ -26,7 +27,7 @@ from flowkiln_operator.controller.memory import Memory
 from flowkiln_operator.controller.snapshot import RejectionKind, RunView, Snapshot
 from flowkiln_operator.resources import dask_cluster, tls
 from flowkiln_operator.resources.dask_cluster import ClusterConfig
-from flowkiln_operator.resources.run import RunIdentity, is_controlled_by
+from flowkiln_operator.resources.run import RBAC_GROUP, RunIdentity, is_controlled_by, owned_by_role
 from flowkiln_operator.status.text import timestamp
 
 logger = logging.getLogger(__name__)
@@ -107,9 +108,20 @@ def _log(run: RunView, action: Action) -> None:
 async def _create_children(
     api: KubernetesApi, memory: Memory, run: RunView, children: Sequence[CreateChild], actions: Actions
 ) -> None:
-    """Create these objects concurrently; raise the first error after all have been tried."""
+    """Create these objects concurrently, the Role before those that it owns. (A RoleBinding is refused before it, too.)
+
+    Raises the first error after all have been tried.
+    """
     identity = run.identity
-    work: list[Coroutine[Any, Any, None]] = [_create_child(api, memory, identity, child.manifest) for child in children]
+    waiting = [child for child in children if child.of_role]
+    if waiting:
+        others = [child for child in children if not child.of_role]
+        await _create_children(api, memory, run, others, ())
+        await _role_uid(api, memory, identity)
+        children = waiting
+    work: list[Coroutine[Any, Any, None]] = [
+        _create_child(api, memory, identity, child.manifest, of_role=child.of_role) for child in children
+    ]
     cluster = next((action for action in actions if isinstance(action, CreateDaskCluster)), None)
     if cluster is not None and not memory.tls_secret(identity):
         work.append(_create_tls_secret(api, memory, identity, cluster.number))
@@ -135,11 +147,13 @@ async def _carry_out(
             manifest = dask_cluster.dask_cluster(
                 identity, number, fixed, tls_secret=secret, cluster_config=cluster_config
             )
-            await _create_child(api, memory, identity, manifest)
+            await _create_child(api, memory, identity, manifest, of_role=True)
         case ApplyStatus(status):
             await api.apply_status(_status_manifest(run, status))
         case DeleteDaskCluster(name, uid):
             await api.delete(dask_cluster.API_VERSION, dask_cluster.KIND, identity.namespace, name, uid=uid)
+        case DeleteRole():
+            await api.delete(f"{RBAC_GROUP}/v1", "Role", identity.namespace, identity.service_account)
         case DeleteFlowRun():
             await api.delete(API_VERSION, "FlowRun", identity.namespace, identity.name, uid=identity.uid)
         case RecordEvent(type, reason, message):
@@ -152,15 +166,28 @@ async def _create_tls_secret(api: KubernetesApi, memory: Memory, run: RunIdentit
     cluster_name = run.cluster_name(number)
     name = tls.secret_name(cluster_name)
     certificates = tls.issue(cluster_name, now=datetime.now(UTC))
-    await _create_child(api, memory, run, tls.tls_secret(run, name, certificates))
+    await _create_child(api, memory, run, tls.tls_secret(run, name, certificates), of_role=True)
     memory.keep_tls_secret(run, name)
 
 
-async def _create_child(api: KubernetesApi, memory: Memory, run: RunIdentity, manifest: Mapping[str, Any]) -> None:
+async def _role_uid(api: KubernetesApi, memory: Memory, run: RunIdentity) -> str:
+    """Return the uid of the run's Role; empty when there is none."""
+    if not memory.role(run):
+        found = await api.get(f"{RBAC_GROUP}/v1", "Role", run.namespace, run.service_account)
+        if found is not None and is_controlled_by(found, run):
+            memory.keep_role(run, found["metadata"]["uid"])
+    return memory.role(run)
+
+
+async def _create_child(
+    api: KubernetesApi, memory: Memory, run: RunIdentity, manifest: Mapping[str, Any], *, of_role: bool = False
+) -> None:
     kind, name = manifest["kind"], manifest["metadata"]["name"]
     is_plan = (kind, name) == ("ConfigMap", run.plan_name)
+    if of_role and (role := await _role_uid(api, memory, run)):
+        manifest = owned_by_role(manifest, run, role)
     try:
-        await api.create(manifest)
+        created = await api.create(manifest)
     except ApiError as error:
         if error.status == CONFLICT:
             await _check_owner(api, run, manifest)
@@ -178,6 +205,8 @@ async def _create_child(api: KubernetesApi, memory: Memory, run: RunIdentity, ma
     else:
         if is_plan:
             memory.note_plan(run)
+        if kind == "Role":
+            memory.keep_role(run, created["metadata"]["uid"])
 
 
 async def _check_owner(api: KubernetesApi, run: RunIdentity, manifest: Mapping[str, Any]) -> None:
@@ -186,7 +215,7 @@ async def _check_owner(api: KubernetesApi, run: RunIdentity, manifest: Mapping[s
     found = await api.get(manifest["apiVersion"], kind, run.namespace, name)
     if found is None:
         raise ApiError(CONFLICT, "Conflict", f"the {kind} {name} was there and is gone")
-    if not is_controlled_by(found, run.uid):
+    if not is_controlled_by(found, run):
         message = f"There is a {kind} {name} already that does not belong to this run."
         raise RejectedError(RejectionKind.NAME_TAKEN, message)
     if "deletionTimestamp" in found["metadata"]:

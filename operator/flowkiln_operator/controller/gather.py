@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -47,7 +48,7 @@ async def gather(
     document = await source.flow_run(namespace, name)
     if document is None:
         return None
-    run = views.run_view(document)
+    run = views.run_view(document, memory.spec)
     bare = Snapshot(now=clock(), run=run, run_class=run_class)
     if run.deleting or bare.is_foreign:
         return bare
@@ -62,11 +63,17 @@ async def gather(
     failures = await source.replica_failures(run.identity) if lacks_workers and run.status.cluster else []
     plan = await _plan(api, memory, run)
     flow = await _flow(api, run) if starting and not isinstance(plan, PlanWithSources) else None
+    admission = Admission()
+    if plan is None and starting:
+        # Reading and checking are bounded each; others get their turn in between.
+        await asyncio.sleep(0)
+        admission = memory.admission(run, flow)
+        await asyncio.sleep(0)
     return replace(
         bare,
         now=clock(),
         flow=flow,
-        admission=memory.admission(run, flow) if plan is None and starting else Admission(),
+        admission=admission,
         plan=plan,
         cluster=cluster,
         pods=pods,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
+from flowkiln.api.flow_run import FlowRunSpec
+from flowkiln_operator.controller import views
 from flowkiln_operator.controller.admission import admit
 from flowkiln_operator.controller.snapshot import Admission, FlowView, Rejection, RejectionKind, RunView
 from flowkiln_operator.resources.plan import PlanWithSources
@@ -16,20 +20,30 @@ class _Remembered:
     uid: str
     plan: PlanWithSources | None = None
     has_plan: bool = False
+    role: str = ""
     tls_secret: str = ""
     rejection: Rejection | None = None
+    spec: tuple[int, tuple[FlowRunSpec | None, str]] | None = None
     admission: tuple[tuple[object, ...], Admission] | None = None
 
 
 @dataclass(slots=True)
 class Memory:
-    """Plans, which never change; Secrets, which are never read; rejections, which are stored nowhere else."""
+    """Specs and plans, which are costly to read; Secrets, which are never read; rejections, stored nowhere else."""
 
     _runs: dict[tuple[str, str], _Remembered] = field(default_factory=dict)
 
     def keys(self) -> set[tuple[str, str]]:
         """Return the keys of all runs that have an entry."""
         return set(self._runs)
+
+    def spec(self, document: Mapping[str, Any]) -> tuple[FlowRunSpec | None, str]:
+        """Return the spec of a FlowRun as `views.run_spec` does; each generation of it is read once."""
+        metadata = document["metadata"]
+        remembered = self._of(RunIdentity(metadata["namespace"], metadata["name"], metadata["uid"]))
+        if remembered.spec is None or remembered.spec[0] != metadata["generation"]:
+            remembered.spec = metadata["generation"], views.run_spec(document)
+        return remembered.spec[1]
 
     def plan(self, run: RunIdentity) -> PlanWithSources | None:
         """Return the run's plan, if it is known."""
@@ -55,6 +69,14 @@ class Memory:
     def note_plan(self, run: RunIdentity) -> None:
         """Remember that a ConfigMap with the plan's name exists."""
         self._of(run).has_plan = True
+
+    def role(self, run: RunIdentity) -> str:
+        """Return the uid of the run's Role; empty when it was not seen."""
+        return self._of(run).role
+
+    def keep_role(self, run: RunIdentity, uid: str) -> None:
+        """Remember the uid of the run's Role."""
+        self._of(run).role = uid
 
     def tls_secret(self, run: RunIdentity) -> str:
         """Return the name of the Secret that waits for its DaskCluster; empty when there is none."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from flowkiln.api.flow_run import FlowRunSpec
 from flowkiln.api.limits import MAX_UID
 from flowkiln.api.names import CLASS_LABEL, OPERATOR_FIELD_MANAGER
 from flowkiln.api.plan import PlanError
@@ -28,11 +29,17 @@ from flowkiln_operator.status.text import head
 Document = Mapping[str, Any]
 
 
-def run_view(document: Document) -> RunView:
-    """Read a FlowRun."""
+def run_spec(document: Document) -> tuple[FlowRunSpec | None, str]:
+    """Read the spec of a FlowRun: None, and what is wrong with it, if that cannot be done. It costs the most of all."""
+    spec, problems = parse_flow_run_spec(document.get("spec") or {})
+    return spec, problems[0].sentence if problems else ""
+
+
+def run_view(document: Document, read_spec: Callable[[Document], tuple[FlowRunSpec | None, str]] = run_spec) -> RunView:
+    """Read a FlowRun. `read_spec` reads its spec, or remembers what was read."""
     metadata = document["metadata"]
     status = document.get("status") or {}
-    spec, problems = parse_flow_run_spec(document.get("spec") or {})
+    spec, spec_error = read_spec(document)
     return RunView(
         identity=RunIdentity(metadata["namespace"], metadata["name"], metadata["uid"]),
         generation=metadata["generation"],
@@ -41,7 +48,7 @@ def run_view(document: Document) -> RunView:
         deleting="deletionTimestamp" in metadata,
         run_class=(metadata.get("labels") or {}).get(CLASS_LABEL),
         spec=spec,
-        spec_error=problems[0].sentence if problems else "",
+        spec_error=spec_error,
         status=read_status(status),
         report=report(status),
         owns_report=_owns_report(metadata),
@@ -86,7 +93,7 @@ def inline_flow_view(run: RunView) -> FlowView | None:
 
 def plan_view(document: Document, run: RunIdentity) -> PlanWithSources | PlanProblem:
     """Read the ConfigMap with the name of the run's plan."""
-    if not is_controlled_by(document, run.uid):
+    if not is_controlled_by(document, run):
         return PlanProblem.FOREIGN
     try:
         fixed = read_plan_config_map(document)
@@ -103,7 +110,7 @@ def dask_cluster_view(document: Document, run: RunIdentity) -> DaskClusterView:
         uid=metadata["uid"],
         created=timestamp(metadata["creationTimestamp"]),
         deleting="deletionTimestamp" in metadata,
-        owned=is_controlled_by(document, run.uid),
+        owned=is_controlled_by(document, run),
     )
 
 

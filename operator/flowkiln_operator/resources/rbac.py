@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 from flowkiln.api import GROUP
 from flowkiln.api.names import FLOW_RUNS
 
-from .run import Manifest, RunIdentity
-
-RBAC_GROUP = "rbac.authorization.k8s.io"
+from .run import RBAC_GROUP, Manifest, RunIdentity
 
 
 def service_account(

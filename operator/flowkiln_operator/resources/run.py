@@ -12,6 +12,7 @@ from flowkiln.api.names import FLOW_RUN_KIND, MANAGED_BY_LABEL, RUN_ACCOUNT_PREF
 
 MANAGED_BY = {MANAGED_BY_LABEL: "flowkiln"}
 
+RBAC_GROUP = "rbac.authorization.k8s.io"
 NAME_LENGTH = 36
 UID_LENGTH = 6
 
@@ -82,7 +83,21 @@ class RunIdentity:
         return made
 
 
-def is_controlled_by(child: Mapping[str, Any], uid: str) -> bool:
-    """Return whether the object's controller is the FlowRun with this uid."""
+def owned_by_role(manifest: Mapping[str, Any], run: RunIdentity, role_uid: str) -> Manifest:
+    """Return a child that goes when the run's Role is deleted, and not only with the FlowRun."""
+    owner = {
+        "apiVersion": f"{RBAC_GROUP}/v1",
+        "kind": "Role",
+        "name": run.service_account,
+        "uid": role_uid,
+        "controller": True,
+    }
+    return {**manifest, "metadata": {**manifest["metadata"], "ownerReferences": [owner]}}
+
+
+def is_controlled_by(child: Mapping[str, Any], run: RunIdentity) -> bool:
+    """Return whether the object's controller is this FlowRun, or its Role, whose name no other run shares."""
     references = child.get("metadata", {}).get("ownerReferences") or ()
-    return any(reference.get("controller") and reference.get("uid") == uid for reference in references)
+    controller: Mapping[str, Any] = next((reference for reference in references if reference.get("controller")), {})
+    is_role = (controller.get("kind"), controller.get("name")) == ("Role", run.service_account)
+    return is_role or controller.get("uid") == run.uid

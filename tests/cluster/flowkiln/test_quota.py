@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 
+from tests.cluster.harness.commands import wait_until
+
 from .flows import HELLO, make_run
 from .rooms import limit, limit_all
 from .runs import Runs, condition, state
@@ -17,10 +19,11 @@ def test_a_quota_on_our_own_objects_is_told_and_waited_for(runs: Runs) -> None:
     runs.wait_until(
         "poor", "tells of the quota", lambda run: condition(run, "ClusterReady").get("reason") == "QuotaExceeded"
     )
-    runs.kubectl("delete", "resourcequota", "none")
-    assert state(runs.finish("poor")) == "Success"
     secrets = [one["metadata"]["name"] for one in runs.list("secrets", selector=RUN_LABEL)]
     assert len([name for name in secrets if "-tls-" in name]) == 1
+    runs.kubectl("delete", "resourcequota", "none")
+    assert state(runs.finish("poor")) == "Success"
+    wait_until("the Secret is gone", lambda: not runs.list("secrets", selector=RUN_LABEL), seconds=60)
 
 
 def test_a_quota_that_requires_requests_and_limits_accepts_all_pods(runs: Runs) -> None:

@@ -20,9 +20,7 @@ ANYWHERE = "team"
 FORBIDDEN_TO_BOTH = [
     *product(EVERYTHING, ["rbac.authorization.k8s.io/clusterroles", "rbac.authorization.k8s.io/clusterrolebindings"]),
     *product(["escalate", "bind"], ["rbac.authorization.k8s.io/roles", "rbac.authorization.k8s.io/clusterroles"]),
-    *product(
-        ["update", "patch", "delete"], ["rbac.authorization.k8s.io/roles", "rbac.authorization.k8s.io/rolebindings"]
-    ),
+    *product(["update", "patch"], ["rbac.authorization.k8s.io/roles", "rbac.authorization.k8s.io/rolebindings"]),
     *product([*READ, "update", "patch", "delete", "deletecollection"], ["/secrets"]),
     *product(WRITE, ["/namespaces", "/nodes", "/pods", "/persistentvolumes", "/persistentvolumeclaims"]),
     *product(["get", "create"], ["/pods/exec", "/pods/attach", "/pods/portforward", "/pods/log", "/services/proxy"]),

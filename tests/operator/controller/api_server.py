@@ -92,8 +92,13 @@ class ApiServer:
         return self.put(resource, {**self.objects[resource, namespace, name], **fields})
 
     def remove(self, resource: str, namespace: str, name: str) -> None:
-        """Delete an object at once."""
-        self._announce("DELETED", resource, self.objects.pop((resource, namespace, name)))
+        """Delete an object at once, and what it owns, as Kubernetes' garbage collector does."""
+        document = self.objects.pop((resource, namespace, name))
+        self._announce("DELETED", resource, document)
+        for key, other in list(self.objects.items()):
+            owners = [owner["uid"] for owner in other["metadata"].get("ownerReferences", ())]
+            if document["metadata"]["uid"] in owners and key in self.objects:
+                self.remove(*key)
 
     def lose(self, resource: str, namespace: str, name: str) -> None:
         """Delete an object without an event."""

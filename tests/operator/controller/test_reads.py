@@ -148,10 +148,7 @@ async def test_a_plan_that_was_made_before_the_status_told_of_it_is_kept(server:
     async with operating(server):
         await until(lambda: is_made(server, run))
     first = status(server, run)["plan"]["sha256"]
-    for resource, _, name in [
-        key for key in server.objects if key[0] not in ("namespaces", "flows", "flowruns", "configmaps")
-    ]:
-        server.remove(resource, "team", name)
+    server.remove("roles", "team", run.service_account)
     server.edit("flowruns", "team", "hello", status={})
     place = {"namespace": "team", "name": "hello", "generation": 2}
     server.put("flows", {"kind": "Flow", "metadata": place, "spec": {"tasks": [{"name": "b", "function": "b:b"}]}})

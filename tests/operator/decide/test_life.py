@@ -13,6 +13,7 @@ from flowkiln_operator.controller.actions import (
     CreateDaskCluster,
     DeleteDaskCluster,
     DeleteFlowRun,
+    DeleteRole,
     RecordEvent,
     RequeueAt,
 )
@@ -38,7 +39,7 @@ def test_a_new_run_gets_its_children_then_its_status_then_its_cluster() -> None:
     actions = make_flow_run().decide()
     assert kinds(actions) == [*[CreateChild] * 5, ApplyStatus, CreateDaskCluster, RequeueAt]
     made = [action.manifest["kind"] for action in actions if isinstance(action, CreateChild)]
-    assert made == ["ConfigMap", "ServiceAccount", "Role", "RoleBinding", "NetworkPolicy"]
+    assert made == ["ConfigMap", "Role", "ServiceAccount", "RoleBinding", "NetworkPolicy"]
     status = status_of(actions)
     assert status is not None
     assert (status["state"], status["cluster"]) == ("Pending", {"name": CLUSTER, "number": 1})
@@ -128,7 +129,7 @@ def test_the_agents_last_report_ends_the_run(
 ) -> None:
     """Each final state of the flow is the run's; a reason that does not belong to it is replaced by the usual one."""
     actions = make_flow_run().running().at(60).reporting(*reported, message="so it ended").decide()
-    assert kinds(actions) == [ApplyStatus, DeleteDaskCluster, RecordEvent]
+    assert kinds(actions) == [ApplyStatus, DeleteRole, RecordEvent]
     status = status_of(actions)
     assert status is not None
     assert (status["state"], status["completionTime"]) == (state, "2026-01-01T12:01:00Z")
@@ -144,12 +145,12 @@ def test_the_cluster_of_a_failed_run_is_kept_as_long_as_its_author_says(retained
     """retainAfterFailure delays the deletion and nothing else."""
     ended = make_flow_run().with_flow(cluster={"retainAfterFailure": retained}).running().at(60)
     actions = ended.reporting("Failed", "TaskFailed").decide()
-    assert (DeleteDaskCluster in kinds(actions)) == (retained == "0s")
+    assert (DeleteRole in kinds(actions)) == (retained == "0s")
     kept = ended.reporting("Failed", "TaskFailed").after_decision()
     if retained == "10m":
         assert requeued_at(kept.at(61).decide()) == at(660)
         due = kept.at(660).decide()
-        assert kinds(due) == [ApplyStatus, DeleteDaskCluster]
+        assert kinds(due) == [ApplyStatus, DeleteRole, RequeueAt]
 
 
 LOOKS = {
@@ -190,7 +191,7 @@ def test_a_cluster_that_was_still_starting_is_told_as_given_back() -> None:
 def test_the_cluster_of_a_successful_run_is_never_kept() -> None:
     """retainAfterFailure is for failures."""
     ended = make_flow_run().with_flow(cluster={"retainAfterFailure": "10m"}).running().reporting("Success", "Succeeded")
-    assert DeleteDaskCluster in kinds(ended.decide())
+    assert DeleteRole in kinds(ended.decide())
 
 
 def test_an_ended_run_is_deleted_when_its_time_is_over() -> None:
@@ -247,9 +248,21 @@ def test_a_run_of_another_class_is_left_to_its_operator(label: str | None, seen_
 def test_a_lost_cluster_of_an_ended_run_is_not_missed() -> None:
     """The end stays what it was when the DaskCluster goes, or cannot be deleted at once."""
     ended = make_flow_run().running().reporting("Success", "Succeeded").after_decision()
-    assert kinds(ended.decide()) == [DeleteDaskCluster], "the deletion is tried again"
+    assert kinds(ended.decide()) == [RequeueAt], "its owner is gone, so Kubernetes deletes it"
+    assert kinds(ended.at(10).decide()) == [DeleteRole, DeleteDaskCluster], "the deletion is tried again"
     assert ended.with_cluster(deleting=True).decide() == ()
     assert ended.without_cluster().decide() == ()
+
+
+def test_what_the_pods_of_a_lost_cluster_needed_goes_too() -> None:
+    """Also when there is no DaskCluster to delete; but nothing goes that may be somebody else's."""
+    lost = make_flow_run().running().without_cluster()
+    assert DeleteRole in kinds(lost.decide())
+    never_started = make_flow_run().rejected(RejectionKind.NAME_TAKEN, "There is a ServiceAccount already.")
+    assert DeleteRole not in kinds(never_started.decide())
+    kept = make_flow_run().with_flow(cluster={"retainAfterFailure": "10m"}).running()
+    failed = kept.reporting("Failed", "TaskFailed")
+    assert DeleteRole not in kinds(failed.decide())
 
 
 def refused(builder: Builder, **expected: Any) -> None:

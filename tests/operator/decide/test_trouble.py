@@ -9,7 +9,7 @@ import pytest
 from flowkiln_operator.controller.actions import (
     ApplyStatus,
     CreateDaskCluster,
-    DeleteDaskCluster,
+    DeleteRole,
     RecordEvent,
     RequeueAt,
 )
@@ -111,7 +111,7 @@ def test_what_is_wrong_with_a_starting_cluster_is_told_and_then_ends_the_run(sen
     assert (status["state"], told["status"], told["reason"]) == ("Pending", "False", reason)
     assert words in told["message"]
     late = builder.at(300).decide()
-    assert kinds(late) == [ApplyStatus, DeleteDaskCluster, RecordEvent]
+    assert kinds(late) == [ApplyStatus, DeleteRole, RecordEvent]
     status = status_of(late)
     assert status is not None
     assert (status["state"], condition(status, "Stalled")["reason"]) == ("Crashed", reason)
@@ -142,7 +142,7 @@ def test_the_start_deadline_is_the_flows() -> None:
     """cluster.startDeadline counts from the DaskCluster's creation."""
     short = make_flow_run().with_flow(cluster={"startDeadline": "20s"}).starting().with_pods(scheduler_pod())
     assert status_of(short.at(19).decide()) is None
-    assert DeleteDaskCluster in kinds(short.at(20).decide())
+    assert DeleteRole in kinds(short.at(20).decide())
 
 
 REFUSALS = [(RejectionKind.QUOTA, "QuotaExceeded"), (RejectionKind.REFUSED, "ClusterNotReady")]
@@ -267,7 +267,7 @@ def test_a_scheduler_pod_that_stops_answering_is_told_and_then_ends_the_run(name
     assert status is not None
     assert condition(status, "ClusterReady")["status"] == "True"
     actions = told.at(50).decide()
-    assert kinds(actions) == [ApplyStatus, DeleteDaskCluster, RecordEvent]
+    assert kinds(actions) == [ApplyStatus, DeleteRole, RecordEvent]
     status = status_of(actions)
     assert status is not None
     assert (status["state"], condition(status, "Finished")["reason"]) == ("Crashed", reason)
@@ -305,7 +305,7 @@ def test_a_run_fails_at_its_timeout(of_flow: str | None, of_run: str | None, due
     assert status_of(running.at(due - 1).decide()) is None
     assert requeued_at(running.at(due - 1).decide()) == at(due)
     actions = running.at(due).decide()
-    assert kinds(actions) == [ApplyStatus, DeleteDaskCluster, RecordEvent]
+    assert kinds(actions) == [ApplyStatus, DeleteRole, RecordEvent]
     status = status_of(actions)
     assert status is not None
     assert (status["state"], condition(status, "Succeeded")["reason"]) == ("Failed", "TimedOut")
@@ -314,7 +314,7 @@ def test_a_run_fails_at_its_timeout(of_flow: str | None, of_run: str | None, due
 def test_time_before_the_claim_does_not_count_for_the_timeout() -> None:
     """A slow start is not the flow's fault."""
     slow = make_flow_run().with_flow(timeout="1m").starting().with_pods(scheduler_pod())
-    assert DeleteDaskCluster not in kinds(slow.at(200).decide())
+    assert DeleteRole not in kinds(slow.at(200).decide())
 
 
 TERMINATED = {
@@ -337,7 +337,7 @@ def test_terminate_ends(sentence: str) -> None:
     assert (status["state"], condition(status, "Succeeded")["reason"]) == ("Cancelled", "Terminated")
     assert condition(status, "Stalled")["status"] == "False"
     assert CreateDaskCluster not in kinds(actions)
-    assert (DeleteDaskCluster in kinds(actions)) == (builder.snapshot().cluster is not None)
+    assert (DeleteRole in kinds(actions)) == (builder.run.status.cluster is not None)
 
 
 def test_terminating_an_ended_run_changes_nothing_about_its_end() -> None:

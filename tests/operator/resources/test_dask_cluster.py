@@ -18,7 +18,7 @@ from flowkiln_operator.resources.dask_cluster import ClusterConfig, dask_cluster
 from flowkiln_operator.resources.plan import PlanWithSources
 from flowkiln_operator.resources.run import is_controlled_by
 from tests.charts.rendering import LOADER
-from tests.operator.resources.test_resources import RUN, UID, make_plan
+from tests.operator.resources.test_resources import RUN, make_plan
 
 TASKS = [{"name": "a", "function": "m:f"}]
 NAME = RUN.cluster_name(1)
@@ -329,7 +329,7 @@ def test_the_agent_finds_what_its_pod_has() -> None:
 def test_it_belongs_to_the_run_and_says_so_to_its_pods() -> None:
     """dask-kubernetes copies labels and annotations of a DaskCluster to the pods."""
     built = build()
-    assert is_controlled_by(built, UID)
+    assert is_controlled_by(built, RUN)
     assert built["metadata"]["labels"][RUN_LABEL] == RUN.base
     assert built["metadata"]["annotations"] == {"flowkiln.dev/run-name": "monthly"}
     assert built["metadata"]["name"] == NAME

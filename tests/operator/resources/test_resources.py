@@ -21,7 +21,7 @@ from flowkiln_operator.resources import tls
 from flowkiln_operator.resources.network_policy import network_policy
 from flowkiln_operator.resources.plan import plan_config_map, read_plan_config_map
 from flowkiln_operator.resources.rbac import role, role_binding, service_account
-from flowkiln_operator.resources.run import RunIdentity, is_controlled_by
+from flowkiln_operator.resources.run import RunIdentity, is_controlled_by, owned_by_role
 
 UID = "0b54aa77-1c6e-4a3c-9d0e-000000000000"
 RUN = RunIdentity("team", "monthly", UID)
@@ -70,7 +70,7 @@ def test_every_child_belongs_to_the_run() -> None:
         tls.tls_secret(RUN, "tls", certificates),
     ]
     for child in children:
-        assert is_controlled_by(child, UID)
+        assert is_controlled_by(child, RUN)
         assert child["metadata"]["namespace"] == "team"
         assert child["metadata"]["labels"][RUN_LABEL] == RUN.base
         reference = child["metadata"]["ownerReferences"][0]
@@ -83,7 +83,17 @@ def test_every_child_belongs_to_the_run() -> None:
 )
 def test_what_has_another_controller_or_none_is_not_ours(references: list[dict[str, Any]]) -> None:
     """An owner that does not control is not enough."""
-    assert not is_controlled_by({"metadata": {"ownerReferences": references}}, UID)
+    assert not is_controlled_by({"metadata": {"ownerReferences": references}}, RUN)
+
+
+def test_what_only_pods_need_belongs_to_the_role() -> None:
+    """It goes when that is deleted: an object with two owners would stay as long as one of them."""
+    child = owned_by_role(network_policy(RUN), RUN, "role-uid")
+    (owner,) = child["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["name"], owner["uid"]) == ("Role", RUN.service_account, "role-uid")
+    assert is_controlled_by(child, RUN)
+    assert not is_controlled_by(child, RunIdentity(RUN.namespace, RUN.name, "another-uid"))
+    assert child["spec"] == network_policy(RUN)["spec"]
 
 
 def test_the_plan_can_be_read_back_and_not_be_changed() -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from flowkiln.api.effective import run_times
 from flowkiln.api.reasons import ConditionType, RunState
-from flowkiln_operator.controller.actions import Actions, DeleteFlowRun, RequeueAt
+from flowkiln_operator.controller.actions import Actions, DeleteDaskCluster, DeleteFlowRun, RequeueAt
 from flowkiln_operator.controller.snapshot import Snapshot
 
 from . import outcome
+
+TIME_TO_DELETE = timedelta(seconds=10)
+"""How long Kubernetes may take to delete a DaskCluster whose owner is gone."""
 
 
 def clean_up(snapshot: Snapshot) -> Actions | None:
@@ -29,7 +34,18 @@ def _settle(snapshot: Snapshot, state: RunState) -> Actions:
     written = outcome.write(snapshot, state, reason, message, ready=ready)
     if retained:
         return (*written, RequeueAt(until))
-    return (*written, *outcome.delete_cluster(snapshot))
+    return (*written, *(outcome.delete_cluster(snapshot) if written else ()), *_see_to_deletion(snapshot, until))
+
+
+def _see_to_deletion(snapshot: Snapshot, until: datetime) -> Actions:
+    """Delete a DaskCluster itself that is still there a while after the Role, its owner, was to go."""
+    cluster = snapshot.cluster
+    if cluster is None or cluster.deleting or not cluster.owned:
+        return ()
+    due = until + TIME_TO_DELETE
+    if snapshot.now < due:
+        return (RequeueAt(due),)
+    return (*outcome.delete_cluster(snapshot), DeleteDaskCluster(cluster.name, cluster.uid))
 
 
 def _delete_when_due(snapshot: Snapshot) -> Actions:

@@ -7,7 +7,12 @@ from typing import Any
 
 from flowkiln.api.reasons import ClusterReadyReason, ConditionType, FlowReason, FlowState, Reason, RunState
 from flowkiln.api.status import FlowRunStatus
-from flowkiln_operator.controller.actions import Actions, ApplyStatus, DeleteDaskCluster, RecordEvent
+from flowkiln_operator.controller.actions import (
+    Actions,
+    ApplyStatus,
+    DeleteRole,
+    RecordEvent,
+)
 from flowkiln_operator.controller.closing import close_report
 from flowkiln_operator.controller.conditions import ClusterReady, conditions
 from flowkiln_operator.controller.decide import diagnosis
@@ -55,7 +60,8 @@ def end(
     If the agent has not reported the end, its part of the status is taken over and closed.
     """
     run = snapshot.run
-    returned = snapshot.cluster is not None and not retains_cluster(snapshot, state)
+    retained = snapshot.cluster is not None and retains_cluster(snapshot, state)
+    returned = snapshot.cluster is not None and not retained
     if ready is None and _is_outdated(snapshot):
         ready = DELETED_CLUSTER if returned else diagnosis.READY if run.report.is_claimed else None
     times_told = {"completion_time": snapshot.now}
@@ -66,7 +72,7 @@ def end(
     assert isinstance(applied, ApplyStatus)  # noqa: S101  a run that has not ended cannot have this status
     document = {**applied.status, **_closed_report(snapshot, state, reason, message)}
     event = RecordEvent("Normal" if state is RunState.SUCCESS else "Warning", reason, message)
-    return (ApplyStatus(document), *(delete_cluster(snapshot) if returned else ()), event)
+    return (ApplyStatus(document), *(() if retained else delete_cluster(snapshot)), event)
 
 
 def _is_outdated(snapshot: Snapshot) -> bool:
@@ -80,11 +86,11 @@ def _is_outdated(snapshot: Snapshot) -> bool:
 
 
 def delete_cluster(snapshot: Snapshot) -> Actions:
-    """Delete the run's DaskCluster, unless it is missing, being deleted, or not the run's own."""
-    cluster = snapshot.cluster
-    if cluster is None or cluster.deleting or not cluster.owned:
-        return ()
-    return (DeleteDaskCluster(cluster.name, cluster.uid),)
+    """Delete the run's Role. It owns the DaskCluster and what its pods need, so Kubernetes deletes these too.
+
+    Nothing is deleted for a run that was given no cluster: what has its names may be somebody else's.
+    """
+    return (DeleteRole(),) if snapshot.run.status.cluster is not None else ()
 
 
 def cluster_ready(status: FlowRunStatus) -> ClusterReady:
@@ -103,8 +109,10 @@ def retains_cluster(snapshot: Snapshot, state: RunState) -> bool:
 def retained_until(snapshot: Snapshot) -> datetime:
     """Return until when the cluster of an ended run is retained; now or earlier means not any longer."""
     status = snapshot.run.status
-    if status.completion_time is None or status.state not in (RunState.FAILED, RunState.CRASHED):
+    if status.completion_time is None:
         return snapshot.now
+    if status.state not in (RunState.FAILED, RunState.CRASHED):
+        return status.completion_time
     return status.completion_time + times(snapshot).retain_after_failure
 
 

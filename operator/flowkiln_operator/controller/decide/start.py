@@ -7,7 +7,7 @@ from datetime import timedelta
 from flowkiln.api.plan import Plan, PlanFlow, PlanRun
 from flowkiln.api.reasons import Reason, RunState
 from flowkiln.api.status import ClusterStatus, PlanStatus
-from flowkiln_operator.controller.actions import Actions, CreateChild, CreateDaskCluster, RequeueAt
+from flowkiln_operator.controller.actions import Action, Actions, CreateChild, CreateDaskCluster, RequeueAt
 from flowkiln_operator.controller.conditions import ClusterReady
 from flowkiln_operator.controller.snapshot import PlanProblem, Rejection, RejectionKind, Snapshot
 from flowkiln_operator.resources.network_policy import network_policy
@@ -117,16 +117,13 @@ def _children(snapshot: Snapshot, fixed: PlanWithSources) -> Actions:
     run = snapshot.run.identity
     cluster = fixed.plan.spec.cluster
     source = snapshot.flow.spec.source if snapshot.flow and snapshot.flow.spec else None
-    manifests = [
-        service_account(
-            run,
-            annotations=cluster.service_account_annotations,
-            pull_secrets=[secret.name for secret in cluster.image_pull_secrets],
-        ),
-        role(run),
-        role_binding(run),
-        network_policy(run),
-    ]
+    account = service_account(
+        run,
+        annotations=cluster.service_account_annotations,
+        pull_secrets=[secret.name for secret in cluster.image_pull_secrets],
+    )
+    made: list[Action] = [CreateChild(role(run))]
+    made += (CreateChild(manifest, of_role=True) for manifest in (account, role_binding(run), network_policy(run)))
     if snapshot.fixed_plan is None:
-        manifests.insert(0, plan_config_map(run, fixed.plan, source))
-    return tuple(CreateChild(manifest) for manifest in manifests)
+        made.insert(0, CreateChild(plan_config_map(run, fixed.plan, source)))
+    return tuple(made)
