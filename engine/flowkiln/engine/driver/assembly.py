@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from flowkiln.engine.driver.batching import Batching
 from flowkiln.engine.driver.fusion import UnitPolicy, group
 from flowkiln.engine.driver.gathering import Gathering
 from flowkiln.engine.driver.graph import InEdge, Node
@@ -26,12 +25,12 @@ class Assembler:
     kept: frozenset[int]
     repeats: bool
 
-    def assemble(self, batch: Sequence[TaskRun], batching: Batching) -> list[tuple[Unit, list[TaskRun]]]:
+    def assemble(self, batch: Sequence[TaskRun], batch_size: Callable[[int], int]) -> list[tuple[Unit, list[TaskRun]]]:
         """Split a batch, which is in topological order, into units; each with its task runs, if it is not to gather.
 
         Every task run's visit is counted, and its source from now on is what its unit will leave behind.
         """
-        groups = group(batch, self.policy, self.upstreams, batching.batch_size)
+        groups = group(batch, self.policy, self.upstreams, batch_size)
         keys = [self._name_unit(members) for members in groups]
         units = [(self._build_unit(key, members), members) for key, members in zip(keys, groups, strict=True)]
         return [*((unit, []) for unit in self.gathering.take_new()), *units]
@@ -77,7 +76,7 @@ class Assembler:
     def _source(self, edge: InEdge, run: TaskRun) -> Source:
         if not edge.mapped and (gathered := self.gathering.whole(edge.upstream)) is not None:
             return gathered
-        return self.upstreams.source(edge, run)
+        return self.upstreams.inline_source(edge, run) or self.upstreams.source(edge, run)
 
     def _only_for_next(self, run: TaskRun, following: TaskRun | None) -> bool:
         return (

@@ -19,8 +19,9 @@ class UnitPolicy:
     """How large units may be.
 
     `threads` is how many units can run at the same time. Without `fuse` every plain task run is a unit by itself, and
-    every child of a map too unless `fuse_children`. So many children, or more, that many task runs use whole are
-    gathered once (`gather`).
+    every child of a map too unless `fuse_children`. `chain`, `largest` and `largest_batch` are the most members of a
+    chain, chains of children and plain task runs in one unit. So many children, or more, that many task runs use whole
+    are gathered once (`gather`).
     """
 
     fuse: bool = False
@@ -28,6 +29,7 @@ class UnitPolicy:
     threads: int = 1
     chain: int = 100
     largest: int = 50
+    largest_batch: int = 250
     waves: int = 8
     gather: int = 32
 

@@ -31,6 +31,10 @@ class ReadyQueue:
         """Return whether a task run is queued although its upstreams were in flight."""
         return run in self._early
 
+    def is_ready(self, run: TaskRun) -> bool:
+        """Whether a task run is in line, and nothing upstream of it is to come."""
+        return run in self._ready
+
     @property
     def ready(self) -> int:
         """Return the number of ready task runs."""

@@ -34,6 +34,7 @@ class Scheduler:
         self._ready_queue = ReadyQueue()
         self.batching = Batching(state.policy)
         self.batch: list[TaskRun] = []
+        self._room = 0
         self.is_open = True
 
     def set_gate(self, is_open: bool) -> None:
@@ -123,7 +124,7 @@ class Scheduler:
             if runs.children is None:
                 self._expand(run)
             return
-        if self._stays_queued(run):
+        if self._ready_queue.is_ready(run) or self._stays_queued(run):
             return
         if not self.can_build_on_upstream(run):
             return
@@ -148,9 +149,16 @@ class Scheduler:
         return self._nodes[run.node].is_start or self._upstreams.are_all_submitted(run)
 
     def _belongs_to_batch(self, run: TaskRun) -> bool:
-        """Return whether the only task run that this one waits for is in the current batch, so both form a chain."""
-        before = self._upstreams.sole_unfinished(run) if self.batch else None
-        return before is not None and before.phase is Phase.SUBMITTED and before.unit is None
+        """Return whether all that this task run waits for is in the current batch.
+
+        That is the only one before it, so both form a chain, or several if the batch has room for more.
+        """
+        if not self.batch:
+            return False
+        before = self._upstreams.sole_unfinished(run)
+        if before is not None:
+            return before.phase is Phase.SUBMITTED and before.unit is None
+        return len(self.batch) < self._room and self._upstreams.is_rest_in_batch(run)
 
     # -- submitting --------------------------------------------------------------------------------------------------
 
@@ -166,23 +174,31 @@ class Scheduler:
         queue = self._ready_queue
         if not self.is_open or not (self.batch or queue):
             return
-        self._add_all_to_batch(queue.take_ready(self.batching.submittable(queue.ready, self._in_flight.plain)))
-        units = self._assemble()
-        while self._in_flight.plain < self.batching.target_in_flight and (run := queue.take_early()) is not None:
-            self._add_all_to_batch([run])
-            units.extend(self._assemble())
+        units = self._submit_together(queue.take_ready(self.batching.submittable(queue.ready, self._in_flight.plain)))
+        # Tiny ones cost less once they are ready: then they go together.
+        while (
+            not self.batching.is_tiny
+            and self._in_flight.plain < self.batching.target_in_flight
+            and (run := queue.take_early()) is not None
+        ):
+            units.extend(self._submit_together([run]))
         if units:
             self._state.instructions.append(SubmitUnits(tuple(units)))
 
-    def _add_all_to_batch(self, runs: list[TaskRun]) -> None:
+    def _submit_together(self, runs: list[TaskRun]) -> list[Unit]:
+        """Submit the batch with these task runs, and with what is downstream of them as far as there is room."""
+        self._room = self.batching.room(len(runs))
+        is_one_unit = self._room > 0
         for run in runs:
             if run.phase is Phase.WAITING and self.can_build_on_upstream(run):
                 self.add_to_batch(run)
         self.follow_moves()
+        self._room = 0
+        return self._assemble((lambda plain: max(1, plain)) if is_one_unit else self.batching.batch_size)
 
-    def _assemble(self) -> list[Unit]:
+    def _assemble(self, batch_size: Callable[[int], int]) -> list[Unit]:
         batch, self.batch = self.batch, []
-        assembled = self._assembler.assemble(batch, self.batching)
+        assembled = self._assembler.assemble(batch, batch_size)
         for unit, members in assembled:
             is_plain = bool(members) and members[0].index == NOT_MAPPED
             self._in_flight.add(unit.key, SubmittedUnit(members, unit.needs, is_plain))

@@ -25,6 +25,9 @@ from flowkiln.states.records import NOT_MAPPED
 SUBMITTED_OR_DONE = (Phase.SUBMITTED, Phase.DONE)
 """Phases in which downstream task runs can be submitted."""
 
+INLINE_SOURCES = 16
+"""Edges into a task up to which small results come with the unit that runs it."""
+
 UNKNOWN = -1
 UNMAPPABLE = -2
 """Results of `element_count`: not known yet; nothing to map over."""
@@ -39,6 +42,7 @@ class UpstreamView:
         # tasks it is usually still not ready.
         self._unsubmitted = [0] * len(nodes)
         self._unfinished = [0] * len(nodes)
+        self._outside_batch = [0] * len(nodes)
 
     def source_of(self, run: TaskRun) -> StateSource:
         """Return the source of a task run's State."""
@@ -122,6 +126,27 @@ class UpstreamView:
                 yield children[run.index]
             else:
                 yield from children
+
+    def is_rest_in_batch(self, run: TaskRun) -> bool:
+        """Whether all that is not done upstream of a task run is plain, and about to be submitted together."""
+        return not run.alone and self._find(run, self._outside_batch, self._is_outside_batch) is None
+
+    def _is_outside_batch(self, edge: InEdge) -> bool:
+        upstream, one = self._runs[edge.upstream], self._runs[edge.upstream].parent
+        if not upstream.unfinished:
+            return False
+        return upstream.children is not None or one.phase is not Phase.SUBMITTED or one.unit is not None or one.alone
+
+    def inline_source(self, edge: InEdge, run: TaskRun) -> InlineState | None:
+        """Give the state of a plain task run upstream if it is done and its result is small: it comes with the unit.
+
+        Who needs very many states finds them where they are, for together they are not small.
+        """
+        upstream = self._runs[edge.upstream]
+        one = upstream.parent
+        if edge.mapped or upstream.children is not None or not one.inline or one.phase is not Phase.DONE:
+            return None
+        return InlineState(one.state) if len(self._nodes[run.node].upstream) <= INLINE_SOURCES else None
 
     def source(self, edge: InEdge, run: TaskRun) -> Source:
         """Return the source of the upstream state of an edge."""

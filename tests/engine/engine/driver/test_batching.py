@@ -45,12 +45,14 @@ class TestNothingMeasured:
 class TestTinyTasks:
     """They travel together, and wait for company while every thread has work."""
 
-    def first_reports(self, count: int) -> tuple[Driver, list[Unit], list[Instruction]]:
+    def first_reports(
+        self, count: int, seconds: float = 1e-4, layers: int = 1
+    ) -> tuple[Driver, list[Unit], list[Instruction]]:
         """Start 100 ready tasks and report so many of those that went."""
-        driver, out = started(wide(100), policy=POLICY)
+        driver, out = started(wide(100, layers), policy=POLICY)
         made, news = units(out), []
         for unit in made[:count]:
-            news.extend(driver.handle(ended(unit)))
+            news.extend(driver.handle(ended(unit, seconds)))
         return driver, made[count:], news
 
     def test_they_gather_while_threads_are_busy(self) -> None:
@@ -58,8 +60,13 @@ class TestTinyTasks:
         assert units(self.first_reports(PROBES - AHEAD)[2]) == []
 
     def test_then_they_go_together(self) -> None:
-        """In equal parts, so that no thread is left without."""
+        """In equal parts, no more than their work is worth."""
         _, _, news = self.first_reports(PROBES - AHEAD + 1)
+        assert [len(unit.members) for unit in units(news)] == [42, 42]
+
+    def test_long_enough_they_occupy_every_thread(self) -> None:
+        """In so many parts that none waits for the next report."""
+        _, _, news = self.first_reports(PROBES - AHEAD + 1, seconds=5e-4)
         assert [len(unit.members) for unit in units(news)] == [21, 21, 21, 21]
 
     def test_what_was_lost_travels_alone(self) -> None:
@@ -71,17 +78,52 @@ class TestTinyTasks:
         news = [one for unit in made for one in driver.handle(ended(unit))]
         assert all(len(unit.members) == 1 for unit in units(news) if any(50 <= node < 60 for node, _ in runs(unit)))
 
-    def test_a_small_layered_graph_takes_few_units(self) -> None:
-        """All 1,000 tasks run once, in at most a quarter as many units."""
-        driver = Driver(wide(100, layers=10), "r", policy=POLICY)
-        under_way, submitted, ran = units(driver.handle(Started(NOW))), 0, []
+    def run_all(self, shape: RunGraph, seconds: float) -> tuple[list[tuple[int, int]], list[Unit]]:
+        """Run a graph whose tasks take so long each; give the task runs in order, and their units."""
+        driver = Driver(shape, "r", policy=POLICY)
+        under_way, submitted, ran = units(driver.handle(Started(NOW))), [], []
         while under_way:
             unit = under_way.pop(0)
-            submitted += 1
+            submitted.append(unit)
             ran.extend(runs(unit))
-            under_way.extend(units(driver.handle(ended(unit))))
+            under_way.extend(units(driver.handle(ended(unit, seconds))))
+        return ran, submitted
+
+    def test_several_layers_go_together(self) -> None:
+        """A unit takes along what needs nothing but its own members: 1,000 tasks that take nothing go in few units."""
+        ran, submitted = self.run_all(wide(100, layers=10), seconds=5e-5)
         assert sorted(ran) == [(node, -1) for node in range(1000)]
-        assert submitted < 250
+        assert len(submitted) < 50
+        assert max(len(unit.members) for unit in submitted) <= POLICY.largest_batch
+
+    def test_members_follow_what_they_need(self) -> None:
+        """Whatever a member needs is done, or comes before it in its unit or in an earlier one."""
+        shape = wide(100, layers=10)
+        ran, _ = self.run_all(shape, seconds=5e-5)
+        position = {node: place for place, (node, _) in enumerate(ran)}
+        assert all(
+            position[edge.upstream] < position[number]
+            for number, node in enumerate(shape.nodes)
+            for edge in node.upstream
+        )
+
+    def test_a_layer_that_keeps_every_thread_busy_goes_by_itself(self) -> None:
+        """With what is downstream of them its tasks would run one after another."""
+        _, _, news = self.first_reports(PROBES - AHEAD + 1, seconds=5e-4, layers=2)
+        ready = 100 - PROBES + PROBES - AHEAD
+        assert [len(unit.members) for unit in units(news)] == [ready // AHEAD] * AHEAD
+
+    def test_what_was_lost_takes_nothing_along(self) -> None:
+        """Neither is it taken along: it travels by itself."""
+        driver, out = started(wide(20, layers=2), policy=POLICY)
+        made, news = units(out), []
+        for number in range(20, 25):
+            driver.node_runs(number).parent.alone = True
+        for unit in made:
+            news.extend(units(driver.handle(ended(unit))))
+        together = [{node for node, _ in runs(unit)} for unit in news if len(unit.members) > 1]
+        assert together
+        assert not any(nodes & set(range(20, 25)) for nodes in together)
 
 
 class TestOtherTasks:
