@@ -62,7 +62,7 @@ class NodeRuns:
     @property
     def expanded(self) -> list[TaskRun] | None:
         """Return the children for downstream tasks: None also if a handler replaced the parent's state."""
-        return self.children if isinstance(self.parent.state, Mapped) else None
+        return self.children if self.children is not None and isinstance(self.parent.state, Mapped) else None
 
     @property
     def is_done(self) -> bool:

@@ -6,6 +6,7 @@ import gc
 import pickle
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -69,10 +70,20 @@ def worker() -> Worker:
 def test_beginnings_wait_for_company_and_ends_take_them_along(worker: Worker) -> None:
     """So an end never overtakes its beginning."""
     stream = EventStream(worker, "topic", "r")
-    stream.announce(BEGAN)
+    other = BEGAN._replace(key=("m-r", 0, 1))
+    stream.announce(other)
     assert worker.sent == []
     stream.send(REPORT)
-    assert [(event.began, event.end) for event in worker.sent] == [((BEGAN,), REPORT)]
+    assert [(event.began, event.end) for event in worker.sent] == [((other,), REPORT)]
+
+
+def test_beginnings_that_were_not_told_come_with_the_records_of_their_unit(worker: Worker) -> None:
+    """Before those of what came of them: that they had begun need not be told any more."""
+    stream = EventStream(worker, "topic", "r")
+    stream.announce(BEGAN)
+    ended = TaskRunRecord("n", 0, "Success")
+    stream.send(replace(REPORT, records=(ended,)))
+    assert [(event.began, event.end) for event in worker.sent] == [((), replace(REPORT, records=(BEGAN.record, ended)))]
 
 
 def test_beginnings_of_long_task_runs_are_told_in_time(worker: Worker) -> None:

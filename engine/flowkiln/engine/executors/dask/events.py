@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from distributed import Client
 
@@ -25,8 +25,7 @@ POLL_INTERVAL = 0.1
 """Seconds between two polls for units that send no event."""
 
 
-@dataclass(frozen=True, slots=True)
-class MemberStarted:
+class MemberStarted(NamedTuple):
     """The member at `position` of a unit started to run."""
 
     key: UnitKey

@@ -175,12 +175,12 @@ class DaskSession:
     def on_worker_event(self, event: WorkerEvent) -> None:
         """Handle an event of a worker about this run."""
         self._threads_of[event.address] = event.threads
-        for began in event.began:
-            if began.key not in self._unreported:
-                # It was cancelled, but its body still runs.
-                continue
+        # The body of a cancelled unit may still run.
+        started = [began for began in event.began if began.key in self._unreported]
+        for began in started:
             self._began[began.key] = (event.address, began.position)
-            self._deliver([began.record])
+        if started:
+            self._deliver([began.record for began in started])
         match event.end:
             case UnitReport(key):
                 self._began.pop(key, None)

@@ -9,6 +9,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -17,7 +18,7 @@ from distributed import Worker
 from flowkiln.common import pickling
 from flowkiln.engine.driver import Unit
 from flowkiln.engine.executors.dask.events import Abandoned, MemberStarted, Shortened, UnitEnd, WorkerEvent
-from flowkiln.engine.unit_runner import WORK_PER_UNIT
+from flowkiln.engine.unit_runner import WORK_PER_UNIT, UnitReport
 
 STREAM_INTERVAL = 0.05
 """Seconds that a worker collects the starts of task runs before it sends them."""
@@ -109,8 +110,13 @@ class EventStream:
             told.result(timeout=SCHEDULER_ANSWERS_WITHIN)
 
     def _event(self, worker: Worker, end: UnitEnd | None) -> bytes:
-        began, self._began = tuple(self._began), []
-        return dumps(WorkerEvent(self._run_id, worker.address, worker.state.nthreads, began, end))
+        began, self._began = self._began, []
+        if isinstance(end, UnitReport):
+            # Nobody need be told that what has ended had begun: the records come with the others of the unit.
+            own = tuple(one.record for one in began if one.key == end.key)
+            began = [one for one in began if one.key != end.key]
+            end = replace(end, records=(*own, *end.records))
+        return dumps(WorkerEvent(self._run_id, worker.address, worker.state.nthreads, tuple(began), end))
 
     @contextmanager
     def running(self, unit: Unit) -> Iterator[UnitProgress]:
