@@ -26,7 +26,7 @@ from flowkiln.tasks.core.constants import Constant
 from flowkiln.tasks.core.function import FunctionTask
 
 TASKS = 10_000
-LIMIT_PER_TASK = 100e-6
+LIMIT_PER_TASK = 50e-6
 """Seconds of overhead a task on the LocalExecutor."""
 LIMIT_BUILDING = 1.0
 """Seconds for building and validating 10,000 tasks with 30,000 edges."""

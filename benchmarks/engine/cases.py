@@ -58,7 +58,7 @@ def tiny_map(n: int) -> Case:
         mapped = _task(work.increment, fails_at=n // 2).map(elements)
     return Case(
         f"map of {n:,} tiny tasks",
-        0.15,
+        0.10,
         lambda client: client.gather(client.map(work.increment, range(n), pure=False)),
         flow,
         mapped,
@@ -88,7 +88,7 @@ def chain(n: int) -> Case:
         following = _task(work.increment, fails=link == n // 2)
         flow.add_edge(last, following, key="x", validate=False)
         last = following
-    return Case(f"chain of {n:,} tiny tasks", 0.10, raw, flow, last, lambda state: state.result, n, n, 1)
+    return Case(f"chain of {n:,} tiny tasks", 0.06, raw, flow, last, lambda state: state.result, n, n, 1)
 
 
 def layered(n: int, width: int = 100, seed: int = 7) -> Case:
@@ -126,7 +126,7 @@ def layered(n: int, width: int = 100, seed: int = 7) -> Case:
         gather = _list(flow, [tasks[i] for i in last_layer])
         flow.add_edge(gather, result, key="xs", validate=False)
     return Case(
-        f"layered graph of {n:,} tasks", 1.2, raw, flow, result, lambda state: state.result,
+        f"layered graph of {n:,} tasks", 0.3, raw, flow, result, lambda state: state.result,
         sum(values[i] for i in last_layer), n + 2, 1,
     )  # fmt: skip
 
@@ -151,7 +151,7 @@ def map_map_reduce(n: int) -> Case:
         result = _task(work.total)
         result.bind(doubled)
     return Case(
-        f"map of {n:,}, map over it, reduce", 0.3, raw, flow, result, lambda state: state.result,
+        f"map of {n:,}, map over it, reduce", 0.10, raw, flow, result, lambda state: state.result,
         sum(2 * (x + 1) for x in range(n)), 2 * n + 3, 1,
     )  # fmt: skip
 
