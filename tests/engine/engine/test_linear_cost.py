@@ -34,8 +34,11 @@ from flowkiln.states.state import Success
 SIZE = 40
 """Enough for children to be gathered."""
 
-GROWTH = 1.05
-"""How much more a task run may cost in a graph four times as large."""
+GROWTH = 1.1
+"""How much more a task run may cost in a graph four times as large.
+
+The first tasks, of which nothing is known yet, go singly: of a small graph that is a larger part.
+"""
 
 
 @pytest.fixture(autouse=True)

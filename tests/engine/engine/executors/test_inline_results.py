@@ -149,4 +149,4 @@ def test_beginnings_of_what_was_given_up_are_not_news() -> None:
     records = [TaskRunRecord(name, -1, "Running") for name in "ab"]
     began = tuple(MemberStarted((record.task, -1, 1), 0, record) for record in records)
     session.on_worker_event(WorkerEvent("r", "tcp://worker", 1, began, None))
-    assert delivered == records[:1]
+    assert delivered == [records[:1]]
