@@ -101,14 +101,16 @@ def run_unit(
     abandon: Callable[[tuple[Outcome, ...], tuple[TaskRunRecord, ...]], None] | None = None,
     slot: Callable[[], ThreadSlot] | None = None,
     may_begin: Callable[[int], bool] = lambda position: True,
+    is_shared: bool = True,
 ) -> tuple[UnitResult, UnitReport]:
     """Run the members of a unit one after another.
 
-    It starts no further member after half a second of work. `announce` is told that the member at a position began,
-    while it runs; `tell` gets the records of what came of it once it ends. Without them, these are in the report.
-    `abandon` ends this process, for a member whose body cannot be stopped in time: it gets the outcomes and records of
-    all members that ran, those of this one last. Without it such a body is left behind in a thread of its own, which
-    runs it in the `slot` of this one. `may_begin` is asked before the member at a position starts, or is retried.
+    Where the work `is_shared` with others, it starts no further member after half a second: somebody may be idle.
+    `announce` is told that the member at a position began, while it runs; `tell` gets the records of what came of it
+    once it ends. Without them, these are in the report. `abandon` ends this process, for a member whose body cannot be
+    stopped in time: it gets the outcomes and records of all members that ran, those of this one last. Without it such a
+    body is left behind in a thread of its own, which runs it in the `slot` of this one. `may_begin` is asked before the
+    member at a position starts, or is retried.
 
     A unit does not run if a needed result is missing: that unit has not run, or its result is lost.
     """
@@ -132,7 +134,7 @@ def run_unit(
     on_stuck = None if abandon is None else give_up
 
     def is_time_left() -> bool:
-        return time.monotonic() - began <= WORK_PER_UNIT
+        return not is_shared or time.monotonic() - began <= WORK_PER_UNIT
 
     for position, member in enumerate(unit.members):
         if (states and not is_time_left()) or not may_begin(position):

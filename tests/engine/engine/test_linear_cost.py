@@ -34,7 +34,7 @@ from flowkiln.states.state import Success
 SIZE = 40
 """Enough for children to be gathered."""
 
-GROWTH = 1.1
+GROWTH = 1.2
 """How much more a task run may cost in a graph four times as large.
 
 The first tasks, of which nothing is known yet, go singly: of a small graph that is a larger part.

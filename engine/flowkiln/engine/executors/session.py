@@ -137,6 +137,7 @@ class SequentialSession:
             announce=lambda _position, record: self._deliver([record]),
             tell=self._deliver,
             may_begin=lambda position: self._open and not (position and is_awaited()),
+            is_shared=False,
         )
         self._units.hold(unit.key, held)
         self._deliver(report)
