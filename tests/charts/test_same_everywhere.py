@@ -151,7 +151,7 @@ def test_a_namespace_that_cannot_be_is_refused(name: str) -> None:
     """Before anything is printed."""
     ended = CliRunner().invoke(install, ["--namespace", name])
     assert ended.exit_code == 2
-    assert "no name of a namespace" in ended.output
+    assert f'"{name}" is not a valid namespace' in ended.output
 
 
 def test_what_is_generated_is_not_stale() -> None:
