@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -16,15 +18,41 @@ from flowkiln_operator.agent.supervisor import describe_exit, restart_delay
 LIMIT = 240.0
 
 
-def supervise(tmp_path: Path, child: str, *, grace: float = LIMIT, pause: float | None = None) -> subprocess.Popen[str]:
-    """A supervisor process over a child that is a few lines of Python; `pause` is its own choice, or in seconds."""
-    (tmp_path / "child.py").write_text(child)
-    pauses = "" if pause is None else f"supervisor.restart_delay = lambda deaths: {pause}; "
-    code = (
-        f"import sys; from flowkiln_operator.agent import supervisor; {pauses}"
-        f"sys.exit(supervisor.Supervisor([sys.executable, 'child.py'], grace={grace}).run())"
-    )
-    return subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+class Supervise(Protocol):
+    """How tests start a supervisor."""
+
+    def __call__(self, child: str, *, grace: float = LIMIT, pause: float | None = None) -> subprocess.Popen[str]:
+        """Start a supervisor over a child that is a few lines of Python; `pause` is its own choice, or in seconds."""
+
+
+@pytest.fixture
+def supervise(tmp_path: Path) -> Iterator[Supervise]:
+    """Return a function that starts a supervisor process, and end those processes that a failed test left."""
+    with ExitStack() as held:
+
+        def start(child: str, *, grace: float = LIMIT, pause: float | None = None) -> subprocess.Popen[str]:
+            (tmp_path / "child.py").write_text(child)
+            pauses = "" if pause is None else f"supervisor.restart_delay = lambda deaths: {pause}; "
+            code = (
+                f"import sys; from flowkiln_operator.agent import supervisor; {pauses}"
+                f"sys.exit(supervisor.Supervisor([sys.executable, 'child.py'], grace={grace}).run())"
+            )
+            command = [sys.executable, "-c", code]
+            process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+            held.callback(end, process)
+            return process
+
+        yield start
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """End a supervisor, if it still runs, and close its output."""
+    with process:
+        process.terminate()
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -64,16 +92,16 @@ def lines(path: Path) -> list[str]:
         ("os.kill(os.getpid(), signal.SIGKILL)", "signal SIGKILL"),
     ],
 )
-def test_a_dead_engine_is_started_again(death: str, said: str, tmp_path: Path) -> None:
+def test_a_dead_engine_is_started_again(death: str, said: str, tmp_path: Path, supervise: Supervise) -> None:
     """However the engine process ends, a new one starts and learns how often and why."""
-    process = supervise(tmp_path, LOG_START + f"if starts == 1: {death}\nopen('up', 'w').close()\ntime.sleep(600)\n")
+    process = supervise(LOG_START + f"if starts == 1: {death}\nopen('up', 'w').close()\ntime.sleep(600)\n")
     wait_for((tmp_path / "up").exists)
     output = stop(process)
     assert lines(tmp_path / "starts") == ["0 ", f"1 {said}"]
     assert said in output
 
 
-def test_a_signal_is_passed_on_and_waited_for(tmp_path: Path) -> None:
+def test_a_signal_is_passed_on_and_waited_for(tmp_path: Path, supervise: Supervise) -> None:
     """The engine gets SIGTERM itself and time to end; then the supervisor goes too, without starting another."""
     child = """
 def on_term(number, frame):
@@ -84,22 +112,22 @@ signal.signal(signal.SIGTERM, on_term)
 open("up", "w").close()
 time.sleep(600)
 """
-    process = supervise(tmp_path, LOG_START + child)
+    process = supervise(LOG_START + child)
     wait_for((tmp_path / "up").exists)
     stop(process)
     assert (tmp_path / "ended").exists()
     assert len(lines(tmp_path / "starts")) == 1
 
 
-def test_an_engine_that_does_not_listen_is_killed(tmp_path: Path) -> None:
+def test_an_engine_that_does_not_listen_is_killed(tmp_path: Path, supervise: Supervise) -> None:
     """User code cannot hold the pod beyond its grace period."""
     child = "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nopen('up', 'w').close()\ntime.sleep(600)\n"
-    process = supervise(tmp_path, LOG_START + child, grace=0.3)
+    process = supervise(LOG_START + child, grace=0.3)
     wait_for((tmp_path / "up").exists)
     stop(process)
 
 
-def test_what_the_engine_left_behind_goes_with_it(tmp_path: Path) -> None:
+def test_what_the_engine_left_behind_goes_with_it(tmp_path: Path, supervise: Supervise) -> None:
     """Processes of user code do not outlive the engine process that they belonged to."""
     child = """
 import subprocess
@@ -111,7 +139,7 @@ if starts == 1:
 open("up", "w").close()
 time.sleep(600)
 """
-    process = supervise(tmp_path, LOG_START + child)
+    process = supervise(LOG_START + child)
     wait_for((tmp_path / "up").exists)
     orphan = int((tmp_path / "orphan").read_text())
 
@@ -125,9 +153,9 @@ time.sleep(600)
     stop(process)
 
 
-def test_a_signal_during_the_pause_ends_it(tmp_path: Path) -> None:
+def test_a_signal_during_the_pause_ends_it(tmp_path: Path, supervise: Supervise) -> None:
     """The pause before the next start does not delay the end, however long it is, and nothing starts after it."""
-    process = supervise(tmp_path, LOG_START + "os._exit(1)\n", pause=100 * LIMIT)
+    process = supervise(LOG_START + "os._exit(1)\n", pause=100 * LIMIT)
     assert process.stdout is not None
     assert f"starting it again in {100 * LIMIT:.0f} s" in process.stdout.readline()
     stop(process)
