@@ -1,6 +1,6 @@
-"""Error backoffs for dask-kubernetes' controller, which uses kopf, when the API server does not answer.
+"""Error backoffs of kopf when the API server does not answer, in our controller and in dask-kubernetes' controller.
 
-It is started as `kopf run -m dask_kubernetes.operator.controller -m flowkiln_operator.kopf_networking`.
+The latter is started as `kopf run -m dask_kubernetes.operator.controller -m flowkiln_operator.kopf_networking`.
 """
 
 from __future__ import annotations

@@ -22,7 +22,6 @@ _NEEDED_BY_WORKERS = frozenset(
         "fsspec",
         "importlib_metadata",
         "jinja2",
-        "jsonschema",
         "locket",
         "markupsafe",
         "msgpack",
