@@ -147,8 +147,11 @@ class TestConfigured:
 
 class TestSetTemporaryConfig:
     def test_sets_makes_levels_and_restores_in_place(self) -> None:
-        """The config object stays the same, everything in it comes back, also after an error, also nested."""
-        before, identity = config.copy(), flowkiln.config
+        """The config object and its sections stay the same, all settings come back, also after an error, also nested.
+
+        Whoever changes a section meanwhile, such as a fixture, undoes it in the section that is in use.
+        """
+        before, identity, section = config.copy(), flowkiln.config, config.tasks.defaults
 
         def change() -> None:
             with set_temporary_config({"tasks.defaults.timeout": 5, "new.level.key": 1}):
@@ -161,4 +164,5 @@ class TestSetTemporaryConfig:
         with pytest.raises(KeyError):
             change()
         assert flowkiln.config is config is identity
+        assert config.tasks.defaults is section
         assert config == before
