@@ -78,7 +78,7 @@ class Expansion:
                 self.start_from(child, initial)
         if not visited:
             return
-        state.release(state.retained.after_all(number))
+        state.expanded(number)
         state.announce(parent, parent.state, map_size=count)
         state.instructions.append(CallHandlers(number, old, parent.state))
         self.handlers_in_flight += 1

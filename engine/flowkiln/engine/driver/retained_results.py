@@ -92,7 +92,7 @@ class RetainedResults:
             return []
         candidates: list[TaskRun] = []
         for upstream in self._upstream[number]:
-            if self._is_any_user_not_over(upstream):
+            if self.is_any_user_not_over(upstream):
                 continue
             above = self._runs[upstream]
             are_twins = (upstream, number) in self._twins and above.children is not None and runs.children is not None
@@ -120,7 +120,7 @@ class RetainedResults:
     def _is_consumed(self, run: TaskRun) -> bool:
         if run.node in self._kept or run.phase is not Phase.DONE:
             return False
-        if self._is_any_user_not_over(run.node):
+        if self.is_any_user_not_over(run.node):
             return False
         for number in self._graph.one_to_one[run.node]:
             children = self._runs[number].children
@@ -142,7 +142,7 @@ class RetainedResults:
             if self._users[key] != users.get(key, 0):
                 yield f"{users.get(key, 0)} units use {key}, but {self._users[key]} are counted."
 
-    def _is_any_user_not_over(self, number: int) -> bool:
+    def is_any_user_not_over(self, number: int) -> bool:
         """Return whether a node that may use all results of this one is unfinished."""
         users = self._graph.whole[number]
         if not users:

@@ -84,8 +84,7 @@ class RunState:
                 self.release(self.gathering.drop(run.node))
         if phase is Phase.DONE:
             self.release(self.retained.after(run))
-            if self.gathering.is_any_current and not runs.unfinished:
-                self._drop_gathered_upstream(run.node)
+            self._drop_gathered_upstream(run.node)
 
     def move_run(self, phase: RunPhase) -> None:
         """Change the phase of the run.
@@ -111,6 +110,11 @@ class RunState:
         self.release(self.retained.settle(key, needs))
         self.release(self.gathering.settle(key, needs, is_gathered=is_gathered))
 
+    def expanded(self, number: int) -> None:
+        """Release results that only a node needed, if it expanded to no children or to finished ones."""
+        self.release(self.retained.after_all(number))
+        self._drop_gathered_upstream(number)
+
     def release(self, keys: list[UnitKey]) -> None:
         """Release the results of these units."""
         if keys:
@@ -131,9 +135,11 @@ class RunState:
         self.instructions.append(Announce((record,)))
 
     def _drop_gathered_upstream(self, number: int) -> None:
-        """Handle a finished node: release results gathered for it unless other downstream nodes need them."""
+        """Release results gathered for a node, if it is finished, unless other downstream nodes need them."""
+        if not self.gathering.is_any_current or self.runs[number].unfinished:
+            return
         for edge in self.nodes[number].upstream:
             if edge.mapped or not self.gathering.is_current(edge.upstream):
                 continue
-            if all(self.retained.is_over(one) for one in self.graph.whole[edge.upstream]):
+            if not self.retained.is_any_user_not_over(edge.upstream):
                 self.release(self.gathering.drop(edge.upstream))

@@ -14,7 +14,7 @@ from flowkiln.engine.executors import LocalExecutor
 from flowkiln.engine.flow_runner import FlowRunner
 from flowkiln.engine.state import Crashed, Mapped, Paused, State
 
-from ..graphs import Shape, build, canonical, shapes
+from ..graphs import InputSpec, Shape, build, canonical, shapes
 from .simulation import Simulation, Weather
 
 EXAMPLES = int(os.environ.get("FLOWKILN_TEST_EXAMPLES", "60"))
@@ -79,6 +79,25 @@ def test_with_results_given_up_early_runs_end_alike(nodes: tuple[Shape, ...], ra
     assert simulation.finish is not None
     if not simulation.finish.waiting:
         assert not simulation.held
+
+
+@pytest.mark.parametrize("fuse", [True, False])
+def test_what_was_gathered_for_a_map_over_nothing_is_released(fuse: bool) -> None:
+    """The map is over as soon as it is expanded, and no child of it ever ends."""
+    whole = InputSpec(1)
+    flow, _ = build(
+        (
+            Shape(size=2),
+            Shape((InputSpec(0, mapped=True),)),
+            Shape((whole,), size=0),
+            Shape((whole, InputSpec(2, mapped=True))),
+        )
+    )
+    simulation = Simulation(flow, Random(0), fuse=fuse, keep_results=False)
+    simulation.run()
+    submitted = [one for some in simulation.instructions for one in some if one["type"] == "SubmitUnits"]
+    assert any(unit["gather"] for one in submitted for unit in one["units"])
+    assert not simulation.held
 
 
 @thoroughly
