@@ -55,7 +55,7 @@ def by_namespace(events: Iterable[Mapping[str, Any]], namespaces: Iterable[str])
         if namespace not in wanted:
             continue
         request = Request(
-            _who(event["user"]["username"], namespace),
+            _who(event["user"].get("username", ""), namespace),
             event["verb"],
             "/".join(filter(None, (where["resource"], where.get("subresource")))),
             _seconds(event["requestReceivedTimestamp"]),

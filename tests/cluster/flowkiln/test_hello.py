@@ -39,7 +39,7 @@ class Write:
 def our_writes(cluster: Cluster, namespace: str) -> Iterator[Write]:
     """Yield what operator and agents have asked the API server to write in a namespace."""
     for event in cluster.audit_events():
-        user: str = event["user"]["username"]
+        user: str = event["user"].get("username", "")
         where: dict[str, Any] = event.get("objectRef", {})
         agent = user.startswith(f"system:serviceaccount:{namespace}:flowrun-")
         if event["verb"] in WRITES and where.get("namespace") == namespace and (agent or user == OURS):
