@@ -68,6 +68,15 @@ def mapped_with_whole_map(n: int) -> Shape:
     return Shape(flow, result, n * (n - 1) // 2 + n * n, 2 * n + 3, n)
 
 
+def whole_map_for_many(n: int) -> Shape:
+    """Return a map and plain tasks that each get the results of all its children, and one that waits for them."""
+    with Flow("map for many") as flow:
+        whole = _task(work.increment).map(_elements(n))
+        users = [_task(work.one, f"t{number}")(upstream_tasks=[whole]) for number in range(n)]
+        result = _task(work.one, "last")(upstream_tasks=users)
+    return Shape(flow, result, 1, 2 * n + 3, n)
+
+
 def flattened(n: int) -> Shape:
     """Return a map whose children give lists of four, and a map over all that is in them: n children in all."""
     with Flow("flatten") as flow:
@@ -128,6 +137,7 @@ def layered(n: int) -> Shape:
 SHAPES: dict[str, Callable[[int], Shape]] = {
     "map": mapped,
     "map with a whole map upstream": mapped_with_whole_map,
+    "whole map for many tasks": whole_map_for_many,
     "flatten and map": flattened,
     "reduce of a map": reduced,
     "fan-in of plain tasks": fan_in,

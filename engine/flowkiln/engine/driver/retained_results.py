@@ -12,6 +12,9 @@ from flowkiln.engine.driver.task_runs import NodeRuns, TaskRun
 from flowkiln.engine.driver.units import StateRef, UnitKey
 from flowkiln.states.records import NOT_MAPPED
 
+ALL_OVER = -1
+"""In place of an unfinished downstream node: there is none, which each of very many children asks."""
+
 
 class RetainedResults:
     """The results that executors retain for this run; the caller wants those of the nodes in `kept`.
@@ -29,7 +32,7 @@ class RetainedResults:
         self._users: Counter[UnitKey] = Counter()
         self._upstream = [tuple(dict.fromkeys(edge.upstream for edge in node.upstream)) for node in graph.nodes]
         self._twins = {(number, one) for number, users in enumerate(graph.one_to_one) for one in users}
-        # By node, the downstream node that was unfinished at the last check and may use all of its results.
+        # By node, the downstream node that was unfinished at the last check and may use all of its results; ALL_OVER.
         self._not_over = [0] * len(graph.nodes)
 
     def note(self, key: UnitKey, members: Sequence[TaskRun], needs: Iterable[UnitKey]) -> None:
@@ -141,6 +144,9 @@ class RetainedResults:
                 yield f"{needed} task runs keep {key}, but {self._needed[key]} are counted."
             if self._users[key] != users.get(key, 0):
                 yield f"{users.get(key, 0)} units use {key}, but {self._users[key]} are counted."
+        for number, one in enumerate(self._not_over):
+            if one == ALL_OVER and not all(map(self.is_over, self._graph.whole[number])):
+                yield f"All tasks downstream of {self._graph.nodes[number].local_id} are said to be over, but are not."
 
     def is_any_user_not_over(self, number: int) -> bool:
         """Return whether a node that may use all results of this one is unfinished."""
@@ -148,13 +154,22 @@ class RetainedResults:
         if not users:
             return False
         start = self._not_over[number]
+        if start == ALL_OVER:
+            return False
         if self._runs[users[start]].unfinished:
             return True
         for place in chain(range(start, len(users)), range(start)):
             if not self.is_over(users[place]):
                 self._not_over[number] = place
                 return True
+        self._not_over[number] = ALL_OVER
         return False
+
+    def reopened(self, number: int) -> None:
+        """Record that a node that was finished is not finished any more."""
+        for upstream in self._upstream[number]:
+            if self._not_over[upstream] == ALL_OVER:
+                self._not_over[upstream] = 0
 
     def is_over(self, number: int) -> bool:
         """Return whether all task runs of a node are done."""

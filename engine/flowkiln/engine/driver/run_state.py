@@ -77,6 +77,8 @@ class RunState:
         unfinished = (phase is not Phase.DONE) - (before is not Phase.DONE)
         runs.unsubmitted += unsubmitted
         runs.unfinished += unfinished
+        if unfinished > 0:
+            self.retained.reopened(run.node)
         if run.index != NOT_MAPPED:
             if (unsubmitted < 0 and not runs.unsubmitted) or (unfinished < 0 and not runs.unfinished):
                 self.moved.append(runs)
