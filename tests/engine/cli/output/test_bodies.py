@@ -222,14 +222,13 @@ with Flow("last") as flow:
 
 
 def test_last_words(tmp_path: Path) -> None:
-    """What a body wrote before it ends its process is not lost."""
+    """What a body wrote before it ends its process is not lost, whatever name stands before it."""
     path = tmp_path / "kiln_last.py"
     path.write_text(LAST_WORDS)
     ended = run(path, "--executor", "dask", "--json", "--workers", "1")
     assert json.loads(ended.stdout)["state"] == "Failed"
-    lines = [line for line in of_task("die", ended.stderr) if line.startswith("| ")]
-    assert lines == ["| last words", "| of the shell"] * (len(lines) // 2)
-    assert lines
+    printed, raw = (ended.stderr.count(f" | {text}\n") for text in ("last words", "of the shell"))
+    assert printed == raw > 0
 
 
 FLOOD = (
