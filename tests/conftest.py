@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import pytest
@@ -10,7 +11,12 @@ from .cluster.sharing import KEPT, Host
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Have the first of several processes own the test cluster."""
+    """Have the first of several processes own the test cluster, and SIGINT as Python has it.
+
+    A shell starts what runs in its background with SIGINT ignored, and children inherit that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput") and config.getoption("dist", "no") != "no":
         config.pluginmanager.register(Host(config))
 

@@ -232,7 +232,7 @@ def test_the_timeout_of_a_flow(tmp_path: Path, executor: str, monkeypatch: pytes
     assert len(pids) == (2 if executor in ("threads", "dask") else 1)
     for pid in pids:
         wait_for(lambda pid=pid: not is_alive(pid), "the program is still there")  # type: ignore[misc]
-    assert not list(tmp_path.glob("flowkiln-*"))
+    wait_for(lambda: not list(tmp_path.glob("flowkiln-*")), "the folder of the run is still there")
 
 
 def test_the_programs_of_tests_end() -> None:
