@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import dask
-from distributed import Client, Queue, worker_client
+from distributed import Client, Queue, get_client, worker_client
 
 from flowkiln.common.configuration import config
 from flowkiln.engine.executors.base import Executor
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from flowkiln.engine.executors.session import Deliver, Session
 
 
+_FIRST_WORKER_CLIENT = threading.Lock()
 _SETTINGS = {
     # Dask blames every task that was only queued on a lost worker; the driver charges those that were running.
     "distributed.scheduler.allowed-failures": 1_000_000,
@@ -143,7 +145,10 @@ class DaskExecutor(Executor):
         if self.client is not None:
             yield self.client
         elif self.is_started:
-            # A copy on a worker uses the worker's own client and leaves the thread pool meanwhile.
+            # A copy on a worker uses the worker's own client and leaves the thread pool meanwhile. Dask would make
+            # several clients for threads that ask for the first one at the same time.
+            with _FIRST_WORKER_CLIENT:
+                get_client()
             with worker_client() as client:
                 yield client
         else:
