@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import pickle
-import sys
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import cloudpickle
@@ -215,15 +213,6 @@ class TestDask:
         futures = [dask_threads.submit(outer, dask_threads, n) for n in range(4)]
         assert dask_threads.wait(futures) == [3, 6, 9, 12]
 
-    def test_copies_on_the_threads_of_a_worker_share_one_client(self, switching_often: None) -> None:
-        """Also when all ask for it at once, and the default client of the process belongs to another cluster."""
-        for _ in range(5):
-            executor = DaskExecutor(local_processes=False, n_workers=1, threads_per_worker=4)
-            other = DaskExecutor(local_processes=False, n_workers=1, threads_per_worker=1)
-            with executor.start(), other.start():
-                futures = [executor.submit(_submit_together, executor, n) for n in range(4)]
-                assert executor.wait(futures) == [3, 6, 9, 12]
-
     def test_a_flow_on_an_address(self, dask_processes: DaskExecutor) -> None:
         """With a client of its own."""
         assert dask_processes.client is not None
@@ -262,24 +251,6 @@ def _wait_for_second(x: int) -> int:
 
 
 _barrier = threading.Barrier(2)
-
-
-@pytest.fixture
-def switching_often() -> Iterator[None]:
-    """Have Python switch threads 500 times as often as it does."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    yield
-    sys.setswitchinterval(before)
-
-
-_TOGETHER = threading.Barrier(4)
-
-
-def _submit_together(executor: DaskExecutor, n: int) -> int:
-    _TOGETHER.wait(240)
-    result: int = sum(executor.wait([executor.submit(add, n, y=i) for i in range(3)]))
-    return result
 
 
 def _meet() -> None:
