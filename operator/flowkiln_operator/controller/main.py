@@ -64,7 +64,12 @@ async def operate(settings: Settings) -> int:
         watching = asyncio.create_task(watch(api, cache, run_class, settings.namespaces, ready))
         working = asyncio.create_task(queue.run())
         await asyncio.wait({watching, working}, return_when=asyncio.FIRST_COMPLETED)
-        return _exit_code(watching, working)
+        code = _exit_code(watching, working)
+        # What is under way ends before its connection does.
+        for task in (watching, working):
+            task.cancel()
+        await asyncio.wait({watching, working})
+        return code
 
 
 def _exit_code(watching: asyncio.Task[None], working: asyncio.Task[None]) -> int:
