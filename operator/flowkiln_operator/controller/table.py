@@ -66,9 +66,9 @@ class Table(Generic[Value]):
         """Return the objects of a group in a namespace."""
         return [(key, self._rows[key].value) for key in self._groups.get((namespace, name), ())]
 
-    def items(self, scope: Scope = None) -> Iterator[tuple[Key, Value]]:
-        """Yield all objects of a scope."""
-        return ((key, row.value) for key, row in self._rows.items() if scope is None or key[0] == scope)
+    def items(self) -> Iterator[tuple[Key, Value]]:
+        """Yield all objects."""
+        return ((key, row.value) for key, row in self._rows.items())
 
     def take(self, document: Document) -> None:
         """Store an object from a list or a watch."""
@@ -97,13 +97,14 @@ class Table(Generic[Value]):
 
     def listed(self, scope: Scope, keys: Set[Key], version: int) -> None:
         """Remove the rows that a complete list of this version lacks: they were deleted while no watch was open."""
-        gone = [key for key, row in self._in(scope) if key not in keys and row.version <= version]
+        gone = [
+            key
+            for key, row in self._rows.items()
+            if scope in (None, key[0]) and key not in keys and row.version <= version
+        ]
         for key in gone:
             self._remove(key)
         self.reached(scope, version)
-
-    def _in(self, scope: Scope) -> Iterator[tuple[Key, Row[Value]]]:
-        return ((key, row) for key, row in self._rows.items() if scope is None or key[0] == scope)
 
     def _set(self, key: Key, row: Row[Value]) -> None:
         before = self._rows.get(key)
