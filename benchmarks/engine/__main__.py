@@ -47,7 +47,7 @@ def run_table(title: str, tuned: bool, rounds: int, only: str) -> None:
     """Measure all cases on a cluster of their own and print their rows."""
     print(f"\n{title}\n{header()}", flush=True)
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0") as cluster,
         Client(cluster) as client,
     ):
         executor = DaskExecutor(address=cluster.scheduler_address)

@@ -14,7 +14,7 @@ def test_our_own_cluster_waits_less_and_a_foreign_one_as_before() -> None:
     with own.start() as client:
         assert set(_waits(client)) == {INTERVAL}
     with (
-        LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0") as cluster,
         DaskExecutor(address=cluster.scheduler_address).start() as client,
     ):
         assert INTERVAL not in _waits(client)
