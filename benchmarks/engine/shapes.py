@@ -5,6 +5,7 @@ The baseline of a row is the CPU time of a task run at n, ours that at 16n: a ra
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -156,6 +157,8 @@ def seconds_per_task_run(shape: Shape, times: int = 1) -> float:
     took = 0.0
     for _ in range(times):
         recorder = Recorder()
+        # The garbage of an earlier run, or of another shape, is not the cost of this one.
+        gc.collect()
         started = time.process_time()
         state = Conductor(shape.flow, LocalExecutor(), observer=recorder, return_tasks=(shape.result,)).run()
         took += time.process_time() - started
