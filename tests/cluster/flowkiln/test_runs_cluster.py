@@ -178,13 +178,17 @@ def observed(shared_runs: Runs, priority_class: str) -> Observed:
             make_run("everything", "shaped"),
             make_run("parked", "parked"),
         )
+        # Before the run ends: its account goes with its cluster.
+        name = f"flowrun-{label_of(runs.flow_run('everything'))}"
+        wait_until("the run has its account", lambda: runs.exists("serviceaccount", name), seconds=60)
+        account = runs.get("serviceaccount", name)
         run = runs.finish("everything")
         wait_until("all have told what they see", lambda: sum(map(len, seen(logs).values())) == CHILDREN, seconds=60)
         return Observed(
             run=run,
             workers=pods_of(pods, run, "worker"),
             scheduler=pods_of(pods, run, "scheduler")[0],
-            account=runs.get("serviceaccount", f"flowrun-{label_of(run)}"),
+            account=account,
             seen=seen(logs),
             parked=pods_of(pods, runs.flow_run("parked"), ""),
         )
