@@ -25,7 +25,7 @@ def test_wrong_keywords(keywords: dict[str, Any], said: str) -> None:
 @pytest.mark.parametrize(
     "keywords",
     [
-        {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": ":0"},
+        {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None},
         {"memory_limit": "1GB", "resources": {"GPU": 1}, "local_directory": "x"},
         {"address": "tcp://127.0.0.1:1", "timeout": 1, "name": "me"},
     ],
